@@ -1,0 +1,55 @@
+PYTHON ?= python3
+WORKERS ?= 2
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SOURCES := protocol agent hub demo tests
+
+.DEFAULT_GOAL := help
+.PHONY: help venv test pytest lint types imports format demo bench pins clean system-packages
+
+help: ## show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(STAMP) ## make .venv with the pinned dependencies
+
+$(STAMP): pyproject.toml packaging/constraints.txt packaging/make-venv.sh
+	sh packaging/make-venv.sh $(VENV) $(PYTHON)
+	@touch $@
+
+test: lint types imports pytest ## everything that has to hold: style, types, import directions, tests
+
+pytest: $(STAMP) system-packages ## the tests alone; PYTEST_ARGS="-k name" selects, WORKERS=0 runs in one process
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+
+lint: $(STAMP) ## style and formatting
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+
+types: $(STAMP) ## strict types
+	$(BIN)/mypy
+
+imports: $(STAMP) ## import directions
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## format the code and repair what can be repaired
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+demo: $(STAMP) ## a hub and a few sites on this machine
+	$(BIN)/farshore demo
+
+bench: $(STAMP) system-packages ## benchmarks; they print figures and are no part of the tests
+	$(BIN)/pytest -s -o python_files='bench_*.py' tests/benchmarks $(PYTEST_ARGS)
+
+pins: ## pin the newest versions of all dependencies in packaging/constraints.txt
+	sh packaging/make-pins.sh $(PYTHON)
+
+clean: ## remove what was made, the virtual environment too
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
+
+system-packages:
+	@sh packaging/ensure-postgres.sh
