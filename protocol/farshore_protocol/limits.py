@@ -1,0 +1,65 @@
+"""Every bound that both sides keep, in one place, and the relations that hold between them.
+
+A value over its bound is refused before work or memory is spent on it. Units are in the names.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+MAX_NAME_CHARS: Final = 63
+"""Site and stream names."""
+
+MAX_SEQUENCE: Final = 2**63 - 1
+"""Sequences fit a signed 64-bit integer everywhere, SQL included."""
+
+MAX_RECORD_BYTES: Final = 1 * MIB
+"""One record as JSON text."""
+
+MAX_RECORD_DEPTH: Final = 32
+"""Lists and mappings inside one another in one record."""
+
+MAX_RECORD_FIELDS: Final = 4096
+"""Keys at the top of one record."""
+
+MAX_INTEGER_BITS: Final = 1024
+"""An integer of a record. Larger ones are refused at the door: printing them takes quadratic time."""
+
+MAX_BATCH_RECORDS: Final = 100_000
+MAX_BATCH_BYTES: Final = 8 * MIB
+"""One sealed batch, header and tag included."""
+
+MAX_BODY_BYTES: Final = 128 * MIB
+"""One batch, opened and inflated."""
+
+MAX_DICTIONARY_BYTES: Final = 128 * KIB
+
+MAX_PARCEL_BYTES: Final = 16 * MIB
+MAX_PARCEL_BATCHES: Final = 4096
+MAX_PARCEL_ATTACHMENTS: Final = 256
+MAX_PARCEL_RECEIPTS: Final = 4096
+MAX_PARCEL_CLAIMS: Final = 8192
+"""Streams in one manifest."""
+
+MAX_RANGES: Final = 4096
+"""Ranges in one range set that crosses a link."""
+
+MAX_ANSWER_BYTES: Final = 16 * MIB
+MAX_TEXT_CHARS: Final = 500
+"""A reason or a detail written for people."""
+
+MAX_TOKEN_CHARS: Final = 2048
+MAX_ENROLMENT_BYTES: Final = 32 * KIB
+
+EARLIEST_EVENT_US: Final = 0
+"""1970-01-01T00:00:00Z in microseconds. An event before it is a clock that was never set."""
+
+LATEST_EVENT_US: Final = 7_258_118_400_000_000
+"""2200-01-01T00:00:00Z in microseconds."""
+
+assert MAX_BATCH_BYTES < MAX_PARCEL_BYTES, "a parcel must be able to carry the largest batch"
+assert MAX_RECORD_BYTES < MAX_BATCH_BYTES, "a batch must be able to carry the largest record"
+assert MAX_DICTIONARY_BYTES < MAX_BATCH_BYTES, "a dictionary travels as a batch"

@@ -1,0 +1,101 @@
+"""Parcels and answers as bytes: the same over HTTPS, MQTT and on a stick.
+
+    parcel = "FSP" version(1 byte) MessagePack(messages.Parcel)
+    answer = "FSA" version(1 byte) MessagePack(messages.SignedAnswer)
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from farshore_protocol import messages, wire
+from farshore_protocol.errors import Malformed, NotAuthentic, OverLimit, Unsupported
+from farshore_protocol.limits import MAX_ANSWER_BYTES, MAX_PARCEL_BYTES
+from farshore_protocol.messages import Answer, KeyEpoch, Parcel, SignedAnswer, Statement
+from farshore_protocol.sealing import check_signature
+
+VERSION: Final = 1
+PARCEL_TYPE: Final = "application/vnd.farshore.parcel"
+ANSWER_TYPE: Final = "application/vnd.farshore.answer"
+
+_PARCEL_MAGIC: Final = b"FSP"
+_ANSWER_MAGIC: Final = b"FSA"
+_HEAD_BYTES: Final = 4
+_STATEMENT_CONTEXT: Final = b"farshore/statement/v1\0"
+_ANSWER_CONTEXT: Final = b"farshore/answer/v1\0"
+
+
+def pack_parcel(
+    statement: Statement, signer: Ed25519PrivateKey, *, epochs: list[KeyEpoch], batches: list[bytes]
+) -> bytes:
+    """Sign a statement and pack it with its batches."""
+    packed = wire.pack(statement)
+    signature = signer.sign(_STATEMENT_CONTEXT + packed)
+    parcel = Parcel(statement.site, packed, signature, epochs, batches)
+    return _PARCEL_MAGIC + bytes((VERSION,)) + wire.pack(parcel)
+
+
+def parse_parcel(raw: bytes) -> Parcel:
+    """Read a parcel's envelope. Nothing in it is trusted yet; see `open_statement`.
+
+    Raises:
+        OverLimit, Unsupported, Malformed: as their texts say.
+    """
+    body = _body(raw, _PARCEL_MAGIC, what="parcel", max_bytes=MAX_PARCEL_BYTES)
+    return wire.unpack(messages.PARCEL, body, what="parcel", max_bytes=MAX_PARCEL_BYTES)
+
+
+def open_statement(parcel: Parcel, signed_by: Ed25519PublicKey) -> Statement:
+    """The statement of a parcel, once its signature is found to be the site's.
+
+    Raises:
+        NotAuthentic: the signature is not that site's, or the statement is another site's.
+        Malformed, OverLimit: the statement cannot be read.
+    """
+    check_signature(signed_by, parcel.signature, _STATEMENT_CONTEXT + parcel.statement)
+    statement: Statement = wire.unpack(
+        messages.STATEMENT, parcel.statement, what="statement", max_bytes=MAX_PARCEL_BYTES
+    )
+    if statement.site != parcel.site:
+        raise NotAuthentic(f"the parcel is from {parcel.site}, its statement from {statement.site}")
+    return statement
+
+
+def pack_answer(answer: Answer, key: bytes, signer: Ed25519PrivateKey) -> bytes:
+    """Sign and pack an answer with the hub's signing key named `key`."""
+    packed = wire.pack(answer)
+    signed = SignedAnswer(packed, key, signer.sign(_ANSWER_CONTEXT + packed))
+    return _ANSWER_MAGIC + bytes((VERSION,)) + wire.pack(signed)
+
+
+def open_answer(raw: bytes, keys: dict[bytes, Ed25519PublicKey]) -> Answer:
+    """Check and read an answer.
+
+    Args:
+        raw: the answer's bytes.
+        keys: the hub's signing keys by name.
+
+    Raises:
+        NotAuthentic: signed by none of `keys`.
+        OverLimit, Unsupported, Malformed: as their texts say.
+    """
+    body = _body(raw, _ANSWER_MAGIC, what="answer", max_bytes=MAX_ANSWER_BYTES)
+    signed: SignedAnswer = wire.unpack(messages.SIGNED_ANSWER, body, what="answer", max_bytes=MAX_ANSWER_BYTES)
+    key = keys.get(signed.key)
+    if key is None:
+        raise NotAuthentic(f"the answer is signed by key {signed.key.hex()}, which is not this hub's")
+    check_signature(key, signed.signature, _ANSWER_CONTEXT + signed.answer)
+    answer: Answer = wire.unpack(messages.ANSWER, signed.answer, what="answer", max_bytes=MAX_ANSWER_BYTES)
+    return answer
+
+
+def _body(raw: bytes, magic: bytes, *, what: str, max_bytes: int) -> bytes:
+    if len(raw) > max_bytes:
+        raise OverLimit(f"a {what} has {len(raw)} bytes, the bound is {max_bytes}")
+    if len(raw) < _HEAD_BYTES or raw[:3] != magic:
+        raise Malformed(f"this is not a Farshore {what}")
+    if raw[3] != VERSION:
+        raise Unsupported(f"{what} format {raw[3]} is not known here, only {VERSION}: upgrade this side")
+    return raw[_HEAD_BYTES:]

@@ -1,0 +1,160 @@
+"""Sealing: batches under the key of an epoch, and the epoch's key sealed to the hub.
+
+A *key epoch* is a random AES-256 key. It is sealed once to the hub's public key with HPKE (RFC 9180, base mode, KEM
+ML-KEM-768 + X25519, HKDF-SHA256, AES-256-GCM) and signed by the site (Ed25519, RFC 8032). Batches are AES-256-GCM under
+it with a counter nonce. Whoever steals the device after the process ended has no key to anything that was sealed.
+
+HPKE draws its own ephemeral randomness inside the library; every other random byte is handed in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives import hpke
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from farshore_protocol.batch import BatchHeader, SealedBatch
+from farshore_protocol.errors import Malformed, NotAuthentic
+from farshore_protocol.messages import KeyEpoch, packed_for_signing
+
+KEY_BYTES: Final = 32
+SEALING_SEED_BYTES: Final = 64 + 32
+"""A hub's sealing key at rest: the ML-KEM-768 seed, then the X25519 private key."""
+
+_MLKEM_PUBLIC_BYTES: Final = 1184
+_BATCH_CONTEXT: Final = b"farshore/batch/v1\0"
+_EPOCH_CONTEXT: Final = b"farshore/key-epoch/v1\0"
+_SUITE: Final = hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
+
+
+class EpochKey:
+    """The plain key of an epoch, in memory only. Seals and opens batches of one site."""
+
+    __slots__ = ("_aead", "_site", "epoch")
+
+    def __init__(self, site: str, epoch: bytes, key: bytes) -> None:
+        self.epoch = epoch
+        self._site = site.encode()
+        self._aead = AESGCM(key)
+
+    def seal(self, header: BatchHeader, body: bytes) -> SealedBatch:
+        """Encrypt `body` under this epoch. The caller never uses a header's counter twice."""
+        packed = header.pack()
+        sealed = self._aead.encrypt(_nonce(header), body, self._associated(packed))
+        return SealedBatch(header, packed + sealed, len(packed))
+
+    def open(self, batch: SealedBatch) -> bytes:
+        """Decrypt a batch of this site and epoch.
+
+        Raises:
+            NotAuthentic: damaged, sealed under another key, or another site's.
+        """
+        header = batch.raw[: batch.header_bytes]
+        try:
+            return self._aead.decrypt(_nonce(batch.header), batch.ciphertext, self._associated(header))
+        except InvalidTag:
+            raise NotAuthentic(f"batch {batch.digest.hex()} does not open under epoch {self.epoch.hex()}") from None
+
+    def _associated(self, header: bytes) -> bytes:
+        return _BATCH_CONTEXT + self._site + b"\0" + header
+
+
+@dataclass(frozen=True, slots=True)
+class HubSealingKey:
+    """The hub's private half. `seed` is 96 bytes: ML-KEM-768 seed and X25519 private key."""
+
+    id: bytes
+    seed: bytes
+
+    def public_bytes(self) -> bytes:
+        """The 1,216 bytes that agents are given: ML-KEM-768 public key, then X25519 public key."""
+        kem, curve = _private_parts(self.seed)
+        return kem.public_key().public_bytes_raw() + curve.public_key().public_bytes_raw()
+
+    def open_epoch(self, epoch: KeyEpoch, signed_by: Ed25519PublicKey) -> EpochKey:
+        """Recover the key of an epoch that `signed_by`'s owner sealed to this hub.
+
+        Raises:
+            NotAuthentic: the signature is not the site's, or it was sealed to another hub.
+        """
+        check_signature(signed_by, epoch.signature, _EPOCH_CONTEXT + packed_for_signing(epoch))
+        try:
+            key = _SUITE.decrypt(epoch.sealed, _private_key(self.seed), _epoch_info(epoch))
+        except InvalidTag:
+            raise NotAuthentic(f"key epoch {epoch.id.hex()} was not sealed to this hub's key") from None
+        if len(key) != KEY_BYTES:
+            raise Malformed(f"the key of epoch {epoch.id.hex()} has {len(key)} bytes")
+        return EpochKey(epoch.site, epoch.id, key)
+
+
+def seal_epoch(  # noqa: PLR0913 - each argument is one line of the signed document
+    *,
+    site: str,
+    epoch: bytes,
+    key: bytes,
+    created_us: int,
+    hub_key: bytes,
+    hub_public: bytes,
+    signer: Ed25519PrivateKey,
+) -> KeyEpoch:
+    """Seal a fresh epoch key to the hub and sign it.
+
+    Args:
+        site: the site's name.
+        epoch: 8 random bytes, the epoch's name.
+        key: 32 random bytes.
+        created_us: the agent's clock.
+        hub_key: the name of the hub's sealing key (8 bytes).
+        hub_public: that key's 1,216 public bytes.
+        signer: the site's signing key.
+    """
+    unsigned = KeyEpoch(id=epoch, site=site, created_us=created_us, hub_key=hub_key, sealed=b"", signature=b"")
+    sealed = _SUITE.encrypt(key, _public_key(hub_public), _epoch_info(unsigned))
+    unsigned = KeyEpoch(id=epoch, site=site, created_us=created_us, hub_key=hub_key, sealed=sealed, signature=b"")
+    signature = signer.sign(_EPOCH_CONTEXT + packed_for_signing(unsigned))
+    return KeyEpoch(id=epoch, site=site, created_us=created_us, hub_key=hub_key, sealed=sealed, signature=signature)
+
+
+def check_signature(public: Ed25519PublicKey, signature: bytes, signed: bytes) -> None:
+    """Check an Ed25519 signature.
+
+    Raises:
+        NotAuthentic: it does not match.
+    """
+    try:
+        public.verify(signature, signed)
+    except InvalidSignature:
+        raise NotAuthentic("the signature does not match") from None
+
+
+def _nonce(header: BatchHeader) -> bytes:
+    return header.counter.to_bytes(12, "big")
+
+
+def _epoch_info(epoch: KeyEpoch) -> bytes:
+    return _EPOCH_CONTEXT + epoch.site.encode() + b"\0" + epoch.id
+
+
+def _private_parts(seed: bytes) -> tuple[MLKEM768PrivateKey, X25519PrivateKey]:
+    return MLKEM768PrivateKey.from_seed_bytes(seed[:64]), X25519PrivateKey.from_private_bytes(seed[64:])
+
+
+@lru_cache(maxsize=8)
+def _private_key(seed: bytes) -> hpke.MLKEM768X25519PrivateKey:
+    return hpke.MLKEM768X25519PrivateKey(*_private_parts(seed))
+
+
+def _public_key(raw: bytes) -> hpke.MLKEM768X25519PublicKey:
+    try:
+        kem = MLKEM768PublicKey.from_public_bytes(raw[:_MLKEM_PUBLIC_BYTES])
+        curve = X25519PublicKey.from_public_bytes(raw[_MLKEM_PUBLIC_BYTES:])
+    except ValueError as error:
+        raise Malformed(f"not a sealing key: {error}") from None
+    return hpke.MLKEM768X25519PublicKey(kem, curve)
