@@ -15,7 +15,8 @@ help: ## show the targets
 
 venv: $(STAMP) ## make .venv with the pinned dependencies
 
-$(STAMP): pyproject.toml packaging/constraints.txt packaging/make-venv.sh
+# The version is part of the installed metadata, therefore its file too.
+$(STAMP): pyproject.toml protocol/farshore_protocol/__init__.py packaging/constraints.txt packaging/make-venv.sh
 	sh packaging/make-venv.sh $(VENV) $(PYTHON)
 	@touch $@
 

@@ -16,6 +16,6 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     sh packaging/install-system-package.sh python3-venv "making a virtual environment"
 fi
 
-[ -x "$directory/bin/pip" ] || "$python" -m venv --clear "$directory"
-"$directory/bin/pip" install --quiet --disable-pip-version-check \
+"$directory/bin/python" -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear "$directory"
+"$directory/bin/python" -m pip install --quiet --disable-pip-version-check \
     --constraint packaging/constraints.txt --editable '.[hub,dev]'
