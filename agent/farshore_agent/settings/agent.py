@@ -1,0 +1,84 @@
+"""The settings file as a whole, and what has to hold between its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from farshore_agent.errors import Problem
+from farshore_agent.settings.inputs import InputSettings
+from farshore_agent.settings.rooms import BufferSettings, ForwardSettings, SealSettings
+from farshore_agent.settings.streams import StreamPolicies, StreamSettings
+from farshore_agent.settings.table import Table
+from farshore_agent.settings.units import LocalPath
+from farshore_protocol import limits
+from farshore_protocol.names import COMPANIONS, check_stream
+
+StreamName = Annotated[str, AfterValidator(check_stream)]
+Label = Annotated[str, Field(max_length=limits.MAX_TEXT_CHARS)]
+
+
+class AgentSettings(Table):
+    """Everything that an agent is told.
+
+    Attributes:
+        state_dir: holds buffer.db, identity/, agent.lock, agent.sock and status.json.
+        site_labels: free text about the site, for people.
+        accept_undeclared: whether a producer may append to a stream that has no `[streams.NAME]` table.
+        max_streams: how many undeclared streams one run of the agent accepts.
+        inputs: by the name of their table.
+    """
+
+    state_dir: LocalPath = Path("/var/lib/farshore-agent")
+    site_labels: dict[str, Label] = Field(default_factory=dict)
+    accept_undeclared: bool = True
+    max_streams: Annotated[int, Field(ge=1, le=limits.MAX_PARCEL_CLAIMS // (1 + len(COMPANIONS)))] = 1000
+    stream_defaults: StreamSettings = Field(default_factory=StreamSettings)
+    streams: dict[StreamName, StreamSettings] = Field(default_factory=dict)
+    buffer: BufferSettings = Field(default_factory=BufferSettings)
+    seal: SealSettings = Field(default_factory=SealSettings)
+    forward: ForwardSettings = Field(default_factory=ForwardSettings)
+    inputs: dict[str, InputSettings] = Field(default_factory=dict)
+
+    def policies(self) -> StreamPolicies:
+        """The policy of every stream."""
+        return StreamPolicies(self.stream_defaults, self.streams, accept_undeclared=self.accept_undeclared)
+
+
+def conflicts(settings: AgentSettings) -> Iterator[Problem]:
+    """What is wrong between settings that are right by themselves."""
+    yield from _between_numbers(settings)
+    yield from _between_inputs(settings)
+
+
+def _between_numbers(settings: AgentSettings) -> Iterator[Problem]:
+    buffer, seal, forward = settings.buffer, settings.seal, settings.forward
+    if seal.max_bytes * 4 > buffer.max_bytes:
+        yield Problem("seal.max_bytes", "is more than a quarter of buffer.max_bytes", "make the buffer larger")
+    if buffer.max_commit_bytes * 2 > buffer.max_bytes:
+        yield Problem("buffer.max_commit_bytes", "is more than half of buffer.max_bytes", "make the buffer larger")
+    if seal.max_bytes > forward.max_parcel_bytes:
+        yield Problem("seal.max_bytes", "is more than forward.max_parcel_bytes", "a parcel must carry a whole batch")
+    if seal.linger_s > seal.linger_offline_s:
+        yield Problem("seal.linger", "is longer than seal.linger_offline", "offline batches wait at least as long")
+    if forward.backoff_min_s > forward.backoff_max_s:
+        yield Problem("forward.backoff_min", "is longer than forward.backoff_max", "exchange the two")
+    streams = (len(settings.streams) + settings.max_streams) * (1 + len(COMPANIONS))
+    if streams > limits.MAX_PARCEL_CLAIMS:
+        yield Problem("max_streams", "with the declared streams this is more than a manifest can name", "lower it")
+
+
+def _between_inputs(settings: AgentSettings) -> Iterator[Problem]:
+    owners: dict[str, str] = {}
+    for name, one in settings.inputs.items():
+        for claim in one.claims():
+            owner = owners.setdefault(claim, name)
+            if owner != name:
+                yield Problem(f"inputs.{name}", f"uses {claim}, which inputs.{owner} uses too", "give each its own")
+        for stream in one.streams():
+            if stream not in settings.streams and not settings.accept_undeclared:
+                remedy = f"add [streams.{stream}], or set accept_undeclared = true"
+                yield Problem(f"inputs.{name}.stream", f"{stream!r} is not declared", remedy)

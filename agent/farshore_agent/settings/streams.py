@@ -1,0 +1,169 @@
+"""How each stream is treated: what its time is, how urgent it is, and what is given up when room runs out."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Final
+
+from pydantic import Field, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from farshore_agent.errors import StreamNotFound
+from farshore_agent.settings.table import Table
+from farshore_agent.settings.units import DAY_S, MINUTE_S, duration
+from farshore_protocol.names import HOURLY, BadName, base_of, check_stream
+
+LAST_PRIORITY: Final = 0
+FIRST_PRIORITY: Final = 9
+
+
+class WhenFull(enum.StrEnum):
+    """What happens to a stream when the buffer has no room left."""
+
+    REFUSE = "refuse"
+    """Nothing is given up; the producer has to wait."""
+    EVICT = "evict"
+    """Its oldest records are given up."""
+    THIN = "thin"
+    """Its oldest records are given up; hourly summaries stay."""
+
+
+class Order(enum.StrEnum):
+    """Which batches of a stream are sent first."""
+
+    OLDEST = "oldest"
+    NEWEST = "newest"
+
+
+class EffortChoice(enum.StrEnum):
+    """How much time a batch may take to become small; `auto` decides by how the backlog grows."""
+
+    AUTO = "auto"
+    FAST = "fast"
+    BALANCED = "balanced"
+    SMALL = "small"
+
+
+class _FieldOrFalse:
+    """The name of the time field, or `false`: the arrival is the event's time."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: object) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.parse)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string", "minLength": 1}, {"const": False}]}
+
+    def parse(self, value: object) -> str | None:
+        if value is False or value is None:
+            return None
+        if not isinstance(value, str) or not value:
+            raise ValueError(f"{value!r} is not a field's name, nor false (which takes the time of arrival)")
+        return value
+
+
+class StreamSettings(Table):
+    """`[stream_defaults]`, and the same keys in a `[streams.NAME]` table, where each overrides the default."""
+
+    time_field: Annotated[str | None, _FieldOrFalse()] = "ts"
+    priority: Annotated[int, Field(ge=LAST_PRIORITY, le=FIRST_PRIORITY)] = 5
+    when_full: Annotated[WhenFull, Field(strict=False)] = WhenFull.REFUSE
+    max_age_s: Annotated[float, duration(MINUTE_S, 36_525 * DAY_S), Field(validation_alias="max_age")] = 365 * DAY_S
+    order: Annotated[Order, Field(strict=False)] = Order.OLDEST
+    effort: Annotated[EffortChoice, Field(strict=False)] = EffortChoice.AUTO
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPolicy:
+    """The settings of one stream, as the rooms use them.
+
+    Attributes:
+        name: of the stream.
+        time_field: holds the event time; None when the arrival is the event's time.
+        priority: 0 (last) … 9 (first).
+        max_age_us: an unacknowledged record that is older expires, with a receipt.
+        newest_first: within the priority.
+    """
+
+    name: str
+    time_field: str | None = "ts"
+    priority: int = 5
+    when_full: WhenFull = WhenFull.REFUSE
+    max_age_us: int = 365 * 86_400_000_000
+    newest_first: bool = False
+    effort: EffortChoice = EffortChoice.AUTO
+
+
+class StreamPolicies:
+    """The policy of every stream, companions included."""
+
+    def __init__(
+        self,
+        defaults: StreamSettings | None = None,
+        streams: Mapping[str, StreamSettings] | None = None,
+        *,
+        accept_undeclared: bool = True,
+    ) -> None:
+        self._defaults = defaults or StreamSettings()
+        self._streams = dict(streams or {})
+        self._accept_undeclared = accept_undeclared
+        self._known: dict[str, StreamPolicy] = {}
+
+    @property
+    def declared(self) -> tuple[str, ...]:
+        """The streams that the settings name."""
+        return tuple(self._streams)
+
+    def of(self, stream: str) -> StreamPolicy:
+        """The policy of any stream that the buffer may hold, whether it is still declared or not."""
+        if stream in self._streams:
+            if stream not in self._known:
+                self._known[stream] = self._made(stream)
+            return self._known[stream]
+        return self._made(stream)
+
+    def admitting(self, stream: str) -> StreamPolicy:
+        """The policy of a stream that a producer may append to.
+
+        Raises:
+            StreamNotFound: the name is not allowed, or not declared while only declared streams are accepted.
+        """
+        if stream not in self._streams:
+            try:
+                check_stream(stream)
+            except BadName as error:
+                raise StreamNotFound(str(error)) from None
+            if not self._accept_undeclared:
+                raise StreamNotFound(
+                    f"the stream {stream!r} is not declared", remedy=f"add [streams.{stream}] to the settings"
+                )
+        return self.of(stream)
+
+    def _made(self, stream: str) -> StreamPolicy:
+        base = base_of(stream)
+        policy = _policy(stream, _merged(self._defaults, self._streams.get(base)))
+        if stream == base:
+            return policy
+        if stream.endswith(f".{HOURLY}"):
+            priority = min(policy.priority + 1, FIRST_PRIORITY)
+            return replace(policy, time_field="ts", priority=priority, when_full=WhenFull.EVICT)
+        return replace(policy, time_field="at")
+
+
+def _merged(defaults: StreamSettings, own: StreamSettings | None) -> StreamSettings:
+    if own is None:
+        return defaults
+    return defaults.model_copy(update={key: getattr(own, key) for key in own.model_fields_set})
+
+
+def _policy(name: str, settings: StreamSettings) -> StreamPolicy:
+    return StreamPolicy(
+        name=name,
+        time_field=settings.time_field,
+        priority=settings.priority,
+        when_full=settings.when_full,
+        max_age_us=round(settings.max_age_s * 1_000_000),
+        newest_first=settings.order is Order.NEWEST,
+        effort=settings.effort,
+    )
