@@ -1,0 +1,1 @@
+"""Who belongs to this hub: its own keys, the sites and their certificates, and the people's tokens."""
