@@ -1,8 +1,8 @@
 """A sealed batch: a short readable header, then ciphertext and its tag.
 
 The header says which records these are and which key and dictionary open them; the site's name is not in it, but is
-bound to it (associated data), so that no site can pass off another's batch as its own. A sealed batch never changes: its
-digest is its identity, and the same range under another digest is a fork.
+bound to it (associated data), so that no site can pass off another's batch as its own. A sealed batch never changes:
+its digest is its identity, and the same range under another digest is a fork.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class BatchHeader:
         return self.first + self.count - 1
 
     def pack(self) -> bytes:
-        """The header's bytes, at most 64 with the tag for names up to 12 characters without a dictionary."""
+        """The header's bytes; with the tag 64 for a six-letter stream with a dictionary, 56 without."""
         name = self.stream.encode()
         out = bytearray((FORMAT_VERSION, self.kind | (_HAS_DICTIONARY if self.dictionary else 0)))
         out += self.incarnation

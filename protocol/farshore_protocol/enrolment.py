@@ -16,7 +16,7 @@ from farshore_protocol import limits, wire
 from farshore_protocol.errors import Malformed, OverLimit, ProtocolError, Unsupported
 from farshore_protocol.messages import Id, Name, Signature, TimeUs
 
-TOKEN_PREFIX: Final = "fs1."
+TOKEN_PREFIX: Final = "fs1."  # noqa: S105 - it marks the kind, it is no secret
 SECRET_BYTES: Final = 16
 RENEWAL_CONTEXT: Final = b"farshore/renewal/v1\0"
 
@@ -112,10 +112,9 @@ def read_token(text: str) -> JoinToken:
         raise Unsupported(f"join tokens of kind {prefix!r} are not known here: upgrade this agent")
     try:
         raw = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
-        token: JoinToken = wire.unpack(_TOKEN, raw, what="join token", max_bytes=limits.MAX_TOKEN_CHARS)
+        return wire.unpack(_TOKEN, raw, what="join token", max_bytes=limits.MAX_TOKEN_CHARS)
     except (binascii.Error, ValueError, ProtocolError):
         raise Malformed("the join token is damaged: was it copied whole?") from None
-    return token
 
 
 def read_enrolment(raw: bytes) -> EnrolmentRequest:
@@ -124,10 +123,7 @@ def read_enrolment(raw: bytes) -> EnrolmentRequest:
     Raises:
         Malformed, OverLimit: as their texts say.
     """
-    request: EnrolmentRequest = wire.unpack(
-        _REQUEST, raw, what="enrolment request", max_bytes=limits.MAX_ENROLMENT_BYTES
-    )
-    return request
+    return wire.unpack(_REQUEST, raw, what="enrolment request", max_bytes=limits.MAX_ENROLMENT_BYTES)
 
 
 def read_renewal(raw: bytes) -> RenewalRequest:
@@ -136,8 +132,7 @@ def read_renewal(raw: bytes) -> RenewalRequest:
     Raises:
         Malformed, OverLimit: as their texts say.
     """
-    request: RenewalRequest = wire.unpack(_RENEWAL, raw, what="renewal request", max_bytes=limits.MAX_ENROLMENT_BYTES)
-    return request
+    return wire.unpack(_RENEWAL, raw, what="renewal request", max_bytes=limits.MAX_ENROLMENT_BYTES)
 
 
 def read_membership(raw: bytes) -> Membership:
@@ -146,8 +141,7 @@ def read_membership(raw: bytes) -> Membership:
     Raises:
         Malformed, OverLimit: as their texts say.
     """
-    membership: Membership = wire.unpack(_MEMBERSHIP, raw, what="membership", max_bytes=limits.MAX_ENROLMENT_BYTES)
-    return membership
+    return wire.unpack(_MEMBERSHIP, raw, what="membership", max_bytes=limits.MAX_ENROLMENT_BYTES)
 
 
 def signed_renewal(site: str, csr: str) -> bytes:

@@ -15,7 +15,7 @@ class Malformed(ProtocolError):
 
 
 class Unsupported(ProtocolError):
-    """The peer speaks a newer version, or a kind of message that this side does not know. Nothing is wrong with the data."""
+    """The peer speaks a newer version, or a kind of message that is unknown here. Nothing is wrong with the data."""
 
 
 class NotAuthentic(ProtocolError):

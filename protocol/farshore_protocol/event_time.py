@@ -1,7 +1,7 @@
 """Event times: what a record's time field may hold, as microseconds since 1970 in UTC.
 
-A number's unit is told by its size, because every plausible date has only one: seconds up to 10 digits, milliseconds 13,
-microseconds 16, nanoseconds 19. A text is ISO 8601; without an offset it is UTC.
+A number's unit is told by its size, because every plausible date has only one: seconds have up to 10 digits,
+milliseconds 13, microseconds 16, nanoseconds 19. A text is ISO 8601; without an offset it is UTC.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def event_time_us(value: object) -> int:
     Raises:
         BadTime: not a number, text or datetime, or outside 1970…2200.
     """
-    if value.__class__ is int:
-        at = _from_number(value)  # type: ignore[arg-type]
+    if isinstance(value, int) and not isinstance(value, bool):
+        at = _from_number(value)
     elif isinstance(value, str):
         at = _from_text(value)
     elif isinstance(value, datetime):

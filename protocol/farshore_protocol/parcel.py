@@ -1,7 +1,7 @@
 """Parcels and answers as bytes: the same over HTTPS, MQTT and on a stick.
 
-    parcel = "FSP" version(1 byte) MessagePack(messages.Parcel)
-    answer = "FSA" version(1 byte) MessagePack(messages.SignedAnswer)
+parcel = "FSP" version(1 byte) MessagePack(messages.Parcel)
+answer = "FSA" version(1 byte) MessagePack(messages.SignedAnswer)
 """
 
 from __future__ import annotations
@@ -55,9 +55,7 @@ def open_statement(parcel: Parcel, signed_by: Ed25519PublicKey) -> Statement:
         Malformed, OverLimit: the statement cannot be read.
     """
     check_signature(signed_by, parcel.signature, _STATEMENT_CONTEXT + parcel.statement)
-    statement: Statement = wire.unpack(
-        messages.STATEMENT, parcel.statement, what="statement", max_bytes=MAX_PARCEL_BYTES
-    )
+    statement = wire.unpack(messages.STATEMENT, parcel.statement, what="statement", max_bytes=MAX_PARCEL_BYTES)
     if statement.site != parcel.site:
         raise NotAuthentic(f"the parcel is from {parcel.site}, its statement from {statement.site}")
     return statement
@@ -82,13 +80,12 @@ def open_answer(raw: bytes, keys: dict[bytes, Ed25519PublicKey]) -> Answer:
         OverLimit, Unsupported, Malformed: as their texts say.
     """
     body = _body(raw, _ANSWER_MAGIC, what="answer", max_bytes=MAX_ANSWER_BYTES)
-    signed: SignedAnswer = wire.unpack(messages.SIGNED_ANSWER, body, what="answer", max_bytes=MAX_ANSWER_BYTES)
+    signed = wire.unpack(messages.SIGNED_ANSWER, body, what="answer", max_bytes=MAX_ANSWER_BYTES)
     key = keys.get(signed.key)
     if key is None:
         raise NotAuthentic(f"the answer is signed by key {signed.key.hex()}, which is not this hub's")
     check_signature(key, signed.signature, _ANSWER_CONTEXT + signed.answer)
-    answer: Answer = wire.unpack(messages.ANSWER, signed.answer, what="answer", max_bytes=MAX_ANSWER_BYTES)
-    return answer
+    return wire.unpack(messages.ANSWER, signed.answer, what="answer", max_bytes=MAX_ANSWER_BYTES)
 
 
 def _body(raw: bytes, magic: bytes, *, what: str, max_bytes: int) -> bytes:

@@ -62,8 +62,9 @@ class RangeSet:
     def __iter__(self) -> Iterator[Range]:
         return iter(self.ranges)
 
-    def __len__(self) -> int:
-        """How many sequences are in the set (not how many ranges)."""
+    @property
+    def count(self) -> int:
+        """How many sequences are in the set. Not `len`: that is how many `iter` yields, and it ends at 2^63."""
         return sum(last - first + 1 for first, last in self.ranges)
 
     def __contains__(self, sequence: int) -> bool:

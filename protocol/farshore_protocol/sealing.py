@@ -94,7 +94,7 @@ class HubSealingKey:
         return EpochKey(epoch.site, epoch.id, key)
 
 
-def seal_epoch(  # noqa: PLR0913 - each argument is one line of the signed document
+def seal_epoch(
     *,
     site: str,
     epoch: bytes,

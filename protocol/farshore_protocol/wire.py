@@ -5,7 +5,7 @@ Reading never goes past the end, never returns a value out of bounds, and raises
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -92,6 +92,6 @@ def unpack(decoder: msgspec.msgpack.Decoder[M], raw: bytes, *, what: str, max_by
         raise Malformed(f"{what}: {error}") from None
 
 
-def decoder_of(kind: Any) -> msgspec.msgpack.Decoder[Any]:
+def decoder_of(kind: type[M]) -> msgspec.msgpack.Decoder[M]:
     """A strict decoder for one message type. Fields that a newer peer appends are ignored."""
     return msgspec.msgpack.Decoder(kind)
