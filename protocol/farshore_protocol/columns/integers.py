@@ -1,0 +1,255 @@
+"""Columns of 64-bit integers.
+
+Each encoding is one number in the structure, followed by its parameters:
+
+    CONST   value                      all the same
+    LINEAR  first, step                an arithmetic progression
+    RAW     width, base                distance from the base, unsigned planes
+    DELTA   width, first               differences, folded planes
+    DELTA2  width, first, second       differences of differences, folded planes
+    TABLE   size, entries…             the different values, then one plane of indices
+    SCALED  divisor, remainder, …      every value is divisor x another integer column + remainder
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import accumulate
+from operator import sub
+from typing import Final
+
+from farshore_protocol.columns import planes
+from farshore_protocol.columns.plan import Choice
+from farshore_protocol.columns.reader import Reader
+from farshore_protocol.columns.trial import Attempt, encode_cheapest
+from farshore_protocol.columns.writer import Writer
+
+CONST, LINEAR, RAW, DELTA, DELTA2, TABLE, SCALED = range(2, 9)
+
+MIN_INT: Final = -(1 << 63)
+MAX_INT: Final = (1 << 63) - 1
+
+_MAX_TABLE: Final = 256
+_WIDTHS: Final = (1, 2, 4, 8)
+
+
+def encode_integers(out: Writer, values: list[int], choice: Choice) -> None:
+    """Write one or more integers from -2^63 to 2^63-1."""
+    if not choice.picked or not _ATTEMPTS[choice.picked[0]](out, values, choice):
+        _search(out, values, choice)
+
+
+def _search(out: Writer, values: list[int], choice: Choice) -> None:
+    for sure in (CONST, LINEAR):
+        choice.picked = (sure,)
+        if _ATTEMPTS[sure](out, values, choice):
+            return
+    encode_cheapest(
+        out, choice, [((code,), _bind(_ATTEMPTS[code], values)) for code in (RAW, DELTA, DELTA2, TABLE, SCALED)]
+    )
+
+
+def _bind(attempt: Callable[[Writer, list[int], Choice], bool], values: list[int]) -> Attempt:
+    return lambda out, choice: attempt(out, values, choice)
+
+
+def _try_const(out: Writer, values: list[int], _choice: Choice) -> bool:
+    if values.count(values[0]) != len(values):
+        return False
+    out.uint(CONST)
+    out.sint(values[0])
+    return True
+
+
+def _try_linear(out: Writer, values: list[int], _choice: Choice) -> bool:
+    if len(values) < 3:
+        return False
+    first, step = values[0], values[1] - values[0]
+    if step == 0 or values[-1] != first + step * (len(values) - 1):
+        return False
+    if values != list(range(first, first + step * len(values), step)):
+        return False
+    out.uint(LINEAR)
+    out.sint(first)
+    out.sint(step)
+    return True
+
+
+def _try_raw(out: Writer, values: list[int], _choice: Choice) -> bool:
+    base = min(values)
+    width = byte_width(max(values) - base)
+    packed = planes.pack_unsigned([value - base for value in values] if base else values, width)
+    out.uint(RAW)
+    out.uint(len(packed))
+    out.sint(base)
+    out.planes += packed
+    return True
+
+
+def _try_delta(out: Writer, values: list[int], choice: Choice) -> bool:
+    if len(values) < 2:
+        return False
+    packed = _signed_planes(_differences(values), choice)
+    if packed is None:
+        return False
+    out.uint(DELTA)
+    out.uint(len(packed))
+    out.sint(values[0])
+    out.planes += packed
+    return True
+
+
+def _try_delta2(out: Writer, values: list[int], choice: Choice) -> bool:
+    if len(values) < 3:
+        return False
+    differences = _differences(values)
+    packed = _signed_planes(_differences(differences), choice)
+    if packed is None:
+        return False
+    out.uint(DELTA2)
+    out.uint(len(packed))
+    out.sint(values[0])
+    out.sint(differences[0])
+    out.planes += packed
+    return True
+
+
+def _try_table(out: Writer, values: list[int], choice: Choice) -> bool:
+    entries = dict.fromkeys(values)
+    if len(entries) > min(_MAX_TABLE, len(values) // 4):
+        return False
+    index = {entry: at for at, entry in enumerate(entries)}
+    out.uint(TABLE)
+    out.uint(len(entries))
+    encode_integers(out, list(entries), choice.part("entries"))
+    out.planes.append(bytes(map(index.__getitem__, values)))
+    return True
+
+
+def _try_scaled(out: Writer, values: list[int], choice: Choice) -> bool:
+    first = values[0]
+    divisor = math.gcd(*(value - first for value in set(values)))
+    if divisor < 2:
+        return False
+    remainder = first % divisor
+    out.uint(SCALED)
+    out.uint(divisor)
+    out.uint(remainder)
+    encode_integers(out, [value // divisor for value in values], choice.part("scaled"))
+    return True
+
+
+_ATTEMPTS: Final[dict[int, Callable[[Writer, list[int], Choice], bool]]] = {
+    CONST: _try_const,
+    LINEAR: _try_linear,
+    RAW: _try_raw,
+    DELTA: _try_delta,
+    DELTA2: _try_delta2,
+    TABLE: _try_table,
+    SCALED: _try_scaled,
+}
+
+
+def _differences(values: list[int]) -> list[int]:
+    return list(map(sub, values[1:], values))
+
+
+def _signed_planes(values: list[int], choice: Choice) -> list[bytes] | None:
+    """The folded planes, tried first with the width that was enough the last time; None over 64 bits."""
+    picked = choice.picked
+    likely = picked[1] if len(picked) > 1 else 1
+    for width in _WIDTHS:
+        if width >= likely:
+            try:
+                packed = planes.pack_signed(values, width)
+            except OverflowError:
+                continue
+            choice.picked = (picked[0], width)
+            return packed
+    return None
+
+
+def byte_width(largest: int) -> int:
+    """How many bytes hold the numbers from 0 to `largest`; at least one."""
+    return (largest.bit_length() + 7) >> 3 or 1
+
+
+def decode_integers(reader: Reader, count: int) -> list[int]:
+    """Read `count` (at least one) integers."""
+    reader.charge_cells(count)
+    return reader.dispatch(_DECODERS, "integer encoding")(reader, count)
+
+
+def _read_const(reader: Reader, count: int) -> list[int]:
+    return [reader.sint()] * count
+
+
+def _read_linear(reader: Reader, count: int) -> list[int]:
+    first, step = reader.sint(), reader.sint()
+    if step == 0:
+        raise reader.fail("a progression has step 0")
+    return list(range(first, first + step * count, step))
+
+
+def _read_raw(reader: Reader, count: int) -> list[int]:
+    width = _read_width(reader)
+    base = reader.sint()
+    values = planes.unpack_unsigned(reader.plane(count * width), count)
+    return [value + base for value in values] if base else values
+
+
+def _read_delta(reader: Reader, count: int) -> list[int]:
+    width = _read_width(reader)
+    return _integrate(reader.sint(), _read_signed(reader, count - 1, width))
+
+
+def _read_delta2(reader: Reader, count: int) -> list[int]:
+    width = _read_width(reader)
+    first, second = reader.sint(), reader.sint()
+    return _integrate(first, _integrate(second, _read_signed(reader, count - 2, width)))
+
+
+def _read_table(reader: Reader, count: int) -> list[int]:
+    size = reader.bounded(_MAX_TABLE, "the size of a table")
+    with reader.nested():
+        entries = decode_integers(reader, max(1, size))
+    indices = reader.plane(count)
+    if max(indices) >= size:
+        raise reader.fail("an index is outside its table")
+    return [entries[index] for index in indices]
+
+
+def _read_scaled(reader: Reader, count: int) -> list[int]:
+    divisor, remainder = reader.uint(), reader.uint()
+    with reader.nested():
+        quotients = decode_integers(reader, count)
+    return [quotient * divisor + remainder for quotient in quotients]
+
+
+_DECODERS: Final[dict[int, Callable[[Reader, int], list[int]]]] = {
+    CONST: _read_const,
+    LINEAR: _read_linear,
+    RAW: _read_raw,
+    DELTA: _read_delta,
+    DELTA2: _read_delta2,
+    TABLE: _read_table,
+    SCALED: _read_scaled,
+}
+
+
+def _read_width(reader: Reader) -> int:
+    width = reader.uint()
+    if not 1 <= width <= 8:
+        raise reader.fail(f"integers of {width} bytes")
+    return width
+
+
+def _read_signed(reader: Reader, count: int, width: int) -> list[int]:
+    if count < 1:
+        raise reader.fail("differences of too few values")
+    return planes.unpack_signed(reader.plane(count * width), count)
+
+
+def _integrate(first: int, differences: list[int]) -> list[int]:
+    return list(accumulate(differences, initial=first))

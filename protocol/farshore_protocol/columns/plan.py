@@ -1,0 +1,96 @@
+"""Which encodings a stream's columns take: chosen by trial on a sample, then kept from batch to batch.
+
+A plan only ever saves the encoder work. Every choice is verified on the data it is used for, and made anew where it does
+not fit. A decoder needs none.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final, NamedTuple, TypeAlias
+
+Path: TypeAlias = tuple[object, ...]
+"""Where a column stands: the keys and parts that lead to it, the same for encoder and decoder."""
+
+RENEW_AFTER_BATCHES: Final = 64
+RENEW_AT_GROWTH: Final = 1.25
+"""A plan is renewed when a batch takes this many times the bytes per record of the one it was made on."""
+
+MIN_BATCHES_BETWEEN: Final = 4
+"""Growth alone renews a plan no sooner, so that restless data is not planned for every batch."""
+
+
+class Packing(NamedTuple):
+    """The compressor of each section; without a second one they are joined."""
+
+    first: int
+    second: int | None
+
+
+class Effort(enum.Enum):
+    """How much time a batch may take to become small."""
+
+    FAST = "fast"
+    BALANCED = "balanced"
+    SMALL = "small"
+
+
+class Choice:
+    """The encoding picked for one column, and the choices for the columns that it is made of."""
+
+    __slots__ = ("parts", "path", "picked")
+
+    def __init__(self, path: Path = ()) -> None:
+        self.path = path
+        self.picked: tuple[int, ...] = ()
+        self.parts: dict[object, Choice] = {}
+
+    def part(self, name: object) -> Choice:
+        """The choice for the part called `name`."""
+        part = self.parts.get(name)
+        if part is None:
+            part = self.parts[name] = Choice((*self.path, name))
+        return part
+
+    def inside(self, name: object) -> Choice:
+        """The choice for an encoding of the same column inside this one."""
+        part = self.parts.get(name)
+        if part is None:
+            part = self.parts[name] = Choice(self.path)
+        return part
+
+    def fresh(self) -> Choice:
+        """An empty choice for the same column, for a trial."""
+        return Choice(self.path)
+
+    def adopt(self, other: Choice) -> None:
+        """Take over what a trial has found to be best."""
+        self.picked, self.parts = other.picked, other.parts
+
+
+class Plan:
+    """The encodings of one stream. Give the same plan to every `encode` of the stream; it renews itself."""
+
+    __slots__ = ("_batches", "_planned_size", "choice", "group_key", "is_made", "packing")
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Plan anew with the next batch."""
+        self.choice = Choice()
+        self.group_key: str | None = None
+        self.packing: Packing | None = None
+        self.is_made = False
+        self._batches = 0
+        self._planned_size = 0.0
+
+    def observe(self, count: int, size: int) -> None:
+        """Note that a batch of `count` records took `size` bytes, and forget the choices when it is time."""
+        per_record = size / max(1, count)
+        self._batches += 1
+        if self._batches == 1:
+            self._planned_size = per_record
+        has_grown = per_record > self._planned_size * RENEW_AT_GROWTH and self._batches > MIN_BATCHES_BETWEEN
+        if has_grown or self._batches >= RENEW_AFTER_BATCHES:
+            self.forget()

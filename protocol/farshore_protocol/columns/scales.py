@@ -1,0 +1,131 @@
+"""Floats as integers over a common scale: which scale a column has, and the integers."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from farshore_protocol.columns import planes
+from farshore_protocol.columns.reader import Reader
+from farshore_protocol.columns.writer import Writer
+
+DECIMAL: Final = 0
+BINARY: Final = 1
+
+_BASES: Final = {DECIMAL: 10, BINARY: 2}
+_MAX_EXPONENT: Final = {DECIMAL: 15, BINARY: 52}
+_MAX_DIVISOR: Final = 255
+_MAX_SCALED: Final = 2.0**53
+"""Above it every float is an integer, so that being one says nothing."""
+
+_MEAN_DIVISORS: Final = (3, 12, 60, 7, 9, 6, 11, 13)
+_SAMPLE: Final = 24
+_ENOUGH: Final = 0.9
+_FEW_UNITS: Final = 16
+
+
+class Scale(NamedTuple):
+    """`divisor` x 10^`exponent`, or x 2^`exponent` if `kind` is BINARY."""
+
+    divisor: int
+    kind: int
+    exponent: int
+
+    @property
+    def value(self) -> float:
+        """The scale as a float, exact."""
+        return float(self.divisor * _BASES[self.kind] ** self.exponent)
+
+
+def write_scale(out: Writer, scale: Scale) -> None:
+    """Three numbers."""
+    for part in scale:
+        out.uint(part)
+
+
+def read_scale(reader: Reader) -> float:
+    """The value of the scale that `write_scale` wrote."""
+    divisor = reader.bounded(_MAX_DIVISOR, "the divisor of a scale")
+    kind = reader.bounded(BINARY, "the kind of a scale")
+    exponent = reader.bounded(_MAX_EXPONENT[kind], "the exponent of a scale")
+    if divisor == 0:
+        raise reader.fail("the divisor of a scale is 0")
+    return Scale(divisor, kind, exponent).value
+
+
+def numerators(values: list[float], scale: float) -> list[int] | None:
+    """The integers nearest to `values` x `scale`; None if one is no number or too large to be told from an integer."""
+    scaled = [value * scale for value in values]
+    try:
+        nearest = list(map(round, scaled))
+    except (ValueError, OverflowError):
+        return None
+    return nearest if max(scaled) < _MAX_SCALED and min(scaled) > -_MAX_SCALED else None
+
+
+def is_scaled(value: float, scale: float) -> bool:
+    """Whether `value` is exactly an integer over `scale`."""
+    if not abs(value * scale) < _MAX_SCALED:
+        return False
+    return same_bits(round(value * scale) / scale, value)
+
+
+def is_rounded(value: float, scale: float) -> bool:
+    """Whether `value` is an integer over `scale`, printed with 15 digits and read again."""
+    if not abs(value * scale) < _MAX_SCALED:
+        return False
+    return same_bits(float(f"{round(value * scale) / scale:.15g}"), value)
+
+
+def is_near(value: float, scale: float) -> bool:
+    """Whether `value` is a few units in the last place from an integer over `scale`."""
+    if not abs(value * scale) < _MAX_SCALED / 8:
+        return False
+    exact, near = planes.to_list("q", planes.floats_to_bytes("d", [value, round(value * scale) / scale]))
+    return abs(exact - near) <= _FEW_UNITS
+
+
+def same_bits(left: float, right: float) -> bool:
+    """Equality that tells 0.0 from -0.0 and one NaN from another."""
+    return planes.floats_to_bytes("d", [left]) == planes.floats_to_bytes("d", [right])
+
+
+def sample_of(values: list[float]) -> list[float]:
+    """A few values from all over the column."""
+    return values[:: max(1, len(values) // _SAMPLE)]
+
+
+def find_decimal(sample: list[float]) -> tuple[Scale, bool] | None:
+    """The smallest power of ten that most of the sample are integers over, and whether all are."""
+    first: Scale | None = None
+    for exponent in range(_MAX_EXPONENT[DECIMAL] + 1):
+        scale = Scale(1, DECIMAL, exponent)
+        fitting = sum(is_scaled(value, scale.value) for value in sample)
+        if fitting == len(sample):
+            return scale, True
+        if fitting >= _ENOUGH * len(sample) and first is None:
+            first = scale
+    return (first, False) if first else None
+
+
+def find_binary(sample: list[float]) -> Scale | None:
+    """The smallest power of two that all of the sample are integers over, if that is shorter than their bits."""
+    finite = [value for value in sample if abs(value) < _MAX_SCALED]
+    if len(finite) < len(sample):
+        return None
+    exponent = max(value.as_integer_ratio()[1].bit_length() - 1 for value in finite)
+    if exponent > _MAX_EXPONENT[BINARY] or max(map(abs, finite)) * 2.0**exponent >= _MAX_SCALED / 16:
+        return None
+    return Scale(1, BINARY, exponent)
+
+
+def find_near(sample: list[float]) -> Scale | None:
+    """The smallest power of ten that all of the sample are close to an integer over."""
+    scales = (Scale(1, DECIMAL, exponent) for exponent in range(13))
+    return next((scale for scale in scales if all(is_near(value, scale.value) for value in sample)), None)
+
+
+def find_mean(sample: list[float], *, rounded: bool) -> Scale | None:
+    """The scale of means of a number of decimals, exact or printed with 15 digits."""
+    fits = is_rounded if rounded else is_scaled
+    scales = (Scale(divisor, DECIMAL, exponent) for divisor in _MEAN_DIVISORS for exponent in range(4))
+    return next((scale for scale in scales if all(fits(value, scale.value) for value in sample)), None)
