@@ -1,0 +1,53 @@
+"""What was wrong with a text that is no record, in words that its sender understands, and the text itself to keep."""
+
+from __future__ import annotations
+
+import json
+import reprlib
+from typing import Final
+
+from farshore_agent.collect.form import NotAdmitted, check_record
+from farshore_protocol.limits import KIB, MAX_RECORD_DEPTH
+
+MAX_RAW_CHARS: Final = 64 * KIB
+"""How much of a refused record is kept."""
+
+_BOUNDED: Final = reprlib.Repr()
+_BOUNDED.maxstring = _BOUNDED.maxother = 4 * KIB
+_BOUNDED.maxlist = _BOUNDED.maxdict = 100
+
+
+def why_not(text: bytes, error: Exception) -> NotAdmitted:
+    """Why the decoder refused `text` with `error`. A second, more lenient reader often finds the field."""
+    try:
+        lenient = json.loads(text.decode())
+        check_record(lenient)
+    except NotAdmitted as found:
+        return found
+    except UnicodeDecodeError as bad:
+        return NotAdmitted(f"not UTF-8 at byte {bad.start + 1}")
+    except json.JSONDecodeError as bad:
+        return NotAdmitted(f"not JSON: {bad.msg} at character {bad.pos + 1}")
+    except RecursionError:
+        return NotAdmitted(f"nested deeper than {MAX_RECORD_DEPTH} levels")
+    except ValueError:
+        return NotAdmitted("a number has too many digits")
+    return NotAdmitted(f"not JSON: {error}")
+
+
+def raw_text(raw: object) -> str:
+    """What was given, as text that can be stored."""
+    if isinstance(raw, bytes):
+        return raw[: 4 * MAX_RAW_CHARS].decode(errors="backslashreplace")[:MAX_RAW_CHARS]
+    try:
+        text = json.dumps(raw, default=_BOUNDED.repr)
+    except (TypeError, ValueError, RecursionError):
+        text = _shown(raw)
+    return text[:MAX_RAW_CHARS].encode(errors="backslashreplace").decode()
+
+
+def _shown(raw: object) -> str:
+    try:
+        return _BOUNDED.repr(raw)
+    except (ValueError, RecursionError):
+        return f"a {type(raw).__name__} that cannot be shown"
