@@ -1,7 +1,7 @@
 """Columns of floats, kept to the bit: -0.0 and the payload of a NaN too.
 
-Most floats of sensors are decimals, means of decimals, or multiples of a power of two: k / scale for an integer k. Those
-are written as the integers k. Each encoding is one number in the structure, followed by its parameters:
+Most floats of sensors are decimals, means of decimals, or multiples of a power of two: k / scale for an integer k.
+Those are written as the integers k. Each encoding is one number in the structure, followed by its parameters:
 
     CONST      8 bytes                          all the same bits
     SCALED     scale, integers                  k / scale

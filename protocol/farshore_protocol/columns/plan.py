@@ -1,7 +1,7 @@
 """Which encodings a stream's columns take: chosen by trial on a sample, then kept from batch to batch.
 
-A plan only ever saves the encoder work. Every choice is verified on the data it is used for, and made anew where it does
-not fit. A decoder needs none.
+A plan only ever saves the encoder work. Every choice is verified on the data it is used for, and made anew where it
+does not fit. A decoder needs none.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """Integers as byte planes: all lowest bytes, then all second bytes, and so on; what varies little stands together.
 
-Signed integers are *folded*: a byte is XORed with the sign of the byte below it, so that planes above the largest magnitude
-are all zero and can be left out. Everything here runs in C: slices, `array`, `translate` and one big XOR.
+Signed integers are *folded*: a byte is XORed with the sign of the byte below it, so that planes above the largest
+magnitude are all zero and can be left out. Everything here runs in C: slices, `array`, `translate` and one big XOR.
 """
 
 from __future__ import annotations
 
 import sys
 from array import array
+from itertools import pairwise
 from typing import Final
 
 _UNSIGNED: Final = {1: "B", 2: "H", 3: "I", 4: "I", 5: "Q", 6: "Q", 7: "Q", 8: "Q"}
@@ -66,7 +67,7 @@ def floats_to_bytes(code: str, values: list[float]) -> bytes:
 
 def floats_to_list(code: str, raw: bytes) -> list[float]:
     """The inverse of `floats_to_bytes`."""
-    items = array(code)
+    items: array[float] = array(code)
     items.frombytes(raw)
     if sys.byteorder == "big":
         items.byteswap()
@@ -99,9 +100,7 @@ def pack_signed(values: list[int], width: int) -> list[bytes]:
     """
     code = _SIGNED[width]
     planes = split(to_bytes(code, values), array(code).itemsize)
-    folded = [planes[0]] + [
-        _xor(above, below.translate(_SIGN)) for below, above in zip(planes, planes[1:], strict=False)
-    ]
+    folded = [planes[0]] + [_xor(above, below.translate(_SIGN)) for below, above in pairwise(planes)]
     return _without_zero_planes(folded)
 
 

@@ -1,7 +1,7 @@
 """From the byte streams of a batch to its body and back: general compression, bounded both ways.
 
-A section is stored as it is, as a zstd frame without its magic number, as one whose history is the dictionary, or as raw
-LZMA1; whichever is smallest. Structure and text make the first section and the planes the second, or both are joined.
+A section is stored as it is, as a zstd frame without its magic number, as one whose history is the dictionary, or as
+raw LZMA1; whichever is smallest. Structure and text make the first section and the planes the second, or one joins all.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Sections(NamedTuple):
 
 
 def pack(sections: Sections, effort: Effort, prefix: bytes, packing: Packing | None) -> tuple[bytes, Packing]:
-    """The layout byte and the sections, compressed, and how; in the given packing if there is one, else in the smallest.
+    """The layout byte and the compressed sections, in the given packing or else the smallest, and the packing.
 
     `prefix` is the history that zstd may refer back to, empty without a dictionary.
     """

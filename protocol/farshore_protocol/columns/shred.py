@@ -2,8 +2,8 @@
 
 A column starts with its kind. A column of several kinds starts with 16 + their number, the kinds in ascending order, a
 mask that says which cell is of which kind (0, or the number of an earlier equal mask + 1), and then goes on with one
-column without gaps for each kind. A column of mappings shreds into a column per key; one of lists into lengths and either a
-column per position or one of all items.
+column without gaps for each kind. A column of mappings shreds into a column per key; one of lists into lengths and
+either a column per position or one of all items.
 """
 
 from __future__ import annotations
