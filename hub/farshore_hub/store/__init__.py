@@ -1,0 +1,1 @@
+"""The hub's durable state: tables, migrations, and the SQL of each room; SQLite and PostgreSQL."""

@@ -1,0 +1,218 @@
+"""The hub's tables, written once for SQLite and PostgreSQL.
+
+Ids are 64-bit. Times are microseconds since 1970 (`_us`). Incarnations, digests and keys are bytes; range sets are
+packed as MessagePack of their wire form. A batch, its account and its intervals are written in one transaction.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_ID: Final = BigInteger().with_variant(Integer(), "sqlite")
+"""SQLite numbers only INTEGER PRIMARY KEY by itself."""
+
+
+def _id() -> Column[Any]:
+    return Column("id", _ID, primary_key=True, autoincrement=True)
+
+
+def _site() -> Column[Any]:
+    return Column("site_id", _ID, ForeignKey("sites.id"), nullable=False)
+
+
+def _account() -> Column[Any]:
+    return Column("account_id", _ID, ForeignKey("accounts.id"), nullable=False)
+
+
+hub_meta = Table(
+    "hub_meta",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+    comment="Facts about the hub itself, and leases.",
+)
+
+sites = Table(
+    "sites",
+    metadata,
+    _id(),
+    Column("name", String(63), nullable=False, unique=True),
+    Column("state", String(16), nullable=False, comment="pending, active or revoked"),
+    Column("signing_key", LargeBinary, comment="Ed25519 public key, once the site is enrolled"),
+    Column("created_us", BigInteger, nullable=False),
+    Column("enrolled_us", BigInteger),
+    Column("revoked_us", BigInteger),
+    Column("last_seen_us", BigInteger),
+    Column("clock_offset_us", BigInteger, comment="the site's clock minus the hub's"),
+    Column("agent_version", String(500)),
+)
+
+join_tokens = Table(
+    "join_tokens",
+    metadata,
+    Column("secret_hash", LargeBinary, primary_key=True),
+    _site(),
+    Column("expires_us", BigInteger, nullable=False),
+    Column("used_us", BigInteger),
+    comment="One-use secrets, kept as their SHA-256.",
+)
+
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("serial", String(40), primary_key=True, comment="lower-case hex"),
+    _site(),
+    Column("issued_us", BigInteger, nullable=False),
+    Column("not_after_us", BigInteger, nullable=False),
+)
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("name", String(63), nullable=False, unique=True),
+    Column("role", String(16), nullable=False, comment="viewer, operator or admin"),
+    Column("created_us", BigInteger, nullable=False),
+    Column("revoked_us", BigInteger),
+    comment="What people and scripts sign in with, kept as its SHA-256.",
+)
+
+key_epochs = Table(
+    "key_epochs",
+    metadata,
+    Column("site_id", _ID, ForeignKey("sites.id"), primary_key=True, autoincrement=False),
+    Column("epoch", LargeBinary, primary_key=True),
+    Column("message", LargeBinary, nullable=False, comment="the packed, still sealed KeyEpoch"),
+)
+
+dictionaries = Table(
+    "dictionaries",
+    metadata,
+    Column("site_id", _ID, ForeignKey("sites.id"), primary_key=True, autoincrement=False),
+    Column("dictionary", LargeBinary, primary_key=True),
+    Column("content", LargeBinary, nullable=False, comment="the sealed batch of kind DICTIONARY"),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    _id(),
+    _site(),
+    Column("incarnation", LargeBinary, nullable=False),
+    Column("stream", String(127), nullable=False),
+    Column("head", BigInteger, nullable=False, server_default="0"),
+    Column("held", LargeBinary, nullable=False, comment="packed ranges: at the edge, as last stated"),
+    Column("oldest_us", BigInteger, comment="event time of the oldest that is held"),
+    Column("closed", Boolean, nullable=False, server_default=false()),
+    Column("statement_number", BigInteger, nullable=False, server_default="0"),
+    Column("stated_us", BigInteger, comment="the hub's clock at the last claim"),
+    Column("archived", BigInteger, nullable=False, server_default="0"),
+    Column("stored_count", BigInteger, nullable=False, server_default="0"),
+    Column("receipted_count", BigInteger, nullable=False, server_default="0", comment="receipted and not stored"),
+    UniqueConstraint("site_id", "incarnation", "stream"),
+    comment="What the hub has of one stream of one site in one incarnation.",
+)
+
+intervals = Table(
+    "intervals",
+    metadata,
+    Column("account_id", _ID, ForeignKey("accounts.id"), primary_key=True, autoincrement=False),
+    Column("kind", String(12), primary_key=True, comment="stored, receipted or wanted"),
+    Column("first", BigInteger, primary_key=True, autoincrement=False),
+    Column("last", BigInteger, nullable=False),
+    comment="The range sets of an account: disjoint, and ranges that touch are joined.",
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    _id(),
+    _account(),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("reason", String(16), nullable=False),
+    Column("detail", Text, nullable=False, server_default=""),
+    Column("at_us", BigInteger, nullable=False, comment="the site's clock"),
+    Column("received_us", BigInteger, nullable=False),
+    Column("summary_stream", String(127)),
+    Column("summary_first", BigInteger),
+    Column("summary_last", BigInteger),
+    UniqueConstraint("account_id", "first", "last", "reason"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    _id(),
+    _account(),
+    Column("first", BigInteger, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("content_digest", LargeBinary, nullable=False, comment="of the opened body"),
+    Column("take", LargeBinary, comment="packed ranges of what is stored from it; NULL is all"),
+    Column("received_us", BigInteger, nullable=False),
+    Column("lake_commit", _ID, ForeignKey("lake_commits.id")),
+    Column("quarantined", Text, comment="why its records could not be decoded"),
+    Column("raw", LargeBinary, comment="the sealed batch; NULL once it was forgotten"),
+    Index(None, "account_id", "first"),
+    Index(None, "lake_commit"),
+)
+
+forks = Table(
+    "forks",
+    metadata,
+    _id(),
+    _account(),
+    Column("first", BigInteger, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("received_us", BigInteger, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    UniqueConstraint("account_id", "digest"),
+    comment="Batches whose range was stored already with other content; kept aside.",
+)
+
+lake_commits = Table(
+    "lake_commits",
+    metadata,
+    _id(),
+    Column("stream", String(127), nullable=False),
+    Column("state", String(12), nullable=False, comment="pending, done or forgotten"),
+    Column("created_us", BigInteger, nullable=False),
+    Index(None, "state"),
+)
+
+lake_columns = Table(
+    "lake_columns",
+    metadata,
+    Column("stream", String(127), primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("type", String(16), primary_key=True),
+    Column("column", Text, nullable=False),
+    comment="Which column of a stream's table holds which field, by type.",
+)
