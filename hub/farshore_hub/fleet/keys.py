@@ -27,7 +27,7 @@ from farshore_protocol.ports import Clock, Random
 from farshore_protocol.sealing import SEALING_SEED_BYTES, HubSealingKey
 
 _HUB: Final = "hub.id"
-_CA: Final = "ca.pem"
+_CA: Final = "authority.pem"
 _TLS: Final = "tls.pem"
 _SIGNING: Final = "signing.pem"
 _SEALING: Final = "sealing.seed"

@@ -1,0 +1,65 @@
+"""Options that several commands have, and how they print."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from farshore_hub import settings
+from farshore_hub.durations import parse_duration_s
+
+
+class Duration(click.ParamType[int]):
+    """A duration such as `24h`, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
+        """Read it, or say what is wrong."""
+        try:
+            return value if isinstance(value, int) else parse_duration_s(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _given_before_the_command() -> Path:
+    named = click.get_current_context().find_root().params.get("data_dir")
+    return named if isinstance(named, Path) else settings.default_data_dir()
+
+
+_FOLDER: Final = click.Path(file_okay=False, path_type=Path)
+
+any_data_dir: Final = click.option(
+    "--data-dir",
+    type=_FOLDER,
+    envvar=settings.DATA_DIR_VARIABLE,
+    help="The hub's folder.  [default: $FARSHORE_HUB_DIR, ./farshore-hub or /var/lib/farshore-hub]",
+)
+"""For the group: `farshore-hub --data-dir DIR site list`."""
+
+data_dir: Final = click.option(
+    "--data-dir", type=_FOLDER, default=_given_before_the_command, show_default=False, help="The hub's folder."
+)
+"""For a command: `farshore-hub site list --data-dir DIR`."""
+
+as_json: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+expires: Final = click.option(
+    "--expires", type=Duration(), default="24h", show_default=True, help="How long the join token may be used."
+)
+
+
+def print_json(value: object) -> None:
+    """Print for programs."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def shown_time(time_us: int | None) -> str:
+    """Microseconds since 1970 for people: UTC, to the second."""
+    if time_us is None:
+        return "-"
+    return datetime.fromtimestamp(time_us // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,27 @@
+"""Durations as people write them: `30 s`, `10 min`, `24h`, `7 d`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator
+
+_UNITS: Final = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86_400}
+_FORM: Final = re.compile(r"\s*([0-9]{1,9})\s*(s|min|m|h|d)\s*")
+
+
+def parse_duration_s(text: object) -> int:
+    """A duration in seconds.
+
+    Raises:
+        ValueError: with the rule in its text.
+    """
+    found = _FORM.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        raise ValueError(f"{str(text)[:40]!r} is not a duration: write a whole number and s, min, h or d, as in '24 h'")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+Seconds = Annotated[int, BeforeValidator(parse_duration_s)]
+"""A setting that is written as a duration and read as seconds."""

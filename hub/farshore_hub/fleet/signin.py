@@ -1,0 +1,52 @@
+"""Who is asking: a site by its client certificate, a person or script by its token. The database is asked each time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from farshore_hub.errors import SiteRevoked, Unauthenticated
+from farshore_hub.fleet.context import Fleet
+from farshore_hub.fleet.enrol import certificate_id
+from farshore_hub.store import fleet as store
+from farshore_hub.store.fleet import SiteState
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """What a client certificate says; TLS has checked that this hub's CA signed it."""
+
+    serial: str
+    name: str
+
+
+@lru_cache(maxsize=1024)
+def peer_of(pem: str) -> Peer:
+    """Read a client certificate."""
+    certificate = x509.load_pem_x509_certificate(pem.encode())
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return Peer(certificate_id(certificate.serial_number), str(names[0].value) if names else "")
+
+
+def site_of(fleet: Fleet, peer: Peer) -> str:
+    """The active site that a certificate belongs to.
+
+    Raises:
+        Unauthenticated: the hub has not issued it, or it has ended.
+        SiteRevoked: the site is shut out.
+    """
+    with fleet.engine.connect() as connection:
+        known = store.find_certificate(connection, peer.serial)
+        if known is None:
+            site = store.find_site(connection, peer.name)
+            if site is not None and site.state is SiteState.REVOKED:
+                raise SiteRevoked(f"site {peer.name} is revoked", remedy="its operator can have it join anew")
+            raise Unauthenticated("this certificate is not known here", remedy="renew it, or enrol again")
+    if known.state is not SiteState.ACTIVE:
+        raise SiteRevoked(f"site {known.site} is {known.state}", remedy="its operator can have it join anew")
+    if known.not_after_us <= fleet.clock.now_us():
+        raise Unauthenticated(f"the certificate of site {known.site} has ended", remedy="renew it")
+    return known.site

@@ -1,0 +1,91 @@
+"""Makes a hub out of an empty folder: keys, certificates, database, first token, and `hub.toml` last.
+
+`hub.toml` is what makes a folder a hub. So after a crash in the middle the same call goes on: what is there is kept.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from farshore_hub import settings
+from farshore_hub.errors import Conflict
+from farshore_hub.fleet import api_tokens
+from farshore_hub.fleet.api_tokens import Role
+from farshore_hub.fleet.files import make_private_folder, write_private
+from farshore_hub.fleet.keys import HubKeys
+from farshore_hub.opening import fleet_of, opened_engine
+from farshore_hub.settings import FILE, Place
+from farshore_hub.store import fleet as store
+from farshore_hub.store import migrate
+from farshore_protocol.ports import Clock, Random
+
+FIRST_TOKEN: Final = "admin"  # noqa: S105 - its name
+
+_TEMPLATE: Final = """\
+# A Farshore hub. What is not here has its default. Paths are relative to this folder.
+# Durations are written as '30 s', '10 min', '24 h' or '7 d'.
+
+# where to listen
+listen = {listen}
+
+# where sites reach this hub; they are told with their join token and at every renewal
+addresses = {addresses}
+
+[database]
+# empty: hub.db in this folder; or postgresql+psycopg://USER:PASSWORD@HOST/NAME
+url = {url}
+
+# [lake]
+# path = "lake"            # the Delta tables
+
+# [retention]
+# payloads = "30 d"        # how long a sealed batch is kept after its records are in the lake
+# archive = "stored"       # sites may forget a record when it is stored; or "age" (archive_age), or "never"
+# archive_age = "2 d"      # with "age": older than the oldest backup that might be restored
+
+# [certificates]
+# site_life = "30 d"
+# renewal_grace = "400 d"  # how long after its certificate's end a site may renew with its signing key
+
+# [web]
+# max_connections = 20000
+# max_bodies_bytes = 268435456
+# body_timeout = "120 s"
+# query_timeout = "30 s"
+# max_query_rows = 100000
+"""
+
+
+def initialise(data_dir: Path, addresses: list[str], listen: str | None, url: str, clock: Clock, random: Random) -> str:
+    """Make the hub and return the first admin token.
+
+    Raises:
+        Conflict: there is one in that folder.
+        SettingsInvalid: an address is not one.
+    """
+    if (data_dir / FILE).exists():
+        raise Conflict(
+            f"there is a hub in {data_dir} already", remedy=f"start it: farshore-hub serve --data-dir {data_dir}"
+        )
+    port = urlsplit(addresses[0]).port or 443
+    listen = listen or f"0.0.0.0:{port}"
+    text = _TEMPLATE.format(listen=json.dumps(listen), addresses=json.dumps(addresses), url=json.dumps(url))
+    place = Place(data_dir, settings.parse(text, "the command line"))
+    make_private_folder(data_dir)
+    keys = HubKeys.create(place.keys, clock, random)
+    write_private(settings.ca_path(data_dir), keys.ca.pem)
+    keys.renew_tls(place.settings.addresses, clock, random)
+    token = _make_database(place, keys)
+    write_private(data_dir / FILE, text.encode())
+    return token
+
+
+def _make_database(place: Place, keys: HubKeys) -> str:
+    with opened_engine(place) as engine:
+        migrate.upgrade(engine)
+        with engine.begin() as connection:
+            store.delete_api_token(connection, FIRST_TOKEN)
+        return api_tokens.add(fleet_of(place, keys, engine), FIRST_TOKEN, Role.ADMIN)

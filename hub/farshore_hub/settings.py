@@ -1,0 +1,173 @@
+"""What an operator can set: `hub.toml` in the data directory, checked whole, every fault at once.
+
+Paths in it are relative to the data directory. An unknown key is a fault: a misspelt setting must not be a default.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from farshore_hub.durations import Seconds
+from farshore_hub.errors import NotReady, SettingsInvalid
+from farshore_hub.fleet.addresses import MAX_ADDRESSES, check_address, split_listen
+from farshore_protocol.limits import MIB
+
+FILE: Final = "hub.toml"
+DATA_DIR_VARIABLE: Final = "FARSHORE_HUB_DIR"
+_HERE: Final = Path("farshore-hub")
+_SYSTEM: Final = Path("/var/lib/farshore-hub")
+
+
+def _check_listen(text: str) -> str:
+    split_listen(text)
+    return text
+
+
+Address = Annotated[str, AfterValidator(check_address)]
+Listen = Annotated[str, AfterValidator(_check_listen)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Database(_Table):
+    """Where the ledger and the inbox are kept."""
+
+    url: str = Field(
+        default="", description="SQLAlchemy URL of a PostgreSQL or SQLite database; empty: hub.db in the data directory"
+    )
+
+
+class Lake(_Table):
+    """Where the Delta tables are kept."""
+
+    path: Path = Field(default=Path("lake"), description="folder of the Delta tables")
+
+
+class Retention(_Table):
+    """What may be given up, and when."""
+
+    payloads: Seconds = Field(
+        default=30 * 86_400, description="how long a sealed batch is kept after its records are in the lake"
+    )
+    archive: Literal["stored", "age", "never"] = Field(
+        default="stored",
+        description="when sites are told that every backup has a record: as soon as it is stored (no backup is ever "
+        "restored), when it is older than archive_age, or never (sites keep what fits)",
+    )
+    archive_age: Seconds = Field(default=2 * 86_400, description="with archive = 'age': older than the oldest backup")
+
+
+class Certificates(_Table):
+    """How long sites may go without asking again."""
+
+    site_life: Seconds = Field(default=30 * 86_400, ge=3600, description="life of a site's certificate")
+    renewal_grace: Seconds = Field(
+        default=400 * 86_400, description="how long after its certificate's end a site may renew with its signing key"
+    )
+
+
+class Web(_Table):
+    """Bounds of the port."""
+
+    max_connections: int = Field(default=20_000, ge=1, description="open connections")
+    max_bodies_bytes: int = Field(default=256 * MIB, ge=16 * MIB, description="request bodies in memory at one time")
+    body_timeout: Seconds = Field(default=120, ge=1, description="a request body must have arrived after this")
+    query_timeout: Seconds = Field(default=30, ge=1, description="a query must have ended after this")
+    max_query_rows: int = Field(default=100_000, ge=1, description="rows in the answer to a query")
+
+
+class HubSettings(_Table):
+    """The whole of `hub.toml`."""
+
+    listen: Listen = Field(default="0.0.0.0:8443", description="HOST:PORT to listen on")
+    addresses: list[Address] = Field(
+        min_length=1, max_length=MAX_ADDRESSES, description="https://HOST:PORT under which sites reach the hub"
+    )
+    database: Database = Database()
+    lake: Lake = Lake()
+    retention: Retention = Retention()
+    certificates: Certificates = Certificates()
+    web: Web = Web()
+
+
+class Place:
+    """The data directory and what lies in it."""
+
+    def __init__(self, data_dir: Path, settings: HubSettings) -> None:
+        self.data_dir = data_dir
+        self.settings = settings
+        self.keys = keys_folder(data_dir)
+        self.lake = data_dir / settings.lake.path
+        self.database_url = database_url(data_dir, settings)
+
+
+def default_data_dir() -> Path:
+    """`./farshore-hub`, unless only the system's place has a hub."""
+    return _SYSTEM if (_SYSTEM / FILE).exists() and not _HERE.exists() else _HERE
+
+
+def keys_folder(data_dir: Path) -> Path:
+    """Where the hub's keys lie."""
+    return data_dir / "keys"
+
+
+def ca_path(data_dir: Path) -> Path:
+    """The CA certificate for clients; public, a copy of the one among the keys."""
+    return data_dir / "ca.pem"
+
+
+def database_url(data_dir: Path, settings: HubSettings) -> str:
+    """The SQLAlchemy URL of the hub's database."""
+    return settings.database.url or f"sqlite:///{data_dir.absolute() / 'hub.db'}"
+
+
+def load(data_dir: Path) -> Place:
+    """Read and check the settings of an initialised data directory.
+
+    Raises:
+        NotReady: there is no `hub.toml`.
+        SettingsInvalid: it has faults; the text names all of them.
+    """
+    path = data_dir / FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise NotReady(
+            f"there is no hub in {data_dir}: {error.strerror} ({FILE})",
+            remedy=f"run 'farshore-hub init --data-dir {data_dir}', or name the right one with --data-dir",
+        ) from None
+    except UnicodeDecodeError:
+        raise SettingsInvalid(f"{path} is not UTF-8 text") from None
+    return Place(data_dir, parse(text, str(path)))
+
+
+def parse(text: str, where: str) -> HubSettings:
+    """Check the text of a `hub.toml`.
+
+    Raises:
+        SettingsInvalid: with one line per fault, each with the key's path.
+    """
+    try:
+        return HubSettings.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsInvalid(f"{where} is not TOML: {error}") from None
+    except ValidationError as error:
+        faults = [f"  {_path(fault['loc'])}: {_said(fault['msg'])}" for fault in error.errors()]
+        raise SettingsInvalid(
+            "\n".join([f"{where} has {len(faults)} fault{'s' * (len(faults) != 1)}:", *faults]),
+            remedy="correct these keys; nothing was started or changed",
+        ) from None
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location)
+
+
+def _said(message: str) -> str:
+    return message.removeprefix("Value error, ").replace("Extra inputs are not permitted", "there is no such key")

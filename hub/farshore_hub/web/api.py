@@ -1,0 +1,47 @@
+"""The web application: the routes, their problems, and an OpenAPI description that is true."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from farshore_hub.web import problems
+from farshore_hub.web.auth import CERTIFICATE_SCHEME
+from farshore_hub.web.problems import Problem
+from farshore_hub.web.routes import health, records, sites, sites_door
+from farshore_hub.web.services import Services
+from farshore_protocol import __version__
+
+_CERTIFICATE: Final = {
+    "type": "mutualTLS",
+    "description": "a client certificate of this hub's CA, as a site gets it by enrolment and renewal",
+}
+
+
+def make_app(services: Services) -> FastAPI:
+    """The application over `services`. Its interactive pages are off: they would load scripts from elsewhere."""
+    app = _DescribedApp(
+        title="Farshore hub", version=__version__, docs_url=None, redoc_url=None, generate_unique_id_function=_name_of
+    )
+    app.state.services = services
+    problems.install(app)
+    for router in (sites_door.router, sites.router, records.router, health.router):
+        app.include_router(router)
+    return app
+
+
+class _DescribedApp(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """The description, with what FastAPI does not know: problems, and sign-in by certificate."""
+        if not self.openapi_schema:
+            described = super().openapi()
+            components = described.setdefault("components", {})
+            components.setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
+            components.setdefault("securitySchemes", {})[CERTIFICATE_SCHEME] = _CERTIFICATE
+        return super().openapi()
+
+
+def _name_of(route: APIRoute) -> str:
+    return route.name

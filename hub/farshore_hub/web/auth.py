@@ -1,0 +1,77 @@
+"""Sign-in of each request: sites by client certificate, people and scripts by bearer token, and what a role may."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from farshore_hub.errors import Forbidden, HubError, Unauthenticated
+from farshore_hub.fleet import api_tokens, signin
+from farshore_hub.fleet.api_tokens import Role
+from farshore_hub.fleet.signin import Peer
+from farshore_hub.web.services import Hub
+
+CERTIFICATE_SCHEME: Final = "site certificate"
+TOKEN_SCHEME: Final = "API token"  # noqa: S105 - the name of the scheme
+MAX_TOKEN_CHARS: Final = 200
+
+_bearer: Final = HTTPBearer(
+    scheme_name=TOKEN_SCHEME, description="made by 'farshore-hub token add NAME'", auto_error=False
+)
+
+
+async def signed_in_site(request: Request, hub: Hub) -> str:
+    """The active site whose certificate the connection bears.
+
+    Raises:
+        Unauthenticated: there is no certificate, or it is not a current one of this hub.
+        SiteRevoked: the site is shut out.
+    """
+    peer = _peer(request)
+    if peer is None:
+        raise Unauthenticated(
+            "this route is for sites, which sign in with their client certificate",
+            remedy="use the certificate that the site was given when it enrolled",
+        )
+    return await hub.run(lambda: signin.site_of(hub.fleet, peer))
+
+
+async def perhaps_signed_in_site(request: Request, hub: Hub) -> str | None:
+    """The site whose certificate the connection bears, or None where there is no good one."""
+    peer = _peer(request)
+    if peer is None:
+        return None
+    try:
+        return await hub.run(lambda: signin.site_of(hub.fleet, peer))
+    except HubError:
+        return None
+
+
+def needs(role: Role) -> Callable[..., Awaitable[None]]:
+    """A dependency that lets pass whoever has a token of `role` or a greater one."""
+
+    async def check(hub: Hub, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> None:
+        if credentials is None or len(credentials.credentials) > MAX_TOKEN_CHARS:
+            raise Unauthenticated(
+                "this route needs an API token", remedy="send 'Authorization: Bearer TOKEN'; see farshore-hub token add"
+            )
+        held = await hub.run(lambda: api_tokens.role_of(hub.fleet, credentials.credentials))
+        if not held.covers(role):
+            raise Forbidden(f"this route is for the role {role}, the token has the role {held}")
+
+    return check
+
+
+SignedInSite = Annotated[str, Depends(signed_in_site)]
+PerhapsSignedInSite = Annotated[str | None, Depends(perhaps_signed_in_site)]
+Viewer: Final = Depends(needs(Role.VIEWER))
+Operator: Final = Depends(needs(Role.OPERATOR))
+Admin: Final = Depends(needs(Role.ADMIN))
+
+
+def _peer(request: Request) -> Peer | None:
+    chain = request.scope.get("extensions", {}).get("tls", {}).get("client_cert_chain", [])
+    return signin.peer_of(chain[0]) if chain else None

@@ -1,0 +1,112 @@
+"""Request bodies: of the right type, within a bound that holds while they are read, and in time.
+
+All bodies that are in memory at one time share one budget. A request that finds it used up is asked to come again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+
+from farshore_hub.errors import Busy, Invalid, Malformed, OverLimit, TimedOut, WrongMediaType
+from farshore_hub.web.problems import faults_of
+from farshore_protocol.limits import KIB
+
+M = TypeVar("M", bound=BaseModel)
+
+JSON_TYPE: Final = "application/json"
+MAX_JSON_BYTES: Final = 64 * KIB
+_LENGTH_DIGITS: Final = 15
+
+
+class BodyReader:
+    """Reads bodies within one budget of memory."""
+
+    def __init__(self, budget_bytes: int, timeout_s: float) -> None:
+        self._free_bytes = budget_bytes
+        self._timeout_s = timeout_s
+
+    @asynccontextmanager
+    async def read(self, request: Request, media_type: str, max_bytes: int) -> AsyncIterator[bytes]:
+        """The whole body; its share of the budget is given back when the context ends.
+
+        Raises:
+            WrongMediaType, OverLimit, TimedOut, Busy: as their texts say.
+        """
+        _check_type(request, media_type)
+        expected = _announced(request, max_bytes)
+        if expected > self._free_bytes:
+            raise Busy("the hub is reading as much as it takes on at one time")
+        self._free_bytes -= expected
+        try:
+            yield await self._in_time(_collect(request, expected))
+        finally:
+            self._free_bytes += expected
+
+    async def read_json(self, request: Request, model: type[M]) -> M:
+        """A JSON body as `model`.
+
+        Raises:
+            Invalid: it is JSON and not what the route takes.
+        """
+        try:
+            async with self.read(request, JSON_TYPE, MAX_JSON_BYTES) as raw:
+                return model.model_validate_json(raw)
+        except ValidationError as error:
+            faults = error.errors()
+            if any(fault["type"] == "json_invalid" for fault in faults):
+                raise Malformed(f"the body is not JSON: {faults_of(faults)}") from None
+            raise Invalid(faults_of(faults)) from None
+
+    async def _in_time(self, reading: Coroutine[None, None, bytes]) -> bytes:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await reading
+        except TimeoutError:
+            raise TimedOut(f"the body had not arrived after {self._timeout_s:.0f} s") from None
+
+
+def binary_body(media_type: str) -> dict[str, Any]:
+    """The OpenAPI description of a binary request body."""
+    schema = {"type": "string", "format": "binary"}
+    return {"required": True, "content": {media_type: {"schema": schema}}}
+
+
+def json_body(model: type[BaseModel]) -> dict[str, Any]:
+    """The OpenAPI description of a JSON request body."""
+    return {"required": True, "content": {JSON_TYPE: {"schema": model.model_json_schema()}}}
+
+
+def _check_type(request: Request, media_type: str) -> None:
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given != media_type:
+        raise WrongMediaType(
+            f"this route takes {media_type}, not {given[:80] or 'a body of no type'}",
+            remedy=f"send it with 'Content-Type: {media_type}'",
+        )
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise WrongMediaType("this route takes bodies without Content-Encoding", remedy="send it as it is")
+
+
+def _announced(request: Request, max_bytes: int) -> int:
+    """How many bytes the body may have: what was announced, or the bound."""
+    length = request.headers.get("content-length")
+    if length is None:
+        return max_bytes
+    if not length.isdecimal() or len(length) > _LENGTH_DIGITS or int(length) > max_bytes:
+        raise OverLimit(f"the body has {length[:20]} bytes, the bound is {max_bytes}")
+    return int(length)
+
+
+async def _collect(request: Request, max_bytes: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_bytes:
+            raise OverLimit(f"the body has more than {max_bytes} bytes")
+    return bytes(body)

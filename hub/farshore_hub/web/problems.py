@@ -1,0 +1,104 @@
+"""Errors as problem details (RFC 9457): every answer that is not a success has this form, whoever raised it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from farshore_hub.errors import PROBLEM_URN, Busy, HubError, Invalid, Malformed, of_protocol
+from farshore_protocol.errors import ProtocolError
+
+PROBLEM_TYPE: Final = "application/problem+json"
+_MAX_FAULTS: Final = 10
+_MAX_FAULT_CHARS: Final = 200
+
+
+class Problem(BaseModel):
+    """What is wrong, whose fault it is, and what to do."""
+
+    type: str = Field(description="names the kind of problem: urn:farshore:problem:KIND")
+    title: str
+    status: int
+    detail: str
+    remedy: str | None = Field(default=None, description="what to do about it")
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI description of problems with these statuses; 500 is always possible."""
+    content = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in (*statuses, 500)}
+
+
+def success(description: str, *media_types: str) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI description of an answer that is not JSON."""
+    content = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in media_types}
+    return {200: {"description": description, "content": content}}
+
+
+def problem_of(error: HubError) -> JSONResponse:
+    """The answer for one error."""
+    body = {"type": error.problem_type, "title": error.title, "status": error.status, "detail": error.detail}
+    if error.remedy:
+        body["remedy"] = error.remedy
+    return JSONResponse(body, error.status, _headers_of(error), PROBLEM_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Make `app` answer every error with a problem."""
+    app.add_exception_handler(HubError, _ours)
+    app.add_exception_handler(ProtocolError, _protocol)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _disconnected)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def faults_of(errors: list[Any]) -> str:
+    """What a model says is wrong, in one line."""
+    said = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"[:_MAX_FAULT_CHARS] for fault in errors]
+    return "; ".join(said[:_MAX_FAULTS])
+
+
+async def _ours(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HubError)  # noqa: S101 - the table in `install` says so
+    return problem_of(error)
+
+
+async def _protocol(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ProtocolError)  # noqa: S101 - the table in `install` says so
+    return problem_of(of_protocol(error))
+
+
+async def _validation(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - the table in `install` says so
+    return problem_of(Invalid(faults_of(list(error.errors()))))
+
+
+async def _http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - the table in `install` says so
+    phrase = HTTPStatus(error.status_code).phrase
+    kind = PROBLEM_URN + phrase.lower().replace(" ", "-")
+    body = {"type": kind, "title": phrase, "status": error.status_code, "detail": str(error.detail)}
+    return JSONResponse(body, error.status_code, error.headers, PROBLEM_TYPE)
+
+
+async def _disconnected(_: Request, _error: Exception) -> JSONResponse:
+    return problem_of(Malformed("the connection ended before the body did"))
+
+
+async def _unexpected(_: Request, _error: Exception) -> JSONResponse:
+    return problem_of(HubError("this is a fault of the hub; its log says more", remedy="try again later"))
+
+
+def _headers_of(error: HubError) -> Mapping[str, str]:
+    if isinstance(error, Busy):
+        return {"Retry-After": str(error.retry_after_s)}
+    return {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else {}

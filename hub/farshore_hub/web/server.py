@@ -1,0 +1,111 @@
+"""Runs the web application on one port: uvicorn inside this process, with TLS, bounds and a graceful end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+
+from farshore_hub.errors import NotReady
+from farshore_hub.web.tls import bounded
+
+KEEP_ALIVE_S: Final = 90
+"""Longer than an agent's heartbeat, so that a quiet site pays for one TLS handshake only."""
+
+GRACE_S: Final = 20
+"""How long requests under way may take when the hub is stopped."""
+
+BACKLOG: Final = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """Where and how to serve.
+
+    Attributes:
+        listening: the bound socket.
+        context: TLS, or None for plain HTTP.
+        max_connections: open connections; one more is closed at once.
+        body_timeout_s: a connection whose request body takes longer is closed.
+    """
+
+    listening: socket.socket
+    context: ssl.SSLContext | None
+    max_connections: int
+    body_timeout_s: float
+
+    @property
+    def address(self) -> str:
+        """Under which address this machine reaches the port."""
+        host, port = self.listening.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        return f"{'https' if self.context else 'http'}://{shown}:{port}"
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take the port.
+
+    Raises:
+        NotReady: it is taken, or not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise NotReady(
+            f"cannot listen on {host}:{port}: {error.strerror}", remedy="choose another with --listen HOST:PORT"
+        ) from None
+
+
+async def serve(app: FastAPI, port: Port, announce: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then end what is under way and return.
+
+    `announce` is told the address once connections are accepted.
+    """
+    context = port.context
+    config = uvicorn.Config(
+        app,
+        http=bounded(port.max_connections, port.body_timeout_s),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+        ssl_context_factory=(lambda _config, _default: context) if context else None,
+    )
+    await _Server(config, lambda: announce(port.address)).serve([port.listening])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which here returns from a signal instead of dying of it, and says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._when_started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._when_started()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGTERM, signal.SIGINT)
+        for number in signals:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)

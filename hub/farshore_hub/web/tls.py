@@ -1,0 +1,138 @@
+"""TLS of the port, and the HTTP protocol of its connections.
+
+uvicorn does not show an application the certificate that a client signed in with. `HubProtocol` reads it once per
+connection and puts it into the scope of every request, in the form of the TLS extension of ASGI. It also bounds what
+uvicorn leaves open: the size of a request's head, the time until it is complete, and the number of connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import Any, Final, cast
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD_BYTES: Final = 32 * 1024
+"""Request line and headers together."""
+
+HEAD_TIMEOUT_S: Final = 30
+"""From the connection, or a request's first byte, until its head is complete."""
+
+_NO_CHECK_TIME: Final = ssl.VerifyFlags(0x200000)
+"""X509_V_FLAG_NO_CHECK_TIME: `signin` looks at the end of a certificate and can say so; a failed handshake cannot."""
+
+
+def server_context(chain: Path, ca_pem: bytes) -> ssl.SSLContext:
+    """TLS 1.3 only; a client certificate is welcome and must be of this hub's CA.
+
+    `load_cert_chain` on the returned context replaces the hub's certificate for all later connections.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_cert_chain(chain)
+    context.load_verify_locations(cadata=ca_pem.decode())
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.verify_flags |= _NO_CHECK_TIME
+    return context
+
+
+class HubProtocol(HttpToolsProtocol):
+    """One connection, with the peer's certificate in the scope of its requests, and with bounds.
+
+    The bounds are set on the subclass that `bounded` makes: uvicorn builds the protocol itself.
+    """
+
+    max_connections = 20_000
+    body_timeout_s = 120.0
+    _tls: dict[str, Any] | None = None
+    _head_bytes = 0
+    _header_bytes = 0
+    _in_head = True
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Read the certificate, or close the connection where there are too many."""
+        super().connection_made(transport)
+        secured = transport.get_extra_info("ssl_object")
+        if secured is not None:
+            self._tls = _tls_extension(secured)
+        if len(self.connections) > self.max_connections:
+            transport.abort()
+            return
+        self._expect(HEAD_TIMEOUT_S)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the deadline."""
+        self._forget_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what belongs to a head, and give up on one that is too long."""
+        if self._in_head:
+            if not self._head_bytes:
+                self._expect(HEAD_TIMEOUT_S)
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self._refuse(431, "Request Header Fields Too Large", f"a request's head has at most {MAX_HEAD_BYTES} bytes")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Refuse a head that came in one piece and is too long."""
+        super().on_header(name, value)
+        self._header_bytes += len(name) + len(value)
+        if self._header_bytes + len(self.url) > MAX_HEAD_BYTES:
+            raise httptools.HttpParserError(f"a request's head has at most {MAX_HEAD_BYTES} bytes")
+
+    def on_headers_complete(self) -> None:
+        """The head is there: put the certificate into the scope."""
+        self._in_head, self._head_bytes, self._header_bytes = False, 0, 0
+        self._expect(self.body_timeout_s)
+        if self._tls is not None:
+            self.scope["extensions"] = {"tls": cast("dict[object, object]", self._tls)}
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """What follows is another head."""
+        self._in_head = True
+        self._forget_deadline()
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn calls it
+        """Answer what is not HTTP."""
+        self._refuse(400, "Bad Request", "this is not an HTTP request that can be read")
+
+    def _refuse(self, status: int, phrase: str, detail: str) -> None:
+        body = (
+            f'{{"type":"urn:farshore:problem:malformed","title":"The request cannot be read",'
+            f'"status":{status},"detail":"{detail}"}}'
+        )
+        head = (
+            f"HTTP/1.1 {status} {phrase}\r\ncontent-type: application/problem+json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write((head + body).encode())
+        self.transport.close()
+
+    def _expect(self, timeout_s: float) -> None:
+        self._forget_deadline()
+        self._deadline = self.loop.call_later(timeout_s, self.transport.abort)
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+def bounded(max_connections: int, body_timeout_s: float) -> type[HubProtocol]:
+    """The protocol with these bounds."""
+    bounds = {"max_connections": max_connections, "body_timeout_s": body_timeout_s}
+    return type("BoundedHubProtocol", (HubProtocol,), bounds)
+
+
+def _tls_extension(secured: ssl.SSLObject) -> dict[str, Any]:
+    peer = secured.getpeercert(binary_form=True)
+    chain = [ssl.DER_cert_to_PEM_cert(peer)] if peer else []
+    return {"client_cert_chain": chain, "server_cert": None, "tls_version": 0x0304, "cipher_suite": None}
