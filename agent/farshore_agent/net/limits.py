@@ -1,0 +1,31 @@
+"""The bounds of an HTTP server, so that no peer can take more of it than its share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """Bounds of one server.
+
+    Attributes:
+        max_header_bytes: request line and headers of one request.
+        max_body_bytes: of one request, as it was sent.
+        max_held_bytes: bodies of all connections together that wait for their end or their answer.
+        max_connections: further ones are told to come back.
+        request_s: from a request's first byte to its last; a slower sender is cut off.
+        idle_s: how long a kept connection may be silent.
+        linger_s: how long a refused sender may go on sending before the connection is cut.
+    """
+
+    max_header_bytes: int = 16 * KIB
+    max_body_bytes: int = 32 * MIB
+    max_held_bytes: int = 64 * MIB
+    max_connections: int = 256
+    request_s: float = 60
+    idle_s: float = 300
+    linger_s: float = 2
