@@ -100,9 +100,9 @@ def only(table: pa.Table, first: int, take: RangeSet | None) -> pa.Table:
     return pa.concat_tables([table.slice(0, 0), *(table.slice(a - first, b - a + 1) for a, b in wanted)])
 
 
-def joined(tables: Sequence[pa.Table], names: ColumnMap) -> pa.Table:
-    """All rows of `tables`, with every column that `names` has."""
-    return pa.concat_tables([empty_table(names), *tables], promote_options="default")
+def joined(tables: Sequence[pa.Table]) -> pa.Table:
+    """All rows of `tables`, with every column that one of them has."""
+    return pa.concat_tables(tables, promote_options="default")
 
 
 def empty_table(names: ColumnMap) -> pa.Table:

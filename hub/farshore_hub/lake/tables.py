@@ -6,16 +6,14 @@ Delta commit that fails if another writer got there first. So a table says itsel
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from bisect import bisect_right
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.dataset as pads
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from farshore_hub.lake.naming import SYSTEM_COLUMNS
 from farshore_hub.lake.rows import SYSTEM_SCHEMA
@@ -33,90 +31,99 @@ TABLE_SETTINGS: Final = {
 }
 """A busy stream makes 40,000 commits a day: their log is kept for two. Statistics of the first columns only."""
 
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """One version of a table: its rows, and the last lake commit among them (0 before the first)."""
-
-    rows: pads.Dataset
-    last_commit: int
-
 
 class LakeTables:
-    """The tables under `path`, as the hub named `hub` (hex text) writes them."""
+    """The tables under `path`, as the hub with that id writes them."""
 
-    def __init__(self, path: Path, hub: str) -> None:
-        self._path = path
-        self._hub = hub
+    def __init__(self, path: Path, hub: bytes) -> None:
+        self.path = path
+        self._hub = hub.hex()
 
-    def last_commit(self, stream: str) -> int:
-        """The newest lake commit that the stream's table contains; 0 if there is none."""
-        table = self._open(stream)
-        return self._last_commit(table, stream) if table else 0
+    def streams(self) -> list[str]:
+        """The streams that have a table."""
+        return sorted(log.parent.name for log in self.path.glob("*/_delta_log"))
 
-    def append(self, stream: str, commit: int, rows: pa.Table) -> bool:
-        """Append the rows of a lake commit; False if the table contains that commit already.
+    def open(self, stream: str) -> StreamTable | None:
+        """The stream's table as it is now; None before its first lake commit."""
+        try:
+            return StreamTable(DeltaTable(self.path / stream), self._app(stream))
+        except TableNotFoundError:
+            return None
+
+    def open_or_create(self, stream: str) -> StreamTable:
+        """The stream's table as it is now, empty if there was none."""
+        path = self.path / stream
+        return self.open(stream) or StreamTable(
+            DeltaTable.create(path, SYSTEM_SCHEMA, mode="ignore", name=stream, configuration=TABLE_SETTINGS),
+            self._app(stream),
+        )
+
+    def _app(self, stream: str) -> str:
+        return f"farshore-{self._hub}-{stream}"
+
+
+class StreamTable:
+    """One version of a stream's table. Appending to it fails if somebody else appended after it was opened."""
+
+    def __init__(self, table: DeltaTable, app: str) -> None:
+        self._table = table
+        self._app = app
+
+    @property
+    def last_commit(self) -> int:
+        """The newest lake commit that the table contains; 0 if there is none."""
+        return self._table.transaction_version(self._app) or 0
+
+    def rows(self) -> pads.Dataset:
+        """The rows of this version."""
+        return self._table.to_pyarrow_dataset()
+
+    def append(self, commit: int, rows: pa.Table) -> None:
+        """Append the rows of a lake commit, and with them that the table contains it.
 
         Raises:
             deltalake.exceptions.CommitFailedError: another writer appended in the same moment.
-            OSError: the disk does not take it.
+            OSError, deltalake.exceptions.DeltaError: the disk does not take it.
         """
-        table = self._open(stream) or self._create(stream)
-        if self._last_commit(table, stream) >= commit:
-            return False
+        properties = CommitProperties(app_transactions=[Transaction(self._app, commit)])
         write_deltalake(
-            table,
+            self._table,
             rows,
             mode="append",
             schema_mode="merge",
             writer_properties=PARQUET,
-            commit_properties=CommitProperties(app_transactions=[Transaction(self._app(stream), commit)]),
+            commit_properties=properties,
         )
-        return True
 
-    def snapshot(self, stream: str) -> Snapshot | None:
-        """The table as it is now; None before the first lake commit."""
-        table = self._open(stream)
-        if table is None:
-            return None
-        return Snapshot(table.to_pyarrow_dataset(), self._last_commit(table, stream))
-
-    def compact(self, stream: str, max_small_files: int, vacuum_after_h: int) -> int:
-        """Join small files where there are many, and remove files that no version of the last hours needs.
+    def compact(self, max_small_files: int, vacuum_after_h: int) -> int:
+        """Join small files if there are many, and remove what no version of the last hours needs.
 
         Returns:
             How many files were replaced.
         """
-        table = self._open(stream)
-        if table is None:
-            return 0
-        replaced = sum(self._compact_tier(table, tier, max_small_files) for tier in TIERS_BYTES)
+        replaced = sum(self._compact_tier(tier_bytes, max_small_files) for tier_bytes in TIERS_BYTES)
         if replaced:
-            table.vacuum(retention_hours=vacuum_after_h, enforce_retention_duration=False, dry_run=False)
+            self._table.vacuum(retention_hours=vacuum_after_h, enforce_retention_duration=False, dry_run=False)
         return replaced
 
-    def _compact_tier(self, table: DeltaTable, tier_bytes: int, max_small_files: int) -> int:
-        sizes: Sequence[int] = pa.table(table.get_add_actions())["size_bytes"].to_pylist()
+    def _compact_tier(self, tier_bytes: int, max_small_files: int) -> int:
+        sizes: list[int] = pa.table(self._table.get_add_actions())["size_bytes"].to_pylist()
         if sum(size < tier_bytes // 2 for size in sizes) <= max_small_files:
             return 0
-        done = table.optimize.compact(target_size=tier_bytes, writer_properties=PARQUET)
+        done = self._table.optimize.compact(target_size=tier_bytes, writer_properties=PARQUET)
         return int(done["numFilesRemoved"])
 
-    def _open(self, stream: str) -> DeltaTable | None:
+    def roll_back(self, last_commit: int) -> None:
+        """Make the newest version that has no later lake commit than that the current one.
+
+        Raises:
+            deltalake.exceptions.DeltaError: that version is not kept any more.
+        """
+        versions = range(self._table.version() + 1)
+        self._table.restore(bisect_right(versions, last_commit, key=self._last_commit_at) - 1)
+
+    def _last_commit_at(self, version: int) -> int:
         try:
-            return DeltaTable(self._path / stream)
-        except TableNotFoundError:
-            return None
-
-    def _create(self, stream: str) -> DeltaTable:
-        return DeltaTable.create(
-            self._path / stream, schema=SYSTEM_SCHEMA, mode="ignore", name=stream, configuration=TABLE_SETTINGS
-        )
-
-    def _last_commit(self, table: DeltaTable, stream: str) -> int:
-        return table.transaction_version(self._app(stream)) or 0
-
-    def _app(self, stream: str) -> str:
-        return f"farshore-{self._hub}-{stream}"
+            return DeltaTable(self._table.table_uri, version=version).transaction_version(self._app) or 0
+        except DeltaError:  # too old to be kept
+            return 0

@@ -1,0 +1,104 @@
+"""Lake commits: from stored batches to rows in a table, exactly once.
+
+Three steps: (1) one store transaction makes the commit, pending, and assigns batches to it; (2) their rows are appended
+to the stream's table together with the commit's number; (3) it is marked done. Killed anywhere, the next start finds it
+pending, asks the table whether it has that number, and does what is left. A batch that cannot be read is taken out of
+the commit before anything is appended, so it holds up nothing and is never taken for written.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import pyarrow as pa
+from deltalake.exceptions import DeltaError
+from sqlalchemy import Engine
+
+from farshore_hub.errors import NotReady
+from farshore_hub.lake.loading import BadBatch, Loader
+from farshore_hub.lake.naming import ColumnMap
+from farshore_hub.lake.rows import joined
+from farshore_hub.lake.settings import LakeSettings
+from farshore_hub.lake.tables import LakeTables
+from farshore_hub.store import lake as store
+from farshore_hub.store.lake import LakeBatch, LakeCommit
+from farshore_protocol.ports import Clock
+
+_log = logging.getLogger(__name__)
+
+
+class Commits:
+    """Makes and writes lake commits. Only the holder of the lease calls it."""
+
+    def __init__(
+        self, engine: Engine, loader: Loader, tables: LakeTables, clock: Clock, settings: LakeSettings
+    ) -> None:
+        self._engine = engine
+        self._loader = loader
+        self._tables = tables
+        self._clock = clock
+        self._settings = settings
+
+    def reconcile(self) -> None:
+        """After taking the lease: bring tables that are ahead of the store back to what it knows.
+
+        After a restore from a backup the hub asks the sites for what came later, and would write it twice.
+        """
+        for stream in self._tables.streams():
+            self._reconcile(stream)
+
+    def _reconcile(self, stream: str) -> None:
+        table = self._tables.open_or_create(stream)
+        with self._engine.connect() as connection:
+            known = store.last_commit(connection, stream)
+        ahead = table.last_commit
+        if ahead <= known:
+            return
+        _log.warning("the lake's table of %s is ahead of the database, which was restored: rolling it back", stream)
+        try:
+            table.roll_back(known)
+        except DeltaError as error:
+            raise NotReady(
+                f"the lake's table of {stream} has rows that the database does not know, and no older version: {error}",
+                remedy=f"move {self._tables.path / stream} away; sites send again what they still have",
+            ) from error
+        with self._engine.begin() as connection:
+            store.note_commit(connection, LakeCommit(ahead, stream), self._clock.now_us())
+
+    def begin(self, stream: str) -> LakeCommit | None:
+        """Step 1: a pending commit of what waits; None if nothing does."""
+        with self._engine.begin() as connection:
+            return store.open_commit(
+                connection,
+                stream,
+                max_records=self._settings.max_commit_records,
+                max_bytes=self._settings.max_commit_bytes,
+                now_us=self._clock.now_us(),
+            )
+
+    def write(self, commit: LakeCommit) -> None:
+        """Steps 2 and 3, or what is left of them."""
+        table = self._tables.open_or_create(commit.stream)
+        if table.last_commit < commit.id:
+            rows = self._load(commit)
+            if rows is not None:
+                table.append(commit.id, rows)
+        with self._engine.begin() as connection:
+            store.finish_commit(connection, commit.id)
+
+    def _load(self, commit: LakeCommit) -> pa.Table | None:
+        with self._engine.connect() as connection:
+            batches = store.batches_of(connection, commit.id)
+        names = self._loader.names(commit.stream)
+        parts = [rows for batch in batches if (rows := self._rows(batch, names)) is not None]
+        with self._engine.begin() as connection:
+            store.add_columns(connection, commit.stream, names.added)
+        return joined(parts) if parts else None
+
+    def _rows(self, batch: LakeBatch, names: ColumnMap) -> pa.Table | None:
+        try:
+            return self._loader.rows(batch, names)
+        except BadBatch as bad:
+            with self._engine.begin() as connection:
+                store.quarantine(connection, batch.id, str(bad))
+            return None

@@ -1,0 +1,55 @@
+"""The lake's bounds and rhythms, in one place; the defaults are what a hub runs with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+MIB: Final = 1024 * 1024
+DAY_US: Final = 86_400 * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class LakeSettings:
+    """What the lake writer goes by.
+
+    Attributes:
+        linger_us: how long a batch may wait for others of its stream before it is written.
+        max_commit_records: records in one lake commit.
+        max_commit_bytes: sealed bytes in one lake commit; they inflate to ten or twenty times that.
+        retry_s: the pause after a failure, of the disk say.
+        upkeep_every_s: the pause between two looks at small files and old payloads.
+        max_small_files: a table with more of them is compacted.
+        vacuum_after_h: files that a compaction replaced are removed after that; longer than any query lasts.
+        payloads_kept_us: sealed batches are kept for that long after they are in the lake.
+        max_forget_commits: commits whose payloads are forgotten in one transaction.
+    """
+
+    linger_us: int = 2_000_000
+    max_commit_records: int = 200_000
+    max_commit_bytes: int = 16 * MIB
+    retry_s: float = 5
+    upkeep_every_s: float = 60
+    max_small_files: int = 50
+    vacuum_after_h: int = 48
+    payloads_kept_us: int = 30 * DAY_US
+    max_forget_commits: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySettings:
+    """The bounds of one query.
+
+    Attributes:
+        timeout_s: a query that takes longer is stopped.
+        memory_bytes: of DuckDB.
+        threads: of DuckDB.
+        max_result_bytes: a larger result is refused.
+        max_fresh_bytes: sealed bytes of batches that are not in the lake yet and would have to be opened for it.
+    """
+
+    timeout_s: float = 30
+    memory_bytes: int = 512 * MIB
+    threads: int = 2
+    max_result_bytes: int = 256 * MIB
+    max_fresh_bytes: int = 64 * MIB

@@ -1,0 +1,180 @@
+"""The lake writer: a loop behind the accept path that writes what is stored into the streams' tables.
+
+One process writes at a time. A stream whose commit fails (a full disk, say) is tried again later; the others go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from sqlalchemy import Engine
+
+from farshore_hub.errors import Busy
+from farshore_hub.lake.commits import Commits
+from farshore_hub.lake.lease import lease_for
+from farshore_hub.lake.loading import Loader
+from farshore_hub.lake.ports import Opener
+from farshore_hub.lake.settings import LakeSettings
+from farshore_hub.lake.tables import LakeTables
+from farshore_hub.lake.upkeep import Upkeep
+from farshore_hub.store import lake as store
+from farshore_hub.store.lake import LakeCommit
+from farshore_protocol.ports import Clock, Runner
+
+TICK_S: Final = 1.0
+DEFAULTS: Final = LakeSettings()
+
+_log = logging.getLogger(__name__)
+
+
+class LakeWriter:
+    """Writes the lake. All its work is done on `runner`, one piece after the other."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        opener: Opener,
+        tables: LakeTables,
+        clock: Clock,
+        runner: Runner,
+        settings: LakeSettings = DEFAULTS,
+    ) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._runner = runner
+        self._settings = settings
+        self._commits = Commits(engine, Loader(engine, opener), tables, clock, settings)
+        self._upkeep = Upkeep(engine, tables, settings)
+        self._lease = lease_for(engine, tables.path)
+        self._is_ours = False
+        self._upkeep_at_s = 0.0
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something arrived. From the event loop's thread."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Write what arrives, until cancelled."""
+        try:
+            while True:
+                await self._pause(await self._runner(self._turn))
+        finally:
+            await self._runner(self._release)
+
+    async def drain(self) -> int:
+        """Write everything that is stored, now; returns how many lake commits that took.
+
+        Raises:
+            Busy: another process of this hub writes the lake.
+            Exception: of the disk or the database; nothing is lost, and the next call goes on.
+        """
+        return await self._runner(self._drain)
+
+    async def close(self) -> None:
+        """Let another process write the lake."""
+        await self._runner(self._release)
+
+    async def retry_quarantined(self) -> int:
+        """Let the batches that could not be read be tried again, after an upgrade say; returns how many there are."""
+        return await self._runner(self._retry_quarantined)
+
+    async def _pause(self, seconds: float) -> None:
+        waits = {asyncio.ensure_future(self._clock.sleep(seconds)), asyncio.ensure_future(self._woken.wait())}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+        self._woken.clear()
+
+    def _turn(self) -> float:
+        """Write what is due; returns for how many seconds to pause then."""
+        try:
+            if not self._hold():
+                return self._settings.retry_s
+            failed = self._write_due()
+            self._keep_up()
+        except Exception:  # noqa: BLE001  the hub takes records whatever becomes of the lake
+            _log.exception("the lake writer stumbled; it tries again in %s s", self._settings.retry_s)
+            return self._settings.retry_s
+        return self._settings.retry_s if failed else TICK_S
+
+    def _hold(self) -> bool:
+        held = self._lease.take()
+        if held and not self._is_ours:
+            self._commits.reconcile()
+        self._is_ours = held
+        return held
+
+    def _release(self) -> None:
+        self._is_ours = False
+        self._lease.release()
+
+    def _write_due(self) -> set[str]:
+        """Finish what is pending, then write what waited long enough; returns the streams that failed."""
+        failed: set[str] = set()
+        with self._engine.connect() as connection:
+            pending = store.pending_commits(connection)
+        for commit in pending:
+            if commit.stream not in failed and not self._try(commit):
+                failed.add(commit.stream)
+        for stream in self._due():
+            if stream not in failed and not self._try(self._commits.begin(stream)):
+                failed.add(stream)
+        return failed
+
+    def _due(self) -> list[str]:
+        now_us = self._clock.now_us()
+        with self._engine.connect() as connection:
+            waiting = store.waiting_streams(connection)
+        # A batch from the future came before the clock was set back: nobody knows how old it is.
+        return [
+            each.stream
+            for each in waiting
+            if each.records >= self._settings.max_commit_records
+            or not now_us - self._settings.linger_us < each.oldest_us <= now_us
+        ]
+
+    def _try(self, commit: LakeCommit | None) -> bool:
+        try:
+            if commit is not None:
+                self._write(commit)
+        except Exception:  # noqa: BLE001  a table that cannot be written must not hold up the others
+            _log.exception("lake commit %s failed; it will be tried again", commit)
+            return False
+        return True
+
+    def _write(self, commit: LakeCommit) -> None:
+        self._commits.write(commit)
+        self._upkeep.note_written(commit.stream)
+
+    def _drain(self) -> int:
+        if not self._hold():
+            raise Busy("another process of this hub writes the lake; what is stored gets there within seconds")
+        done = 0
+        with self._engine.connect() as connection:
+            commits: list[LakeCommit | None] = [*store.pending_commits(connection)]
+        while commits:
+            for commit in commits:
+                if commit is not None:
+                    self._write(commit)
+                    done += 1
+            with self._engine.connect() as connection:
+                waiting = store.waiting_streams(connection)
+            commits = [self._commits.begin(each.stream) for each in waiting]
+        return done
+
+    def _keep_up(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s < self._upkeep_at_s:
+            return
+        self._upkeep_at_s = now_s + self._settings.upkeep_every_s
+        self._upkeep.compact_one()
+        self._upkeep.forget_payloads(self._clock.now_us())
+
+    def _retry_quarantined(self) -> int:
+        with self._engine.begin() as connection:
+            return store.release_quarantined(connection)

@@ -1,0 +1,214 @@
+"""What the lake asks of the store: batches that wait, the lake commits they are in, and the columns of each stream.
+
+A batch belongs to at most one lake commit. A commit is *pending* until its rows are in the stream's table, then *done*,
+and *forgotten* when the sealed batches in it were given up. Within a stream the commits' numbers only rise; only the
+holder of the lake's lease makes them. Each function runs in the caller's transaction.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, Select, and_, func, insert, or_, select, update
+
+from farshore_hub.store.schema import accounts, batches, lake_columns, lake_commits, sites
+
+MAX_COMMIT_BATCHES: Final = 10_000
+
+
+class CommitState(enum.StrEnum):
+    """How far a lake commit is."""
+
+    PENDING = "pending"
+    DONE = "done"
+    FORGOTTEN = "forgotten"
+
+
+@dataclass(frozen=True, slots=True)
+class LakeCommit:
+    """A row of `lake_commits`: some batches of one stream that go into its table together."""
+
+    id: int
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
+class LakeBatch:
+    """A batch as the lake sees it. `take` are the packed sequences to write, None for all of them."""
+
+    id: int
+    site: str
+    incarnation: bytes
+    first: int
+    count: int
+    take: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingStream:
+    """A stream with batches that are in no lake commit yet."""
+
+    stream: str
+    records: int
+    oldest_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """What is stored and not in the lake yet. `oldest_us` is when the oldest of it arrived, None when there is none."""
+
+    batches: int
+    records: int
+    oldest_us: int | None
+    quarantined: int
+
+
+_OF_ACCOUNT: Final = batches.c.account_id == accounts.c.id
+_WAITS: Final = and_(batches.c.lake_commit.is_(None), batches.c.quarantined.is_(None))
+_OLDEST: Final = func.min(batches.c.received_us)
+
+
+def streams(connection: Connection) -> list[str]:
+    """The names of all streams that the hub has an account of."""
+    return list(connection.scalars(select(accounts.c.stream).distinct().order_by(accounts.c.stream)))
+
+
+def waiting_streams(connection: Connection) -> list[WaitingStream]:
+    """The streams with batches that are in no commit, the one that waits longest first."""
+    query = select(accounts.c.stream, func.sum(batches.c.count), _OLDEST)
+    query = query.join_from(batches, accounts, _OF_ACCOUNT).where(_WAITS).group_by(accounts.c.stream).order_by(_OLDEST)
+    return [WaitingStream(stream, int(records), oldest_us) for stream, records, oldest_us in connection.execute(query)]
+
+
+def pending_commits(connection: Connection) -> list[LakeCommit]:
+    """The commits that may or may not be in the tables, oldest first."""
+    query = select(lake_commits.c.id, lake_commits.c.stream).where(lake_commits.c.state == CommitState.PENDING)
+    return [LakeCommit(*row) for row in connection.execute(query.order_by(lake_commits.c.id))]
+
+
+def last_commit(connection: Connection, stream: str) -> int:
+    """The highest number of a stream's commits; 0 before the first."""
+    return connection.scalar(select(func.max(lake_commits.c.id)).where(lake_commits.c.stream == stream)) or 0
+
+
+def open_commit(
+    connection: Connection, stream: str, *, max_records: int, max_bytes: int, now_us: int
+) -> LakeCommit | None:
+    """Make a pending commit of the oldest batches that wait; at least one, if any does."""
+    last_batch = _fitting(connection, stream, max_records, max_bytes)
+    if last_batch is None:
+        return None
+    commit = LakeCommit((connection.scalar(select(func.max(lake_commits.c.id))) or 0) + 1, stream)
+    _add_commit(connection, commit, CommitState.PENDING, now_us)
+    own = batches.c.account_id.in_(select(accounts.c.id).where(accounts.c.stream == commit.stream))
+    connection.execute(update(batches).where(_WAITS, own, batches.c.id <= last_batch).values(lake_commit=commit.id))
+    return commit
+
+
+def _fitting(connection: Connection, stream: str, max_records: int, max_bytes: int) -> int | None:
+    """The last of the waiting batches, oldest first, that fit together."""
+    query = select(batches.c.id, batches.c.count, func.length(batches.c.raw)).join(accounts, _OF_ACCOUNT)
+    query = query.where(_WAITS, accounts.c.stream == stream).order_by(batches.c.id).limit(MAX_COMMIT_BATCHES)
+    last, records, size = None, 0, 0
+    for batch, count, length in connection.execute(query):
+        records, size = records + count, size + length
+        if last is not None and (records > max_records or size > max_bytes):
+            break
+        last = batch
+    return last
+
+
+def note_commit(connection: Connection, commit: LakeCommit, now_us: int) -> None:
+    """Note a commit without batches: its number must not be used again."""
+    _add_commit(connection, commit, CommitState.FORGOTTEN, now_us)
+
+
+def _add_commit(connection: Connection, commit: LakeCommit, state: CommitState, now_us: int) -> None:
+    row = {"id": commit.id, "stream": commit.stream, "state": state, "created_us": now_us}
+    connection.execute(insert(lake_commits).values(row))
+
+
+def finish_commit(connection: Connection, commit: int) -> None:
+    """Note that the rows of a commit are in the table."""
+    connection.execute(update(lake_commits).where(lake_commits.c.id == commit).values(state=CommitState.DONE))
+
+
+def batches_of(connection: Connection, commit: int) -> list[LakeBatch]:
+    """The batches of a commit, oldest first."""
+    return _batches(connection, _select_batches().where(batches.c.lake_commit == commit))
+
+
+def batches_after(connection: Connection, stream: str, commit: int) -> list[LakeBatch]:
+    """The batches of a stream that are in no commit up to that one, done or not: what a table of that age lacks."""
+    later = select(lake_commits.c.id).where(lake_commits.c.stream == stream, lake_commits.c.id > commit)
+    lacking = or_(batches.c.lake_commit.is_(None), batches.c.lake_commit.in_(later))
+    query = _select_batches().where(lacking, batches.c.quarantined.is_(None), accounts.c.stream == stream)
+    return _batches(connection, query)
+
+
+def payload(connection: Connection, batch: int) -> bytes | None:
+    """A sealed batch; None when it was forgotten."""
+    return connection.scalar(select(batches.c.raw).where(batches.c.id == batch))
+
+
+def payload_bytes(connection: Connection, ids: Iterable[int]) -> int:
+    """How large those sealed batches are together."""
+    return sum(connection.scalar(select(func.length(batches.c.raw)).where(batches.c.id == each)) or 0 for each in ids)
+
+
+def quarantine(connection: Connection, batch: int, reason: str) -> None:
+    """Take a batch that cannot be read out of its commit, so that the others go on."""
+    connection.execute(update(batches).where(batches.c.id == batch).values(quarantined=reason, lake_commit=None))
+
+
+def release_quarantined(connection: Connection) -> int:
+    """Let the batches that could not be read wait for the next commit again; returns how many."""
+    found = update(batches).where(batches.c.quarantined.is_not(None)).values(quarantined=None)
+    return connection.execute(found).rowcount
+
+
+def columns_of(connection: Connection, stream: str) -> list[tuple[str, str, str]]:
+    """Field, type and column of each column of a stream's table, in no order."""
+    table = lake_columns.c
+    query = select(table.field, table.type, table.column).where(table.stream == stream).order_by(table.column)
+    return [(field, kind, column) for field, kind, column in connection.execute(query)]
+
+
+def add_columns(connection: Connection, stream: str, columns: Iterable[tuple[str, str, str]]) -> None:
+    """Keep new columns of a stream's table."""
+    rows = [{"stream": stream, "field": field, "type": kind, "column": column} for field, kind, column in columns]
+    if rows:
+        connection.execute(insert(lake_columns), rows)
+
+
+def lag(connection: Connection) -> Lag:
+    """How far the lake is behind the store."""
+    pending = select(lake_commits.c.id).where(lake_commits.c.state == CommitState.PENDING)
+    query = select(func.count(), func.coalesce(func.sum(batches.c.count), 0), _OLDEST).select_from(batches)
+    count, records, oldest_us = connection.execute(query.where(or_(_WAITS, batches.c.lake_commit.in_(pending)))).one()
+    quarantined = connection.scalar(select(func.count()).select_from(batches).where(batches.c.quarantined.is_not(None)))
+    return Lag(count, int(records), oldest_us, quarantined or 0)
+
+
+def forget_payloads(connection: Connection, *, done_before_us: int, max_commits: int) -> int:
+    """Give up the sealed batches of old commits that are done; returns how many commits that were."""
+    state, created_us = lake_commits.c.state, lake_commits.c.created_us
+    old = select(lake_commits.c.id).where(state == CommitState.DONE, created_us < done_before_us)
+    ids = list(connection.scalars(old.order_by(lake_commits.c.id).limit(max_commits)))
+    if ids:
+        connection.execute(update(batches).where(batches.c.lake_commit.in_(ids)).values(raw=None))
+        connection.execute(update(lake_commits).where(lake_commits.c.id.in_(ids)).values(state=CommitState.FORGOTTEN))
+    return len(ids)
+
+
+def _select_batches() -> Select[tuple[int, str, bytes, int, int, bytes | None]]:
+    own = (batches.c.id, sites.c.name, accounts.c.incarnation, batches.c.first, batches.c.count, batches.c.take)
+    return select(*own).join_from(batches, accounts, _OF_ACCOUNT).join(sites, accounts.c.site_id == sites.c.id)
+
+
+def _batches(connection: Connection, query: Select[tuple[int, str, bytes, int, int, bytes | None]]) -> list[LakeBatch]:
+    rows = connection.execute(query.order_by(batches.c.id))
+    return [LakeBatch(id_, site, life, first, count, take) for id_, site, life, first, count, take in rows]
