@@ -129,6 +129,7 @@ accounts = Table(
     Column("held", LargeBinary, nullable=False, comment="packed ranges: at the edge, as last stated"),
     Column("oldest_us", BigInteger, comment="event time of the oldest that is held"),
     Column("closed", Boolean, nullable=False, server_default=false()),
+    Column("stated_by", LargeBinary, comment="the incarnation whose claim was applied last"),
     Column("statement_number", BigInteger, nullable=False, server_default="0"),
     Column("stated_us", BigInteger, comment="the hub's clock at the last claim"),
     Column("archived", BigInteger, nullable=False, server_default="0"),

@@ -1,0 +1,65 @@
+"""Opens the hub's database, SQLite or PostgreSQL, so that a commit is on disk when it returns.
+
+Two ways in, everywhere: `writing` for a transaction that may change something, `reading` for one that may not. On
+SQLite a writer takes the write lock at its begin, because a lock taken later can fail; readers never wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+
+_BUSY_TIMEOUT_MS: Final = 30_000
+_AUTOCHECKPOINT_PAGES: Final = 1000
+_CACHE_KIB: Final = 32_768
+_READING: Final = "farshore_reading"
+
+_SQLITE_PRAGMAS: Final = (
+    f"busy_timeout={_BUSY_TIMEOUT_MS}",
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "secure_delete=OFF",
+    f"wal_autocheckpoint={_AUTOCHECKPOINT_PAGES}",
+    f"cache_size=-{_CACHE_KIB}",
+)
+
+
+def open_engine(url: str) -> Engine:
+    """Open the database at an SQLAlchemy URL, `sqlite:///PATH` or `postgresql+psycopg://…`."""
+    if make_url(url).get_backend_name() == "sqlite":
+        engine = create_engine(url)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    return create_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=10)
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that may write: committed at the end of the block, rolled back if it raises."""
+    with engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads: one consistent view, and nobody waits for it."""
+    with engine.connect().execution_options(**{_READING: True}) as connection:
+        yield connection
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own class
+    # SQLAlchemy says when a transaction begins; the driver must not begin one by itself.
+    connection.isolation_level = None
+    for pragma in _SQLITE_PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reads = connection.get_execution_options().get(_READING, False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

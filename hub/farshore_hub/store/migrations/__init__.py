@@ -1,0 +1,1 @@
+"""Alembic's migrations. Numbered, never changed once released; together they give exactly `schema.metadata`."""
