@@ -21,6 +21,7 @@ Record: TypeAlias = dict[str, Any]
 
 _NO_VALUE: Final = ("", "NA")
 _INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]*)\Z")
+_FIELD_NAME: Final = re.compile(r"[\w .%/()-]{0,60}\Z")
 _SNIFFED_LINES: Final = 20
 
 
@@ -39,7 +40,8 @@ def load(path: Path) -> list[Record]:
 def _is_csv(lines: list[str]) -> bool:
     rows = list(csv.reader(lines))
     widths = set(map(len, rows[1:]))
-    return len(widths) == 1 and widths > {0, 1} - widths and len(rows[0]) in (max(widths), max(widths) - 1)
+    has_names = all(map(_FIELD_NAME.match, rows[0]))
+    return has_names and len(widths) == 1 and max(widths) > 1 and len(rows[0]) in (max(widths), max(widths) - 1)
 
 
 def _from_csv(lines: list[str]) -> list[Record]:

@@ -28,6 +28,10 @@ _RECORDS_PER_SAMPLE: Final = 10
 _ZSTD: Final = zstandard.ZstdCompressor(level=19, write_checksum=False, write_content_size=False)
 
 
+class CannotCarry(Exception):
+    """A format has no form for these records, such as values of several types under one key."""
+
+
 def all_peers(training: list[Record]) -> dict[str, Peer]:
     """Every peer by name. The one with a dictionary is trained on `training`; it is left out where zstd cannot train."""
     peers: dict[str, Peer] = {
@@ -68,7 +72,10 @@ def _with_trained_dictionary(training: list[Record]) -> Peer | None:
 def parquet(records: list[Record]) -> bytes:
     """Parquet with zstd-19, no statistics, and per column the encoding that suits it."""
     keys = dict.fromkeys(key for record in records for key in record)
-    table = pa.Table.from_pylist([{key: record.get(key) for key in keys} for record in records])
+    try:
+        table = pa.Table.from_pylist([{key: record.get(key) for key in keys} for record in records])
+    except pa.ArrowException as error:
+        raise CannotCarry("Parquet") from error
     encodings, with_dictionary = {}, []
     for column in table.schema:
         has_few = _has_few_values(table, column.name)
