@@ -1,0 +1,58 @@
+"""The real time, randomness and worker thread. Nothing else of the agent touches them; `app` hands them in."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class SystemClock:
+    """The machine's clocks; a `farshore_protocol.ports.Clock`."""
+
+    def now_us(self) -> int:
+        """Wall time in microseconds since 1970, UTC."""
+        return time.time_ns() // 1000
+
+    def monotonic_s(self) -> float:
+        """Seconds that only go forward."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Let others run for that long."""
+        await asyncio.sleep(seconds)
+
+
+class SystemRandom:
+    """The operating system's randomness; a `farshore_protocol.ports.Random`."""
+
+    def __init__(self) -> None:
+        self._source = random.SystemRandom()
+
+    def token(self, count: int) -> bytes:
+        """`count` unpredictable bytes."""
+        return self._source.randbytes(count)
+
+    def uniform(self, low: float, high: float) -> float:
+        """A number between `low` and `high`."""
+        return self._source.uniform(low, high)
+
+
+class ThreadRunner:
+    """Runs blocking work on one thread of its own, one call after the other; a `farshore_protocol.ports.Runner`."""
+
+    def __init__(self, name: str) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+
+    async def __call__(self, work: Callable[[], T]) -> T:
+        """Run `work` on the thread and return what it returns, or raise what it raises."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    def close(self) -> None:
+        """Wait for the work under way and end the thread."""
+        self._pool.shutdown(wait=True)
