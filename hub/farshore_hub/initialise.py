@@ -20,6 +20,7 @@ from farshore_hub.opening import fleet_of, opened_engine
 from farshore_hub.settings import FILE, Place
 from farshore_hub.store import fleet as store
 from farshore_hub.store import migrate
+from farshore_hub.store.engine import writing
 from farshore_protocol.ports import Clock, Random
 
 FIRST_TOKEN: Final = "admin"  # noqa: S105 - its name
@@ -86,6 +87,6 @@ def initialise(data_dir: Path, addresses: list[str], listen: str | None, url: st
 def _make_database(place: Place, keys: HubKeys) -> str:
     with opened_engine(place) as engine:
         migrate.upgrade(engine)
-        with engine.begin() as connection:
+        with writing(engine) as connection:
             store.delete_api_token(connection, FIRST_TOKEN)
         return api_tokens.add(fleet_of(place, keys, engine), FIRST_TOKEN, Role.ADMIN)

@@ -16,17 +16,17 @@ from farshore_protocol import __version__
 from farshore_protocol.errors import ProtocolError
 
 _COMMANDS: Final = {
-    "init": "init",
-    "serve": "serve",
-    "site": "site",
-    "token": "token",
-    "completeness": "completeness",
-    "query": "query",
-    "export": "export",
-    "import": "import_",
-    "db": "db",
+    "init": ("init", "Make a hub."),
+    "serve": ("serve", "Run it."),
+    "site": ("site", "Add, list and revoke sites."),
+    "token": ("token", "Make, list and revoke API tokens."),
+    "completeness": ("completeness", "Show what is complete, and what is missing."),
+    "query": ("query", "Ask with SQL."),
+    "export": ("export", "Write all records of a stream."),
+    "import": ("import_", "Take parcels that came as files."),
+    "db": ("db", "Show or upgrade the database's version."),
 }
-"""Command to module in this package; each has a `command`."""
+"""Command to its module in this package, which has a `command`, and what it does."""
 
 _EXIT_INTERRUPTED: Final = 130
 
@@ -40,8 +40,12 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's interface
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = import_module(f"farshore_hub.cli.{_COMMANDS[cmd_name]}").command
+        command: click.Command = import_module(f"farshore_hub.cli.{_COMMANDS[cmd_name][0]}").command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's interface
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, what) for name, (_, what) in _COMMANDS.items()])
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

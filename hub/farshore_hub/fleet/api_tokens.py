@@ -14,6 +14,7 @@ from farshore_hub.errors import Conflict, Invalid, Unauthenticated, Unknown
 from farshore_hub.fleet.context import Fleet
 from farshore_hub.fleet.sites import hash_of
 from farshore_hub.store import fleet as store
+from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.fleet import ApiToken
 
 PREFIX: Final = "fsh_"
@@ -48,7 +49,7 @@ def add(fleet: Fleet, name: str, role: Role) -> str:
         raise Invalid(f"{name[:80]!r} is not a token name: use 1 to 63 letters, digits and '._@-'")
     token = PREFIX + base64.urlsafe_b64encode(fleet.random.token(SECRET_BYTES)).decode()
     try:
-        with fleet.engine.begin() as connection:
+        with writing(fleet.engine) as connection:
             store.insert_api_token(connection, hash_of(token.encode()), name, role, fleet.clock.now_us())
     except IntegrityError:
         raise Conflict(
@@ -59,7 +60,7 @@ def add(fleet: Fleet, name: str, role: Role) -> str:
 
 def listing(fleet: Fleet) -> list[ApiToken]:
     """All tokens by name, the revoked ones too."""
-    with fleet.engine.connect() as connection:
+    with reading(fleet.engine) as connection:
         return store.all_api_tokens(connection)
 
 
@@ -69,7 +70,7 @@ def revoke(fleet: Fleet, name: str) -> None:
     Raises:
         Unknown: there is none of that name.
     """
-    with fleet.engine.begin() as connection:
+    with writing(fleet.engine) as connection:
         if not store.revoke_api_token(connection, name, fleet.clock.now_us()):
             raise Unknown(f"there is no token {name[:80]!r}", remedy="'farshore-hub token list' shows all of them")
 
@@ -81,7 +82,7 @@ def role_of(fleet: Fleet, token: str) -> Role:
         Unauthenticated: unknown or revoked.
     """
     token_hash = hash_of(token.encode())
-    with fleet.engine.connect() as connection:
+    with reading(fleet.engine) as connection:
         known = store.find_api_token(connection, token_hash)
     if known is None or known.revoked_us is not None or not hmac.compare_digest(known.hash, token_hash):
         raise Unauthenticated("this token is not known here", remedy="ask an admin: farshore-hub token add NAME")

@@ -15,6 +15,7 @@ from farshore_hub.fleet.ca import SERIAL_BYTES, Validity, pem_of, read_csr, seri
 from farshore_hub.fleet.context import Fleet
 from farshore_hub.fleet.sites import hash_of
 from farshore_hub.store import fleet as store
+from farshore_hub.store.engine import writing
 from farshore_hub.store.fleet import Site
 from farshore_protocol import wire
 from farshore_protocol.enrolment import EnrolmentRequest, Membership, read_enrolment
@@ -32,7 +33,7 @@ def enrol(fleet: Fleet, raw: bytes) -> bytes:
     """
     request = read_enrolment(raw)
     key = read_csr(request.csr)
-    with fleet.engine.begin() as connection:
+    with writing(fleet.engine) as connection:
         site = _redeem(fleet, connection, request)
         store.delete_certificates(connection, site.id)
         store.activate_site(connection, site.id, request.signing_key, fleet.clock.now_us())

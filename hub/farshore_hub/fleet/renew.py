@@ -10,6 +10,7 @@ from farshore_hub.fleet.ca import read_csr
 from farshore_hub.fleet.context import Fleet
 from farshore_hub.fleet.enrol import issue_membership
 from farshore_hub.store import fleet as store
+from farshore_hub.store.engine import writing
 from farshore_hub.store.fleet import Site, SiteState
 from farshore_protocol.enrolment import RenewalRequest, read_renewal, signed_renewal
 from farshore_protocol.sealing import check_signature
@@ -33,7 +34,7 @@ def renew(fleet: Fleet, raw: bytes, signed_in: str | None) -> bytes:
     """
     request = read_renewal(raw)
     key = read_csr(request.csr)
-    with fleet.engine.begin() as connection:
+    with writing(fleet.engine) as connection:
         site = _entitled(fleet, connection, request, signed_in)
         return issue_membership(fleet, connection, site, key)
 

@@ -12,6 +12,7 @@ from farshore_hub.errors import SiteRevoked, Unauthenticated
 from farshore_hub.fleet.context import Fleet
 from farshore_hub.fleet.enrol import certificate_id
 from farshore_hub.store import fleet as store
+from farshore_hub.store.engine import reading
 from farshore_hub.store.fleet import SiteState
 
 
@@ -38,7 +39,7 @@ def site_of(fleet: Fleet, peer: Peer) -> str:
         Unauthenticated: the hub has not issued it, or it has ended.
         SiteRevoked: the site is shut out.
     """
-    with fleet.engine.connect() as connection:
+    with reading(fleet.engine) as connection:
         known = store.find_certificate(connection, peer.serial)
         if known is None:
             site = store.find_site(connection, peer.name)

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from farshore_hub.errors import Conflict, Invalid, Unknown
 from farshore_hub.fleet.context import Fleet
 from farshore_hub.store import fleet as store
+from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.fleet import Site
 from farshore_protocol.enrolment import SECRET_BYTES, JoinToken, write_token
 from farshore_protocol.names import BadName, check_site
@@ -31,7 +32,7 @@ def add(fleet: Fleet, name: str, token_life_s: int) -> str:
     except BadName as error:
         raise Invalid(str(error)) from None
     try:
-        with fleet.engine.begin() as connection:
+        with writing(fleet.engine) as connection:
             site_id = store.insert_site(connection, name, fleet.clock.now_us())
             return _new_token(fleet, connection, name, site_id, token_life_s)
     except IntegrityError:
@@ -48,7 +49,7 @@ def fresh_token(fleet: Fleet, name: str, token_life_s: int) -> str:
     Raises:
         Unknown: there is no such site.
     """
-    with fleet.engine.begin() as connection:
+    with writing(fleet.engine) as connection:
         site = _known(connection, name)
         store.delete_unused_join_tokens(connection, site.id)
         return _new_token(fleet, connection, name, site.id, token_life_s)
@@ -56,7 +57,7 @@ def fresh_token(fleet: Fleet, name: str, token_life_s: int) -> str:
 
 def listing(fleet: Fleet) -> list[Site]:
     """All sites by name."""
-    with fleet.engine.connect() as connection:
+    with reading(fleet.engine) as connection:
         return store.all_sites(connection)
 
 
@@ -66,7 +67,7 @@ def revoke(fleet: Fleet, name: str) -> Site:
     Raises:
         Unknown: there is no such site.
     """
-    with fleet.engine.begin() as connection:
+    with writing(fleet.engine) as connection:
         site = _known(connection, name)
         store.revoke_site(connection, site.id, fleet.clock.now_us())
         store.delete_unused_join_tokens(connection, site.id)

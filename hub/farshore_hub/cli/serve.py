@@ -1,0 +1,44 @@
+"""`farshore-hub serve`: runs the hub."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import click
+import uvloop
+
+from farshore_hub.app import run_hub
+from farshore_hub.cli.options import data_dir
+from farshore_hub.opening import open_hub
+
+
+@click.command("serve")
+@click.option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.  [default: hub.toml]")
+@click.option("--no-tls", is_flag=True, help="Plain HTTP, on loopback only, for a proxy on this machine.")
+@data_dir
+def command(listen: str | None, no_tls: bool, data_dir: Path) -> None:  # noqa: FBT001 - click's way
+    """Run the hub until SIGTERM or Ctrl-C.
+
+    Prints the address once connections are accepted. Without TLS sites cannot sign in with their certificates here.
+
+    \b
+    Examples:
+      farshore-hub serve
+      farshore-hub serve --listen 127.0.0.1:0
+
+    \b
+    Exit codes: 0 stopped, 3 hub.toml is not valid, 4 there is no hub, its database is too old, or the port is taken
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    if no_tls:
+        click.echo("warning: plain HTTP; sites cannot sign in, and tokens can be read on the way", err=True)
+    with open_hub(data_dir) as hub, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run_hub(hub, listen, tls=not no_tls, announce=_announce))
+
+
+def _announce(address: str) -> None:
+    click.echo(f"farshore-hub listens on {address}")
