@@ -14,6 +14,9 @@ ENCODINGS: Final = ("gzip", "zstd", "identity")
 _GZIP: Final = 31
 """zlib's window bits for a gzip header and trailer."""
 
+_MAX_MEMBERS: Final = 1000
+_PIECE_BYTES: Final = 64 * 1024
+
 _MAX_WINDOW_BYTES: Final = 8 * 1024 * 1024
 """What a zstd frame may make the decompressor allocate."""
 
@@ -44,24 +47,37 @@ def inflate(body: bytes, encoding: str, *, max_bytes: int) -> bytes:
 
 def _gunzip(body: bytes, at_most: int) -> bytes:
     """Up to `at_most` bytes of all members of a gzip file (RFC 1952)."""
-    content = bytearray()
-    while body and len(content) < at_most:
-        member = zlib.decompressobj(_GZIP)
+    content, view, at = bytearray(), memoryview(body), 0
+    member, members = zlib.decompressobj(_GZIP), 1
+    while at < len(body) and len(content) < at_most:
+        if member.eof:
+            member, members = zlib.decompressobj(_GZIP), members + 1
+            if members > _MAX_MEMBERS:
+                raise HttpError(400, f"the gzip body has more than {_MAX_MEMBERS} members")
+        # In pieces, because what follows a member is copied at its end.
+        piece = view[at : at + _PIECE_BYTES]
         try:
-            content += member.decompress(body, at_most - len(content))
+            content += member.decompress(piece, at_most - len(content))
         except zlib.error as error:
             raise HttpError(400, f"the body is not gzip: {error}") from None
-        if not member.eof and len(content) < at_most:
-            raise HttpError(400, "the gzip body ends too soon")
-        body = member.unused_data
+        at += len(piece) - len(member.unused_data)
+    if not member.eof and len(content) < at_most:
+        raise HttpError(400, "the gzip body ends too soon")
     return bytes(content)
 
 
 def _unzstd(body: bytes, at_most: int) -> bytes:
-    """Up to `at_most` bytes of all frames (RFC 8878). A reader is used because the one-shot call has no bound."""
+    """Up to `at_most` bytes of one frame (RFC 8878)."""
     decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW_BYTES)
     try:
-        with decompressor.stream_reader(body, read_across_frames=True) as reader:
-            return reader.read(at_most)
+        # The reader keeps to the bound, but takes a cut-off frame for a whole one. With the other it is the reverse.
+        with decompressor.stream_reader(body) as reader:
+            content = reader.read(at_most)
+        if len(content) < at_most:
+            frame = decompressor.decompressobj()
+            frame.decompress(body)
+            if not frame.eof or frame.unused_data:
+                raise HttpError(400, "the body is not one whole zstd frame")
     except zstandard.ZstdError as error:
         raise HttpError(400, f"the body is not zstd: {error}") from None
+    return content

@@ -52,7 +52,8 @@ class RequestReader:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            raise HttpError(400, "this server does not change protocols") from None
+            self._complete.pop()
+            raise HttpError(400, "this server speaks HTTP/1.1 only: send no Upgrade header") from None
         except httptools.HttpParserCallbackError as error:
             raise _cause(error) from None
         except httptools.HttpParserError as error:
