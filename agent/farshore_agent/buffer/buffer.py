@@ -1,0 +1,221 @@
+"""The buffer as the rest of the agent sees it: asyncio in front, the store on the one worker thread behind.
+
+Always: an append is answered after its commit; appends that wait during a commit share the next one; the queue in front
+of the commits is bounded, and producers wait where it is full.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+from farshore_agent.buffer.connection import Malformed
+from farshore_agent.buffer.group import QueuedAppend, next_group, size_of
+from farshore_agent.buffer.model import (
+    Admitted,
+    Appended,
+    BufferStatus,
+    Checkpoint,
+    LoadedBatch,
+    Manifest,
+    OutboxBatch,
+    Settled,
+)
+from farshore_agent.buffer.seal_policy import Due
+from farshore_agent.buffer.store import Store
+from farshore_agent.errors import BufferBroken, Stopping
+from farshore_agent.settings import BufferSettings, SealSettings, StreamPolicies
+from farshore_protocol.batch import ID_BYTES
+from farshore_protocol.messages import Answer, KeyEpoch
+from farshore_protocol.ports import Clock, Random, Runner
+from farshore_protocol.sealing import EpochKey
+
+QUEUED_COMMITS: Final = 4
+"""How many full commits may wait in memory."""
+
+T = TypeVar("T")
+
+
+class Buffer:
+    """One per process. Made by `open`."""
+
+    def __init__(self, store: Store, settings: BufferSettings, clock: Clock, random: Random, runner: Runner) -> None:
+        self._store = store
+        self._clock = clock
+        self._random = random
+        self._runner = runner
+        self._max_commit_bytes = settings.max_commit_bytes
+        self._queue: deque[QueuedAppend] = deque()
+        self._queued_bytes = 0
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._committing: asyncio.Task[None] | None = None
+        self._is_closing = False
+        self._started_us, self._started_s = clock.now_us(), clock.monotonic_s()
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        *,
+        settings: BufferSettings,
+        seal: SealSettings,
+        policies: StreamPolicies,
+        clock: Clock,
+        random: Random,
+        runner: Runner,
+    ) -> Buffer:
+        """Open or create the buffer's file and begin a new incarnation.
+
+        Raises:
+            BufferBroken: the disk refuses, or a newer agent made the file.
+        """
+        open_store = partial(
+            Store.open,
+            path,
+            settings=settings,
+            seal=seal,
+            policies=policies,
+            incarnation=random.token(ID_BYTES),
+            now_us=clock.now_us(),
+        )
+        return cls(await runner(open_store), settings, clock, random, runner)
+
+    @property
+    def incarnation(self) -> bytes:
+        """The life that gives out sequences."""
+        return self._store.life.incarnation
+
+    # ------------------------------------------------------------ appending
+
+    async def append(self, stream: str, admitted: Admitted, checkpoint: Checkpoint | None = None) -> Appended:
+        """Store records, what was refused of them, and how far the input has read; all of it is on disk on return.
+
+        Raises:
+            BufferFull: there is no room and the stream's policy is to refuse.
+            BufferBroken: the disk does not store.
+            Stopping: the buffer is being closed.
+        """
+        while not self._has_room.is_set():
+            await self._has_room.wait()
+        if self._is_closing:
+            raise Stopping("the agent is stopping", remedy="try again when it is back")
+        queued = QueuedAppend(stream, admitted, checkpoint, asyncio.get_running_loop().create_future())
+        self._queue.append(queued)
+        self._count_queued(size_of(admitted))
+        if self._committing is None:
+            self._committing = asyncio.create_task(self._commit_queued())
+        return await queued.done
+
+    def _count_queued(self, size: int) -> None:
+        self._queued_bytes += size
+        if self._queued_bytes < QUEUED_COMMITS * self._max_commit_bytes:
+            self._has_room.set()
+        else:
+            self._has_room.clear()
+
+    async def _commit_queued(self) -> None:
+        """Commit group after group until nothing is queued."""
+        try:
+            while self._queue:
+                appends = next_group(self._queue, max_bytes=self._max_commit_bytes)
+                for _ in appends:
+                    self._queue.popleft()
+                await self._commit(appends)
+                self._count_queued(-sum(size_of(queued.admitted) for queued in appends))
+        finally:
+            self._committing = None
+
+    async def _commit(self, appends: list[QueuedAppend]) -> None:
+        try:
+            outcomes = await self._run(partial(self._store.commit, appends, self._now_us()))
+        except Exception as error:  # noqa: BLE001 - whatever it is, every waiter has to hear of it
+            for queued in appends:
+                _answer(queued, error)
+            return
+        for queued, outcome in zip(appends, outcomes, strict=True):
+            _answer(queued, outcome)
+
+    async def load_checkpoint(self, key: str) -> bytes | None:
+        """How far an input has read; None when it never said so."""
+        return await self._run(partial(self._store.load_checkpoint, key))
+
+    # -------------------------------------------------------------- sealing
+
+    async def use_epoch(self, epoch: KeyEpoch, key: EpochKey) -> None:
+        """Seal under this key from now on; the epoch is on disk on return. A key must never be given twice."""
+        await self._run(partial(self._store.use_epoch, epoch, key))
+
+    async def seal_due(self, *, link_up: bool, flush: bool = False) -> int:
+        """Seal what is due; how many batches were made. Appends are committed in between."""
+        sealed = 0
+        for due in await self._run(partial(self._store.due, self._now_us(), link_up=link_up, flush=flush)):
+            left: Due | None = due
+            while left is not None:
+                step = partial(self._store.seal_front, left, self._now_us(), link_up=link_up)
+                is_made, left = await self._run(step)
+                sealed += is_made
+        return sealed
+
+    # ----------------------------------------------------------- forwarding
+
+    async def waiting(self, *, max_bytes: int, max_batches: int) -> list[OutboxBatch]:
+        """What to send next, in order: by priority, then oldest first, or newest first where the stream says so."""
+        return await self._run(partial(self._store.waiting, max_bytes=max_bytes, max_batches=max_batches))
+
+    async def load(self, ids: Sequence[int]) -> list[LoadedBatch]:
+        """The sealed bytes of batches. One that is damaged becomes a receipt and is left out."""
+        return await self._run(partial(self._store.load, ids, self._now_us()))
+
+    async def attachments(self, batches: Iterable[OutboxBatch]) -> tuple[list[KeyEpoch], list[bytes]]:
+        """The key epochs, and the sealed dictionaries, that have to travel with these batches."""
+        return await self._run(partial(self._store.attachments, list(batches), self._now_us()))
+
+    async def manifest(self, *, whole: bool, streams: Iterable[tuple[bytes, str]] = ()) -> Manifest:
+        """What the next statement says; its number is used up, whether it is sent or not."""
+        return await self._run(partial(self._store.manifest, whole=whole, streams=list(streams)))
+
+    async def settle(self, answer: Answer) -> Settled:
+        """Apply an answer of the hub, whose signature was checked."""
+        fresh = self._random.token(ID_BYTES)
+        return await self._run(partial(self._store.settle, answer, fresh, self._now_us()))
+
+    # ------------------------------------------------------------------ age
+
+    async def expire(self) -> int:
+        """Remove what is too old, and try again what the hub did not take; to be called every few minutes."""
+        return await self._run(partial(self._store.expire, self._now_us()))
+
+    async def status(self) -> BufferStatus:
+        """What is in the buffer."""
+        return await self._run(self._store.status)
+
+    async def close(self) -> None:
+        """Commit what is queued, then close the file."""
+        self._is_closing = True
+        while self._committing is not None:
+            await asyncio.shield(self._committing)
+        await self._runner(self._store.close)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        try:
+            return await self._runner(work)
+        except Malformed as error:
+            raise BufferBroken(f"the buffer's file is damaged: {error}", remedy="restart the agent") from error
+
+    def _now_us(self) -> int:
+        """Wall time that does not jump during a life: the ages of records are measured with it."""
+        return self._started_us + round((self._clock.monotonic_s() - self._started_s) * 1_000_000)
+
+
+def _answer(queued: QueuedAppend, outcome: Appended | Exception) -> None:
+    if queued.done.done():
+        return
+    if isinstance(outcome, Exception):
+        queued.done.set_exception(outcome)
+    else:
+        queued.done.set_result(outcome)

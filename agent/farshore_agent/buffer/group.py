@@ -1,0 +1,113 @@
+"""Group commit: everything that arrives while a commit runs becomes the next one. Pure.
+
+Appends to the same stream become one chunk. An append is never split between two commits, so that a checkpoint is
+as far as its records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, Final
+
+from farshore_agent.buffer.model import Admitted, Appended, Checkpoint, Refused
+from farshore_protocol.names import QUARANTINE, companion_of
+
+MAX_GROUP_APPENDS: Final = 10_000
+_APPEND_OVERHEAD_BYTES: Final = 100
+
+
+@dataclass(slots=True, eq=False)
+class QueuedAppend:
+    """One call that waits for its commit."""
+
+    stream: str
+    admitted: Admitted
+    checkpoint: Checkpoint | None
+    done: asyncio.Future[Appended]
+
+
+@dataclass(slots=True)
+class StreamGroup:
+    """What one commit adds to one stream."""
+
+    stream: str
+    records: list[dict[str, Any]] = field(default_factory=list)
+    oldest_us: int = 2**62
+    newest_us: int = -(2**62)
+    bytes: int = 0
+
+    def add(self, records: list[dict[str, Any]], oldest_us: int, newest_us: int, size: int) -> None:
+        """Append records; all of them together lie between the two times."""
+        self.records += records
+        self.oldest_us = min(self.oldest_us, oldest_us)
+        self.newest_us = max(self.newest_us, newest_us)
+        self.bytes += size
+
+
+@dataclass(slots=True)
+class Place:
+    """Where the records of one append lie within their stream's group: `count` of them after the first `offset`."""
+
+    queued: QueuedAppend
+    offset: int
+    count: int
+
+
+@dataclass(slots=True)
+class Group:
+    """The content of one commit."""
+
+    streams: dict[str, StreamGroup] = field(default_factory=dict)
+    places: list[Place] = field(default_factory=list)
+    checkpoints: dict[str, bytes] = field(default_factory=dict)
+
+
+def size_of(admitted: Admitted) -> int:
+    """What an append counts against the bounds of the queue and of a commit."""
+    return admitted.bytes + sum(len(each.raw) for each in admitted.refused) + _APPEND_OVERHEAD_BYTES
+
+
+def next_group(queue: Iterable[QueuedAppend], *, max_bytes: int) -> list[QueuedAppend]:
+    """The appends from the front of the queue that fit one commit; at least one."""
+    taken: list[QueuedAppend] = []
+    size = 0
+    for queued in islice(queue, MAX_GROUP_APPENDS):
+        size += size_of(queued.admitted)
+        if taken and size > max_bytes:
+            break
+        taken.append(queued)
+    return taken
+
+
+def merge(appends: Iterable[QueuedAppend], now_us: int) -> Group:
+    """Join appends into one group; `now_us` is when the refused ones were refused."""
+    group = Group()
+    for queued in appends:
+        admitted, into = queued.admitted, _of(group, queued.stream)
+        group.places.append(Place(queued, len(into.records), len(admitted.records)))
+        if admitted.records:
+            into.add(admitted.records, admitted.oldest_us, admitted.newest_us, admitted.bytes)
+        if admitted.refused:
+            quarantine = _of(group, companion_of(queued.stream, QUARANTINE))
+            size = size_of(admitted) - admitted.bytes
+            quarantine.add(list(_quarantined(admitted.refused, now_us)), now_us, now_us, size)
+        if queued.checkpoint:
+            group.checkpoints[queued.checkpoint.key] = queued.checkpoint.value
+    return group
+
+
+def _of(group: Group, stream: str) -> StreamGroup:
+    found = group.streams.get(stream)
+    if found is None:
+        found = group.streams[stream] = StreamGroup(stream)
+    return found
+
+
+def _quarantined(refused: Iterable[Refused], now_us: int) -> Iterator[dict[str, Any]]:
+    at = datetime.fromtimestamp(now_us / 1_000_000, UTC).isoformat(timespec="milliseconds")
+    for each in refused:
+        yield {"line": each.line, "field": each.field, "why": each.why, "raw": each.raw, "at": at}

@@ -1,0 +1,35 @@
+"""The versions of the file's schema, and how an older file becomes a newer one.
+
+Version N is what the first N steps make. A step is never changed once it was released; a new one is appended.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from farshore_agent.buffer.connection import Database, translated
+from farshore_agent.buffer.queries import read_sql
+from farshore_agent.errors import BufferBroken
+
+STEPS: Final = ("schema.sql",)
+
+
+def migrate(database: Database) -> None:
+    """Bring the schema to the newest version, in one transaction.
+
+    Raises:
+        BufferBroken: a newer agent made the file.
+    """
+    with translated():
+        version = int(database.connection.pragma("user_version"))
+    if version > len(STEPS):
+        raise BufferBroken(
+            f"the buffer's file has schema {version}, this agent knows {len(STEPS)}",
+            remedy="run the newer version of the agent, or move the file away once it is empty",
+        )
+    if version == len(STEPS):
+        return
+    with database.transaction(), translated():
+        for step in STEPS[version:]:
+            database.connection.execute(read_sql(step))
+        database.connection.pragma("user_version", len(STEPS))

@@ -1,0 +1,150 @@
+"""The outbox: sealed batches until the hub has them, and what it takes to open them.
+
+Each public function that writes is one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from farshore_agent.buffer.connection import Database, translated
+from farshore_agent.buffer.model import LoadedBatch, OutboxBatch
+from farshore_agent.buffer.queries import QUERIES
+from farshore_agent.buffer.receipts import declare_missing
+from farshore_agent.buffer.streams import StreamRow, stream_by_id
+from farshore_agent.buffer.tail import Chunk, drop_chunks
+from farshore_protocol import messages, wire
+from farshore_protocol.batch import SealedBatch, digest_of
+from farshore_protocol.limits import MAX_PARCEL_ATTACHMENTS
+from farshore_protocol.messages import KeyEpoch
+
+_MAX_EPOCH_BYTES: Final = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """A batch to store in place of the chunks that it was made of; `summary` is what stays if it is thinned."""
+
+    chunks: list[Chunk]
+    batch: SealedBatch
+    summary: bytes | None
+    newest_first: bool
+    sealed_us: int
+
+
+def store_sealed(database: Database, row: StreamRow, sealing: Sealing) -> None:
+    """Replace chunks by their batch, in one transaction."""
+    chunks, header = sealing.chunks, sealing.batch.header
+    # The hub may have them already: this file was restored from a copy that is older than what was sent.
+    is_known = row.acknowledged.covers(header.first, header.last)
+    with database.transaction():
+        drop_chunks(database, row.id, chunks)
+        batch = database.insert(
+            "add_batch",
+            row.id,
+            header.first,
+            header.last,
+            len(sealing.batch.raw),
+            sealing.batch.digest,
+            header.epoch,
+            header.dictionary,
+            row.priority,
+            2 if is_known else 0,
+            min(chunk.oldest_us for chunk in chunks),
+            max(chunk.newest_us for chunk in chunks),
+            chunks[0].appended_us,
+            sealing.sealed_us,
+            sealing.sealed_us if is_known else None,
+        )
+        database.run("set_sending_order", batch, -batch if sealing.newest_first else batch)
+        database.run("add_body", batch, sealing.batch.raw, sealing.summary)
+
+
+def waiting(database: Database, *, max_bytes: int, max_batches: int) -> list[OutboxBatch]:
+    """What to send next, in order: as many batches as fit, and at least one if there is one."""
+    found: list[OutboxBatch] = []
+    size = 0
+    with translated():
+        for row in database.connection.execute(QUERIES["waiting"], (max_batches,)):
+            batch = OutboxBatch(*row)
+            size += batch.size
+            if found and size > max_bytes:
+                break
+            found.append(batch)
+    return found
+
+
+def load(database: Database, ids: Sequence[int], now_us: int) -> list[LoadedBatch]:
+    """The bytes of batches. One that is damaged is dropped with a receipt, in one transaction, and left out."""
+    loaded = []
+    for batch in ids:
+        row = database.row("load_batch", batch)
+        if row is None:
+            continue
+        stream, digest, raw = row
+        if raw is not None and digest_of(raw) == digest:
+            loaded.append(LoadedBatch(batch, raw))
+        else:
+            drop_damaged(database, [(batch, stream)], now_us, "a sealed batch did not pass its check")
+    return loaded
+
+
+def drop_damaged(database: Database, batches: Iterable[tuple[int, int]], now_us: int, detail: str) -> None:
+    """Give up batches (id and stream) that can never be read again, with receipts, in one transaction."""
+    with database.transaction():
+        streams = dict.fromkeys(stream for _, stream in batches)
+        for batch, _ in batches:
+            drop_batch(database, batch)
+        for stream in streams:
+            declare_missing(database, stream_by_id(database, stream), now_us, detail)
+
+
+def drop_batch(database: Database, batch: int) -> None:
+    """Remove a batch and its bytes. Inside a transaction of whoever knows why."""
+    database.run("drop_body", batch)
+    database.run("drop_batch", batch)
+
+
+def attachments(database: Database, batches: Iterable[OutboxBatch], now_us: int) -> tuple[list[KeyEpoch], list[bytes]]:
+    """The key epochs and dictionaries that these batches need and the hub has not confirmed.
+
+    A dictionary that is damaged takes the batches that need it with it; they get receipts.
+    """
+    batches = list(batches)
+    epochs = dict.fromkeys(batch.epoch for batch in batches)
+    dictionaries = []
+    for name in dict.fromkeys(batch.dictionary for batch in batches if batch.dictionary):
+        row = database.row("unconfirmed_dictionary", name)
+        if row is None:
+            continue
+        epoch, digest, raw = row
+        if digest_of(raw) == digest:
+            epochs[epoch] = None
+            dictionaries.append(raw)
+        else:
+            _drop_dictionary(database, name, now_us)
+    rows = (database.row("unconfirmed_epoch", epoch) for epoch in epochs)
+    unconfirmed = [
+        wire.unpack(messages.KEY_EPOCH, row[0], what="epoch", max_bytes=_MAX_EPOCH_BYTES) for row in rows if row
+    ]
+    return unconfirmed[:MAX_PARCEL_ATTACHMENTS], dictionaries
+
+
+def _drop_dictionary(database: Database, name: bytes, now_us: int) -> None:
+    drop_damaged(database, database.rows("batches_needing", name), now_us, "a dictionary did not pass its check")
+    with database.transaction():
+        database.run("drop_dictionary", name)
+
+
+def store_epoch(database: Database, epoch: KeyEpoch) -> None:
+    """Keep an epoch before anything is sealed under it."""
+    with database.transaction():
+        database.run("add_epoch", epoch.id, wire.pack(epoch))
+
+
+def store_dictionary(database: Database, name: bytes, sealed: SealedBatch) -> None:
+    """Keep a sealed dictionary before anything is sealed that needs it."""
+    with database.transaction():
+        database.run("add_dictionary", name, sealed.header.epoch, sealed.digest, sealed.raw)

@@ -1,0 +1,95 @@
+"""Receipts: whatever is given up is written down in the transaction that gives it up.
+
+All functions run inside a transaction of their caller.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from farshore_agent.buffer.connection import Database
+from farshore_agent.buffer.streams import StreamRow, pack_ranges, stream_by_id
+from farshore_protocol.messages import Reason, Receipt
+from farshore_protocol.ranges import RangeSet, upto
+
+_DONE: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Why some records go.
+
+    Attributes:
+        reason: for machines.
+        detail: for people; may be empty.
+        at_us: when.
+        summary: the records that stand for them: stream, first, last.
+    """
+
+    reason: Reason
+    at_us: int
+    detail: str = ""
+    summary: tuple[str, int, int] | None = None
+
+
+def give_up(database: Database, stream: int, ranges: RangeSet, why: GivenUp) -> int:
+    """Write receipts for `ranges` of a stream; how many ranges it were."""
+    for first, last in ranges:
+        _write(database, stream, first, last, why)
+    given_up = stream_by_id(database, stream).given_up | ranges
+    database.run("set_given_up", stream, pack_ranges(given_up))
+    return len(ranges.ranges)
+
+
+def _write(database: Database, stream: int, first: int, last: int, why: GivenUp) -> None:
+    if why.summary is None:
+        before = database.row("receipt_ending_at", stream, first - 1, why.reason.value, why.detail)
+        if before:
+            database.run("extend_receipt", before[0], last, why.at_us)
+            return
+    summary = why.summary or (None, None, None)
+    database.insert("add_receipt", stream, first, last, why.reason.value, why.at_us, why.detail, *summary)
+
+
+def present(database: Database, stream: int) -> RangeSet:
+    """What the rows of a stream really hold, sealed or not, acknowledged or not."""
+    return RangeSet.of(*database.rows("batch_ranges_of", stream), *database.rows("chunk_ranges", stream))
+
+
+def declare_missing(database: Database, row: StreamRow, at_us: int, detail: str) -> int:
+    """Write DAMAGED receipts for what should be here and is not; how many records it are."""
+    missing = row.held - present(database, row.id)
+    give_up(database, row.id, missing, GivenUp(Reason.DAMAGED, at_us, detail))
+    return missing.count
+
+
+def lost_part(database: Database, row: StreamRow, lost: RangeSet) -> RangeSet:
+    """Of what the hub no longer has: what the buffer cannot send again and has no receipt for."""
+    receipted = RangeSet.of(*((first, last) for _, first, last, _ in database.rows("receipts_of", row.id)))
+    return (lost & upto(row.head)) - receipted - present(database, row.id)
+
+
+def open_receipts(database: Database, limit: int) -> list[Receipt]:
+    """The receipts that the hub does not have, oldest first. They are final from now on."""
+    rows = database.rows("open_receipts", limit)
+    for row in rows:
+        database.run("state_receipt", row[0])
+    return [_receipt(row) for row in rows]
+
+
+def settle_receipts(database: Database, stream: int, at_hub: RangeSet, archived: int, now_us: int) -> None:
+    """Finish the receipts that the hub has, and reopen those that it had and has no longer."""
+    for receipt, first, last, state in database.rows("receipts_of", stream):
+        is_there = at_hub.covers(first, last)
+        if is_there and state != _DONE:
+            database.run("finish_receipt", receipt, now_us)
+        elif not is_there and state == _DONE:
+            database.run("reopen_receipt", receipt)
+    database.run("drop_archived_receipts", stream, archived)
+
+
+def _receipt(row: tuple[Any, ...]) -> Receipt:
+    _, _, incarnation, name, first, last, reason, at_us, detail, *summary = row
+    stands_for = (summary[0], summary[1], summary[2]) if summary[0] else None
+    return Receipt(incarnation, name, first, last, Reason(reason), at_us, detail, stands_for)

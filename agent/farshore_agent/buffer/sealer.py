@@ -1,0 +1,138 @@
+"""Sealing: the front of a stream's tail → columns → bytes → a batch under the epoch's key, stored in its chunks' place.
+
+Always: a counter is used once, even if what was sealed under it is never stored; a batch is consecutive whole chunks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from farshore_agent.buffer import summary
+from farshore_agent.buffer.chunk import Damaged
+from farshore_agent.buffer.connection import Database
+from farshore_agent.buffer.dictionaries import Dictionaries
+from farshore_agent.buffer.outbox import Sealing, store_dictionary, store_sealed
+from farshore_agent.buffer.seal_policy import Tail, effort_for
+from farshore_agent.buffer.streams import StreamRow, stream_by_id
+from farshore_agent.buffer.tail import Chunk, drop_damaged, read_tail
+from farshore_agent.settings import SealSettings, StreamPolicies, StreamPolicy, WhenFull
+from farshore_protocol.batch import BatchHeader, Kind, SealedBatch
+from farshore_protocol.columns import Columns, Dictionary, Effort, Plan, encode
+from farshore_protocol.limits import MIB
+from farshore_protocol.sealing import EpochKey
+
+MAX_PLAIN_BYTES: Final = 16 * MIB
+"""Of one batch, before compression: a megabyte of chunks can be a hundred of text."""
+
+MAX_CELLS: Final = 4_000_000
+"""Records times fields of one batch."""
+
+MAX_FIELDS: Final = 16_384
+MAX_PLANS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The consecutive chunks that become one batch."""
+
+    chunks: list[Chunk]
+    columns: Columns
+
+    @property
+    def size(self) -> int:
+        """Bytes of the chunks."""
+        return sum(chunk.size for chunk in self.chunks)
+
+
+class Sealer:
+    """Seals under one key epoch; has the plans and dictionaries of the streams."""
+
+    def __init__(self, key: EpochKey, settings: SealSettings, policies: StreamPolicies) -> None:
+        self.epoch = key.epoch
+        self._key = key
+        self._settings = settings
+        self._policies = policies
+        self._counter = 0
+        self._plans: dict[str, Plan] = {}
+        self._dictionaries = Dictionaries(settings.dictionary)
+
+    @property
+    def dictionaries(self) -> set[bytes]:
+        """The dictionaries that the next batches may need."""
+        return self._dictionaries.in_use
+
+    def seal_front(self, database: Database, tail: Tail, now_us: int, *, link_up: bool) -> Front | None:
+        """Turn the front of a tail into one batch; None if there is none. What is damaged gets a receipt instead."""
+        row = stream_by_id(database, tail.stream_id)
+        policy = self._policies.of(row.name)
+        try:
+            front = _front(database, row, self._settings)
+        except Damaged:
+            drop_damaged(database, row.id, now_us)
+            return None
+        if not front.chunks:
+            return None
+        effort = effort_for(policy.effort, tail, self._settings, link_up=link_up)
+        batch = self._seal_records(database, row, front, effort)
+        newest_first = policy.newest_first
+        store_sealed(database, row, Sealing(front.chunks, batch, _summary(front, policy), newest_first, now_us))
+        return front
+
+    def _seal_records(self, database: Database, row: StreamRow, front: Front, effort: Effort) -> SealedBatch:
+        dictionary = self._dictionary(database, row, front.columns)
+        plan = self._plan(row.name)
+        body = encode(front.columns, effort=effort, plan=plan, dictionary=dictionary)
+        first, count = front.chunks[0].first, front.columns.count
+        header = self._header(Kind.RECORDS, row, first, count, dictionary)
+        return self._key.seal(header, body)
+
+    def _dictionary(self, database: Database, row: StreamRow, columns: Columns) -> Dictionary | None:
+        dictionary, is_new = self._dictionaries.for_batch(row.name, columns)
+        if dictionary and is_new:
+            header = self._header(Kind.DICTIONARY, row, 0, 0, None)
+            store_dictionary(database, dictionary.id, self._key.seal(header, dictionary.content))
+        return dictionary
+
+    def _header(self, kind: Kind, row: StreamRow, first: int, count: int, dictionary: Dictionary | None) -> BatchHeader:
+        counter = self._counter
+        self._counter += 1
+        name = dictionary.id if dictionary else None
+        return BatchHeader(kind, row.incarnation, self.epoch, counter, row.name, first, count, name)
+
+    def _plan(self, stream: str) -> Plan:
+        plan = self._plans.pop(stream, None) or Plan()
+        self._plans[stream] = plan
+        if len(self._plans) > MAX_PLANS:
+            del self._plans[next(iter(self._plans))]
+        return plan
+
+
+def _front(database: Database, row: StreamRow, settings: SealSettings) -> Front:
+    chunks: list[Chunk] = []
+    parts: list[Columns] = []
+    fields: set[str] = set()
+    for chunk, columns in read_tail(database, row):
+        fields.update(columns.fields)
+        if chunks and not _fits([*chunks, chunk], len(fields), settings):
+            break
+        chunks.append(chunk)
+        parts.append(columns)
+    return Front(chunks, Columns.concat(parts))
+
+
+def _fits(chunks: list[Chunk], fields: int, settings: SealSettings) -> bool:
+    records = sum(chunk.count for chunk in chunks)
+    return (
+        records <= settings.max_records
+        and sum(chunk.size for chunk in chunks) <= settings.max_bytes
+        and sum(chunk.plain_size for chunk in chunks) <= MAX_PLAIN_BYTES
+        and records * fields <= MAX_CELLS
+        and fields <= MAX_FIELDS
+    )
+
+
+def _summary(front: Front, policy: StreamPolicy) -> bytes | None:
+    if policy.when_full is not WhenFull.THIN:
+        return None
+    return summary.pack(summary.summarise(front.columns, policy.time_field, front.chunks[0].appended_us))

@@ -1,0 +1,190 @@
+"""The buffer without asyncio: every method runs on the one worker thread, and leaves the file consistent when it fails.
+
+In memory only: the life, the sealing key with its counter, plans and dictionaries. Everything else is in the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from farshore_agent.buffer import expiry, outbox, statement, status, tail
+from farshore_agent.buffer.chunk import Unencodable
+from farshore_agent.buffer.connection import Database
+from farshore_agent.buffer.group import QueuedAppend, merge
+from farshore_agent.buffer.migrations import migrate
+from farshore_agent.buffer.model import Appended, BufferStatus, LoadedBatch, Manifest, OutboxBatch, Settled
+from farshore_agent.buffer.room import Demand
+from farshore_agent.buffer.seal_policy import Circumstances, Due, due, rest_of
+from farshore_agent.buffer.sealer import Sealer
+from farshore_agent.buffer.settling import Settlement
+from farshore_agent.buffer.shed import Life, Shedder
+from farshore_agent.buffer.streams import apply_priorities, begin_life
+from farshore_agent.errors import AgentError, BufferFull
+from farshore_agent.settings import BufferSettings, SealSettings, StreamPolicies
+from farshore_protocol.messages import Answer, KeyEpoch
+from farshore_protocol.names import QUARANTINE, companion_of
+from farshore_protocol.sealing import EpochKey
+
+SHRINK_PAGES: Final = 256
+"""Free pages given back to the file system in one step."""
+
+Outcome = Appended | AgentError
+
+
+class Store:
+    """The open file and its present life."""
+
+    def __init__(
+        self, database: Database, settings: BufferSettings, seal: SealSettings, policies: StreamPolicies
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._seal = seal
+        self._policies = policies
+        self._shedder = Shedder(database, settings.max_bytes, policies)
+        self._sealer: Sealer | None = None
+        self.life = Life(0, b"")
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        settings: BufferSettings,
+        seal: SealSettings,
+        policies: StreamPolicies,
+        incarnation: bytes,
+        now_us: int,
+    ) -> Store:
+        """Open or create the file and begin a new life in it."""
+        database = Database.open(path)
+        migrate(database)
+        database.limit(settings.max_bytes)
+        store = cls(database, settings, seal, policies)
+        with database.transaction():
+            apply_priorities(database, policies)
+            store.life = Life(begin_life(database, incarnation, now_us), incarnation)
+        return store
+
+    # ------------------------------------------------------------ appending
+
+    def commit(self, appends: Sequence[QueuedAppend], now_us: int) -> list[Outcome]:
+        """Store appends durably in one transaction; what became of each.
+
+        Raises:
+            BufferFull, BufferBroken: nothing was stored.
+        """
+        try:
+            additions = tail.encode_group(merge(appends, now_us), max_records=self._seal.max_records)
+        except Unencodable:
+            return self._each_apart(appends, now_us)
+        demands = [Demand(each.stream, self._priority(each.stream), each.cost_bytes) for each in additions]
+        refused = self._shedder.make_room(demands, self.life, now_us)
+        if refused:
+            return self._without(refused, appends, now_us)
+        return list(self._append(appends, additions, now_us))
+
+    def _append(
+        self, appends: Sequence[QueuedAppend], additions: Sequence[tail.Addition], now_us: int
+    ) -> Iterable[Outcome]:
+        group = merge(appends, now_us)
+        life = (self.life.id, self.life.incarnation)
+        heads = tail.append(self._database, life, additions, group.checkpoints, self._policies, now_us)
+        for place in group.places:
+            first = heads[place.queued.stream] + place.offset + 1
+            refused = len(place.queued.admitted.refused)
+            yield Appended(self.life.incarnation, first, first + place.count - 1, refused)
+
+    def _each_apart(self, appends: Sequence[QueuedAppend], now_us: int) -> list[Outcome]:
+        """One append of several holds what cannot be stored: only that one fails."""
+        if len(appends) > 1:
+            return [outcome for append in appends for outcome in self.commit([append], now_us)]
+        return [AgentError("a record holds something else than JSON's types", remedy="convert it before appending")]
+
+    def _without(self, refused: set[str], appends: Sequence[QueuedAppend], now_us: int) -> list[Outcome]:
+        full = BufferFull("the buffer is full and the stream's policy is to refuse", remedy="try again later")
+        kept = [append for append in appends if not refused & {append.stream, companion_of(append.stream, QUARANTINE)}]
+        outcomes = iter(self.commit(kept, now_us)) if kept else iter(())
+        keeps = set(map(id, kept))
+        return [next(outcomes) if id(append) in keeps else full for append in appends]
+
+    def _priority(self, stream: str) -> int:
+        return self._policies.of(stream).priority
+
+    def load_checkpoint(self, key: str) -> bytes | None:
+        """How far an input has read."""
+        row = self._database.row("checkpoint", key)
+        return row[0] if row else None
+
+    # -------------------------------------------------------------- sealing
+
+    def use_epoch(self, epoch: KeyEpoch, key: EpochKey) -> None:
+        """Seal under this key from now on."""
+        outbox.store_epoch(self._database, epoch)
+        self._sealer = Sealer(key, self._seal, self._policies)
+
+    def due(self, now_us: int, *, link_up: bool, flush: bool) -> list[Due]:
+        """What is to be sealed now; nothing without a key."""
+        if self._sealer is None:
+            return []
+        now = Circumstances(now_us, link_up, flush, self._shedder.used_share)
+        return due(tail.tails(self._database, self.life.id), now, self._seal)
+
+    def seal_front(self, due: Due, now_us: int, *, link_up: bool) -> tuple[bool, Due | None]:
+        """Seal one batch off the front of a tail; whether one was made, and what is still due."""
+        if self._sealer is None:
+            return False, None
+        front = self._sealer.seal_front(self._database, due.tail, now_us, link_up=link_up)
+        if front is None:
+            return False, None
+        return True, rest_of(due, front.columns.count, front.size, self._seal)
+
+    # ----------------------------------------------------------- forwarding
+
+    def waiting(self, *, max_bytes: int, max_batches: int) -> list[OutboxBatch]:
+        """What to send next, in order."""
+        return outbox.waiting(self._database, max_bytes=max_bytes, max_batches=max_batches)
+
+    def load(self, ids: Sequence[int], now_us: int) -> list[LoadedBatch]:
+        """The sealed bytes of batches, checked."""
+        return outbox.load(self._database, ids, now_us)
+
+    def attachments(self, batches: Iterable[OutboxBatch], now_us: int) -> tuple[list[KeyEpoch], list[bytes]]:
+        """Key epochs and dictionaries that have to travel with these batches."""
+        return outbox.attachments(self._database, batches, now_us)
+
+    def manifest(self, *, whole: bool, streams: Iterable[tuple[bytes, str]]) -> Manifest:
+        """What the next statement says."""
+        return statement.make_manifest(self._database, self.life.id, whole=whole, streams=streams)
+
+    def settle(self, answer: Answer, fresh_incarnation: bytes, now_us: int) -> Settled:
+        """Apply an answer of the hub. After a fork a new life begins, and the key is not used any more."""
+        settled = Settlement(self._database, answer, now_us).apply(self.life.id, fresh_incarnation)
+        if settled.forked:
+            row = self._database.the_row("newest_life")
+            self.life = Life(row[0], row[1])
+            self._sealer = None
+        return settled
+
+    # ------------------------------------------------------------------ age
+
+    def expire(self, now_us: int) -> int:
+        """Remove what is too old; how many batches and chunks."""
+        retain_us = round(self._settings.retain_acknowledged_s * 1_000_000)
+        gone = expiry.retire(self._database, now_us - retain_us)
+        gone += expiry.expire(self._database, self._policies, now_us)
+        epoch = self._sealer.epoch if self._sealer else b""
+        dictionaries = self._sealer.dictionaries if self._sealer else ()
+        expiry.tidy(self._database, receipts_before_us=now_us - retain_us, epoch=epoch, dictionaries=dictionaries)
+        self._database.shrink(SHRINK_PAGES)
+        return gone
+
+    def status(self) -> BufferStatus:
+        """What is in the buffer."""
+        return status.status_of(self._database, self._settings.max_bytes)
+
+    def close(self) -> None:
+        """Close the file. What was appended is in it; what was not sealed is sealed in the next life."""
+        self._database.close()
