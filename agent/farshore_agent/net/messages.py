@@ -47,21 +47,30 @@ class Response:
 
 
 class HttpError(Exception):
-    """A request that is not answered as it wished. The text is for the one who sent it; it holds nothing internal."""
+    """A request that is not answered as it wished. The text is for the one who sent it; it holds nothing internal.
+
+    `members` are added to the problem document.
+    """
 
     def __init__(
-        self, status: int, detail: str, *, title: str = "", headers: Mapping[str, str] | None = None, **extra: object
+        self,
+        status: int,
+        detail: str,
+        *,
+        title: str = "",
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.title = title or HTTPStatus(status).phrase
         self.headers = headers or {}
-        self.extra = extra
+        self.members = members or {}
 
     def response(self) -> Response:
         """The problem document."""
-        document = {"title": self.title, "status": self.status, "detail": self.detail, **self.extra}
+        document = {"title": self.title, "status": self.status, "detail": self.detail, **self.members}
         return Response.json(
             document, status=self.status, headers={"content-type": "application/problem+json", **self.headers}
         )

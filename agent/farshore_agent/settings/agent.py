@@ -45,7 +45,8 @@ class AgentSettings(Table):
 
     def policies(self) -> StreamPolicies:
         """The policy of every stream."""
-        return StreamPolicies(self.stream_defaults, self.streams, accept_undeclared=self.accept_undeclared)
+        allowed = self.max_streams if self.accept_undeclared else 0
+        return StreamPolicies(self.stream_defaults, self.streams, max_undeclared=allowed)
 
 
 def conflicts(settings: AgentSettings) -> Iterator[Problem]:

@@ -96,19 +96,24 @@ class StreamPolicy:
 
 
 class StreamPolicies:
-    """The policy of every stream, companions included."""
+    """The policy of every stream, companions included.
+
+    Producers may append to declared streams, and to `max_undeclared` others, so that one that makes up names cannot
+    fill the manifest.
+    """
 
     def __init__(
         self,
         defaults: StreamSettings | None = None,
         streams: Mapping[str, StreamSettings] | None = None,
         *,
-        accept_undeclared: bool = True,
+        max_undeclared: int = 1000,
     ) -> None:
         self._defaults = defaults or StreamSettings()
         self._streams = dict(streams or {})
-        self._accept_undeclared = accept_undeclared
-        self._known: dict[str, StreamPolicy] = {}
+        self._max_undeclared = max_undeclared
+        self._made: dict[str, StreamPolicy] = {}
+        self._admitted = {name: self.of(name) for name in self._streams}
 
     @property
     def declared(self) -> tuple[str, ...]:
@@ -117,30 +122,22 @@ class StreamPolicies:
 
     def of(self, stream: str) -> StreamPolicy:
         """The policy of any stream that the buffer may hold, whether it is still declared or not."""
-        if stream in self._streams:
-            if stream not in self._known:
-                self._known[stream] = self._made(stream)
-            return self._known[stream]
-        return self._made(stream)
+        if stream not in self._made:
+            self._made[stream] = self._make(stream)
+        return self._made[stream]
 
     def admitting(self, stream: str) -> StreamPolicy:
         """The policy of a stream that a producer may append to.
 
         Raises:
-            StreamNotFound: the name is not allowed, or not declared while only declared streams are accepted.
+            StreamNotFound: the name is not allowed, or it is not declared and no more undeclared ones are accepted.
         """
-        if stream not in self._streams:
-            try:
-                check_stream(stream)
-            except BadName as error:
-                raise StreamNotFound(str(error)) from None
-            if not self._accept_undeclared:
-                raise StreamNotFound(
-                    f"the stream {stream!r} is not declared", remedy=f"add [streams.{stream}] to the settings"
-                )
-        return self.of(stream)
+        policy = self._admitted.get(stream)
+        if policy is None:
+            policy = self._admitted[stream] = self._undeclared(stream)
+        return policy
 
-    def _made(self, stream: str) -> StreamPolicy:
+    def _make(self, stream: str) -> StreamPolicy:
         base = base_of(stream)
         policy = _policy(stream, _merged(self._defaults, self._streams.get(base)))
         if stream == base:
@@ -149,6 +146,19 @@ class StreamPolicies:
             priority = min(policy.priority + 1, FIRST_PRIORITY)
             return replace(policy, time_field="ts", priority=priority, when_full=WhenFull.EVICT)
         return replace(policy, time_field="at")
+
+    def _undeclared(self, stream: str) -> StreamPolicy:
+        try:
+            check_stream(stream)
+        except BadName as error:
+            raise StreamNotFound(str(error)) from None
+        if len(self._admitted) - len(self._streams) >= self._max_undeclared:
+            raise StreamNotFound(
+                f"the stream {stream!r} is not declared"
+                + (f", and {self._max_undeclared} undeclared ones are in use" if self._max_undeclared else ""),
+                remedy=f"add [streams.{stream}] to the settings",
+            )
+        return self.of(stream)
 
 
 def _merged(defaults: StreamSettings, own: StreamSettings | None) -> StreamSettings:

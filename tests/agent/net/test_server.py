@@ -31,7 +31,7 @@ async def broken(request: Request) -> Response:
 
 
 async def refusing(request: Request) -> Response:
-    raise HttpError(507, "no room", headers={"retry-after": "7"}, stream="boiler")
+    raise HttpError(507, "no room", headers={"retry-after": "7"}, members={"stream": "boiler"})
 
 
 @dataclass
