@@ -23,8 +23,10 @@ TLS_CHECK_S: Final = 6 * 3600
 RETRY_S: Final = 10
 
 
-async def run_hub(hub: OpenedHub, listen: str | None, *, tls: bool, announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT.
+async def run_hub(
+    hub: OpenedHub, listen: str | None, *, tls: bool, announce: Callable[[str], None], stop: asyncio.Event
+) -> None:
+    """Serve until `stop` is set; `announce` is told the address when connections are accepted.
 
     Raises:
         SettingsInvalid: plain HTTP on anything but loopback.
@@ -44,7 +46,7 @@ async def run_hub(hub: OpenedHub, listen: str | None, *, tls: bool, announce: Ca
     loops = [Loop("TLS renewal", lambda: _keep_tls_fresh(hub, port.context), clock, retry_s=RETRY_S)]
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(loop.run(), name=loop.name) for loop in loops]
-        await serve(make_app(services), port, announce)
+        await serve(make_app(services), port, announce, stop)
         for task in running:
             task.cancel()
     web.close()

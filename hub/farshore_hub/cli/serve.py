@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ import uvloop
 
 from farshore_hub.app import run_hub
 from farshore_hub.cli.options import data_dir
-from farshore_hub.opening import open_hub
+from farshore_hub.opening import OpenedHub, open_hub
 
 
 @click.command("serve")
@@ -37,7 +38,14 @@ def command(listen: str | None, no_tls: bool, data_dir: Path) -> None:  # noqa: 
     if no_tls:
         click.echo("warning: plain HTTP; sites cannot sign in, and tokens can be read on the way", err=True)
     with open_hub(data_dir) as hub, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run_hub(hub, listen, tls=not no_tls, announce=_announce))
+        runner.run(_until_signalled(hub, listen, tls=not no_tls))
+
+
+async def _until_signalled(hub: OpenedHub, listen: str | None, *, tls: bool) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await run_hub(hub, listen, tls=tls, announce=_announce, stop=stop)
 
 
 def _announce(address: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -65,8 +64,8 @@ def bind(host: str, port: int) -> socket.socket:
         ) from None
 
 
-async def serve(app: FastAPI, port: Port, announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT, then end what is under way and return.
+async def serve(app: FastAPI, port: Port, announce: Callable[[str], None], stop: asyncio.Event) -> None:
+    """Serve until `stop` is set, then end what is under way and return.
 
     `announce` is told the address once connections are accepted.
     """
@@ -84,28 +83,24 @@ async def serve(app: FastAPI, port: Port, announce: Callable[[str], None]) -> No
         timeout_graceful_shutdown=GRACE_S,
         ssl_context_factory=(lambda _config, _default: context) if context else None,
     )
-    await _Server(config, lambda: announce(port.address)).serve([port.listening])
+    await _Server(config, lambda: announce(port.address), stop).serve([port.listening])
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which here returns from a signal instead of dying of it, and says when it is ready."""
+    """uvicorn's server, which here leaves signals to the caller, says when it is ready, and stops when told to."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None], stop: asyncio.Event) -> None:
         super().__init__(config)
         self._when_started = started
+        self._stop = stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._when_started()
 
+    async def on_tick(self, counter: int) -> bool:
+        return self._stop.is_set() or await super().on_tick(counter)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        signals = (signal.SIGTERM, signal.SIGINT)
-        for number in signals:
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in signals:
-                loop.remove_signal_handler(number)
+        yield
