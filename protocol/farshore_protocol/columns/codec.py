@@ -52,7 +52,7 @@ def encode(
     history = _history_of(dictionary.content) if dictionary else None
     plan = plan or Plan()
     if not plan.is_made:
-        _make(plan, columns, history, effort)
+        _make(plan, columns, history)
     written = _shred(columns, plan.group_key, plan.choice, history)
     prefix = history.prefix if history else b""
     packed, plan.packing = sections.pack(written, effort, prefix, plan.packing)
@@ -64,18 +64,20 @@ def encode(
     return body
 
 
-def _make(plan: Plan, columns: Columns, history: History | None, _effort: Effort) -> None:
+def _make(plan: Plan, columns: Columns, history: History | None) -> None:
     """Choose encodings and the grouping on a sample from the middle."""
     middle = max(0, (columns.count - _SAMPLE_RECORDS) // 2)
     sample = columns.slice(middle, middle + _SAMPLE_RECORDS)
-    prefix = history.prefix if history else b""
-    best = None
-    for key in (None, *grouping.candidates(sample)):
-        choice = Choice()
-        written = _shred(sample, key, choice, history)
-        size = len(sections.pack(written, Effort.BALANCED, prefix, None)[0]) * (_GROUPING_COST if key else 1)
-        if best is None or size < best:
-            best, plan.group_key, plan.choice = size, key, choice
+
+    def size_grouped_by(key: str | None) -> float:
+        written = _shred(sample, key, plan.choice, history)
+        return len(sections.pack(written, Effort.FAST, b"", None)[0]) * (_GROUPING_COST if key else 1)
+
+    size_grouped_by(None)
+    plan.group_key = min((None, *grouping.candidates(sample)), key=size_grouped_by)
+    if plan.group_key is not None:
+        plan.choice = Choice()
+        size_grouped_by(plan.group_key)
     plan.is_made = True
 
 

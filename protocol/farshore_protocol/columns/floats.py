@@ -5,8 +5,7 @@ Those are written as the integers k. Each encoding is one number in the structur
 
     CONST      8 bytes                          all the same bits
     SCALED     scale, integers                  k / scale
-    PATCHED    scale, n, integers, where, floats  k / scale, but n other values
-    NEAR       scale, integers, integers        the bits of k / scale, plus a few units in the last place
+    NEAR       scale, n, integers, units…       the bits of k / scale plus a few units in the last place, but n others
     ROUNDED    scale, integers                  k / scale, printed with 15 digits and read again
     BITS       width, planes                    the bits, of half the width if that is exact
     XOR        width, planes                    each value's bits XOR those of the one before
@@ -20,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import accumulate
-from operator import sub, xor
+from operator import add, sub, xor
 from typing import Final
 
 from farshore_protocol.columns import planes
@@ -33,7 +32,7 @@ from farshore_protocol.columns.scales import (
     find_decimal,
     find_mean,
     find_near,
-    is_scaled,
+    is_near,
     numerators,
     read_scale,
     sample_of,
@@ -42,9 +41,12 @@ from farshore_protocol.columns.scales import (
 from farshore_protocol.columns.trial import encode_cheapest
 from farshore_protocol.columns.writer import Writer
 
-CONST, SCALED, PATCHED, NEAR, ROUNDED, BITS, XOR, TABLE, ORDERED = range(2, 11)
+CONST, SCALED, NEAR, ROUNDED, BITS, XOR, TABLE, ORDERED = range(2, 10)
 
-_MAX_UNITS: Final = 127
+_MAX_UNITS: Final = 64
+_MIN_NEAR: Final = 4
+"""At most one value in so many may be no neighbour of a decimal."""
+
 _SHORT_DECIMALS: Final = 4
 """Decimals with so few places are taken without looking further."""
 
@@ -61,29 +63,23 @@ def encode_floats(out: Writer, values: list[float], choice: Choice) -> None:
 def _search(out: Writer, values: list[float], choice: Choice) -> None:
     sample = sample_of(values)
     decimal = find_decimal(sample)
-    picks: list[tuple[int, ...]] = [(CONST,)]
-    if decimal:
-        picks.append((SCALED if decimal[1] else PATCHED, *decimal[0]))
-        if decimal[1] and decimal[0].exponent > _SHORT_DECIMALS:
-            picks.append((PATCHED, *decimal[0]))
-    is_short = decimal and decimal[1] and decimal[0].exponent <= _SHORT_DECIMALS
-    for pick in picks if is_short else picks[:1]:
+    sure: list[tuple[int, ...]] = [(CONST,)]
+    if decimal and decimal.exponent <= _SHORT_DECIMALS:
+        sure.append((SCALED, *decimal))
+    for pick in sure:
         choice.picked = pick
         if _ATTEMPTS[pick[0]](out, values, choice):
             return
-    picks += [
-        (code, *scale)
-        for code, scale in (
-            (PATCHED, decimal and decimal[0]),
-            (SCALED, find_binary(sample)),
-            (NEAR, find_near(sample)),
-            (SCALED, find_mean(sample, rounded=False)),
-            (ROUNDED, find_mean(sample, rounded=True)),
-        )
-        if scale
+    scaled = [
+        (SCALED, decimal),
+        (SCALED, find_binary(sample)),
+        (SCALED, find_mean(sample, rounded=False)),
+        (NEAR, find_near(sample)),
+        (ROUNDED, find_mean(sample, rounded=True)),
     ]
+    picks: list[tuple[int, ...]] = [(code, *scale) for code, scale in scaled if scale]
     picks += [(BITS,), (XOR,), (TABLE,), (ORDERED,)]
-    encode_cheapest(out, choice, [(pick, _bind(pick[0], values)) for pick in dict.fromkeys(picks)])
+    encode_cheapest(out, choice, [(pick, _bind(pick[0], values)) for pick in picks])
 
 
 def _bind(code: int, values: list[float]) -> Callable[[Writer, Choice], bool]:
@@ -110,40 +106,32 @@ def _try_scaled(out: Writer, values: list[float], choice: Choice) -> bool:
     return True
 
 
-def _try_patched(out: Writer, values: list[float], choice: Choice) -> bool:
+def _try_near(out: Writer, values: list[float], choice: Choice) -> bool:
     scale = _scale_of(choice)
-    where = _others(values, scale.value)
-    if len(where) > len(values) // 8:
+    integers = _nearest(values, scale.value)
+    units = list(map(sub, _bits(values), _bits(_quotients(integers, scale.value))))
+    where = [at for at, unit in enumerate(units) if not -_MAX_UNITS <= unit <= _MAX_UNITS]
+    if len(where) * _MIN_NEAR > len(values):
         return False
-    smooth = list(values)
     for at in where:
-        smooth[at] = smooth[at - 1] if at else 0.0
-    integers = numerators(smooth, scale.value)
-    if integers is None:
-        return False
-    out.uint(PATCHED)
+        integers[at], units[at] = integers[at - 1] if at else 0, 0
+    out.uint(NEAR)
     write_scale(out, scale)
     out.uint(len(where))
     encode_integers(out, integers, choice.part("integers"))
+    encode_integers(out, units, choice.part("units"))
     if where:
         encode_integers(out, where, choice.part("where"))
         encode_floats(out, [values[at] for at in where], choice.part("others"))
     return True
 
 
-def _try_near(out: Writer, values: list[float], choice: Choice) -> bool:
-    scale = _scale_of(choice)
-    integers = numerators(values, scale.value)
+def _nearest(values: list[float], scale: float) -> list[int]:
+    """The integers nearest to `values` x `scale`, and 0 for what is no number."""
+    integers = numerators(values, scale)
     if integers is None:
-        return False
-    units = list(map(sub, _bits(values), _bits(_quotients(integers, scale.value))))
-    if max(units) > _MAX_UNITS or min(units) < -_MAX_UNITS:
-        return False
-    out.uint(NEAR)
-    write_scale(out, scale)
-    encode_integers(out, integers, choice.part("integers"))
-    encode_integers(out, units, choice.part("units"))
-    return True
+        return [round(value * scale) if is_near(value, scale) else 0 for value in values]
+    return integers
 
 
 def _try_rounded(out: Writer, values: list[float], choice: Choice) -> bool:
@@ -206,7 +194,6 @@ def _try_ordered(out: Writer, values: list[float], choice: Choice) -> bool:
 _ATTEMPTS: Final[dict[int, Callable[[Writer, list[float], Choice], bool]]] = {
     CONST: _try_const,
     SCALED: _try_scaled,
-    PATCHED: _try_patched,
     NEAR: _try_near,
     ROUNDED: _try_rounded,
     BITS: _try_bits,
@@ -218,15 +205,6 @@ _ATTEMPTS: Final[dict[int, Callable[[Writer, list[float], Choice], bool]]] = {
 
 def _scale_of(choice: Choice) -> Scale:
     return Scale(*choice.picked[1:])
-
-
-def _others(values: list[float], scale: float) -> list[int]:
-    """Where the values are no integers over `scale`."""
-    integers = numerators(values, scale)
-    if integers is None:
-        return [at for at, value in enumerate(values) if not is_scaled(value, scale)]
-    exact = _bits(_quotients(integers, scale))
-    return [at for at, (left, right) in enumerate(zip(_bits(values), exact, strict=True)) if left != right]
 
 
 def _quotients(integers: list[int], scale: float) -> list[float]:
@@ -270,10 +248,12 @@ def _read_scaled(reader: Reader, count: int) -> list[float]:
     return _quotients(decode_integers(reader, count), scale)
 
 
-def _read_patched(reader: Reader, count: int) -> list[float]:
+def _read_near(reader: Reader, count: int) -> list[float]:
     scale = read_scale(reader)
     patches = reader.bounded(count, "the number of other values")
-    values = _quotients(decode_integers(reader, count), scale)
+    near = _bits(_quotients(decode_integers(reader, count), scale))
+    units = decode_integers(reader, count)
+    values = planes.floats_to_list("d", planes.to_bytes("q", list(map(add, near, units))))
     if patches:
         where = decode_integers(reader, patches)
         if min(where) < 0 or max(where) >= count:
@@ -283,15 +263,6 @@ def _read_patched(reader: Reader, count: int) -> list[float]:
         for at, value in zip(where, others, strict=True):
             values[at] = value
     return values
-
-
-def _read_near(reader: Reader, count: int) -> list[float]:
-    scale = read_scale(reader)
-    near = _bits(_quotients(decode_integers(reader, count), scale))
-    units = decode_integers(reader, count)
-    return planes.floats_to_list(
-        "d", planes.to_bytes("q", [bits + unit for bits, unit in zip(near, units, strict=True)])
-    )
 
 
 def _read_rounded(reader: Reader, count: int) -> list[float]:
@@ -333,7 +304,6 @@ def _read_ordered(reader: Reader, count: int) -> list[float]:
 _DECODERS: Final[dict[int, Callable[[Reader, int], list[float]]]] = {
     CONST: _read_const,
     SCALED: _read_scaled,
-    PATCHED: _read_patched,
     NEAR: _read_near,
     ROUNDED: _read_rounded,
     BITS: _read_bits,

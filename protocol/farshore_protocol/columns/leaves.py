@@ -34,6 +34,9 @@ _KEYS_TRIED: Final = 2
 _MIN_PREDICTED: Final = 16
 """Shorter columns are not worth a prediction."""
 
+_KEY_SAMPLE: Final = 256
+_MAX_MISSED: Final = 0.9
+
 _NOT_SEEN: Final = object()
 
 Encode: TypeAlias = Callable[[Writer, list[Any], Choice], None]
@@ -74,7 +77,7 @@ def _search(out: Writer, kind: Kind, values: list[Any], choice: Choice) -> None:
             return
     picks: list[tuple[int, ...]] = [(_PLAIN,)]
     if kind in _KEY_KINDS and len(values) >= _MIN_PREDICTED and not out.is_inside_prediction:
-        picks += [(PREDICTED, at) for at in _best_keys(out, values, choice.path)]
+        picks += [(PREDICTED, at) for at in _best_keys(out, values[:_KEY_SAMPLE], len(values), choice.path)]
     candidates: list[Candidate] = [
         (pick, lambda trial, trial_choice: _attempt(trial, kind, values, trial_choice)) for pick in picks
     ]
@@ -148,14 +151,16 @@ def _is_key(leaf: Leaf, count: int) -> bool:
     return leaf.kind in _KEY_KINDS and len(leaf.values) == count
 
 
-def _best_keys(out: Writer, values: list[Any], path: Path) -> list[int]:
-    """The earlier leaves that foretell most."""
+def _best_keys(out: Writer, sample: list[Any], count: int, path: Path) -> list[int]:
+    """The earlier leaves that foretell most of the first values."""
+    if sample.count(sample[0]) == len(sample):
+        return []
     misses = []
     for at, leaf in enumerate(out.leaves):
-        if _is_key(leaf, len(values)):
-            _, missed = _predict(leaf.values, values, _learnt(out.history, leaf.path, path))
+        if _is_key(leaf, count):
+            _, missed = _predict(leaf.values[: len(sample)], sample, _learnt(out.history, leaf.path, path))
             misses.append((len(missed), at))
-    return [at for missed, at in sorted(misses)[:_KEYS_TRIED] if missed < len(values)]
+    return [at for missed, at in sorted(misses)[:_KEYS_TRIED] if missed < _MAX_MISSED * len(sample)]
 
 
 def decode_leaf(reader: Reader, kind: Kind, count: int, path: Path) -> list[Any]:

@@ -94,17 +94,10 @@ def sample_of(values: list[float]) -> list[float]:
     return values[:: max(1, len(values) // _SAMPLE)]
 
 
-def find_decimal(sample: list[float]) -> tuple[Scale, bool] | None:
-    """The smallest power of ten that most of the sample are integers over, and whether all are."""
-    first: Scale | None = None
-    for exponent in range(_MAX_EXPONENT[DECIMAL] + 1):
-        scale = Scale(1, DECIMAL, exponent)
-        fitting = sum(is_scaled(value, scale.value) for value in sample)
-        if fitting == len(sample):
-            return scale, True
-        if fitting >= _ENOUGH * len(sample) and first is None:
-            first = scale
-    return (first, False) if first else None
+def find_decimal(sample: list[float]) -> Scale | None:
+    """The smallest power of ten that all of the sample are integers over."""
+    scales = (Scale(1, DECIMAL, exponent) for exponent in range(_MAX_EXPONENT[DECIMAL] + 1))
+    return next((scale for scale in scales if all(is_scaled(value, scale.value) for value in sample)), None)
 
 
 def find_binary(sample: list[float]) -> Scale | None:
@@ -119,9 +112,10 @@ def find_binary(sample: list[float]) -> Scale | None:
 
 
 def find_near(sample: list[float]) -> Scale | None:
-    """The smallest power of ten that all of the sample are close to an integer over."""
+    """The smallest power of ten that most of the sample are close to an integer over."""
     scales = (Scale(1, DECIMAL, exponent) for exponent in range(13))
-    return next((scale for scale in scales if all(is_near(value, scale.value) for value in sample)), None)
+    enough = _ENOUGH * len(sample)
+    return next((scale for scale in scales if sum(is_near(value, scale.value) for value in sample) >= enough), None)
 
 
 def find_mean(sample: list[float], *, rounded: bool) -> Scale | None:
