@@ -21,6 +21,7 @@ from farshore_hub.lake.rows import joined
 from farshore_hub.lake.settings import LakeSettings
 from farshore_hub.lake.tables import LakeTables
 from farshore_hub.store import lake as store
+from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.lake import LakeBatch, LakeCommit
 from farshore_protocol.ports import Clock
 
@@ -49,7 +50,7 @@ class Commits:
 
     def _reconcile(self, stream: str) -> None:
         table = self._tables.open_or_create(stream)
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             known = store.last_commit(connection, stream)
         ahead = table.last_commit
         if ahead <= known:
@@ -62,12 +63,12 @@ class Commits:
                 f"the lake's table of {stream} has rows that the database does not know, and no older version: {error}",
                 remedy=f"move {self._tables.path / stream} away; sites send again what they still have",
             ) from error
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             store.note_commit(connection, LakeCommit(ahead, stream), self._clock.now_us())
 
     def begin(self, stream: str) -> LakeCommit | None:
         """Step 1: a pending commit of what waits; None if nothing does."""
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             return store.open_commit(
                 connection,
                 stream,
@@ -83,15 +84,15 @@ class Commits:
             rows = self._load(commit)
             if rows is not None:
                 table.append(commit.id, rows)
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             store.finish_commit(connection, commit.id)
 
     def _load(self, commit: LakeCommit) -> pa.Table | None:
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             batches = store.batches_of(connection, commit.id)
         names = self._loader.names(commit.stream)
         parts = [rows for batch in batches if (rows := self._rows(batch, names)) is not None]
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             store.add_columns(connection, commit.stream, names.added)
         return joined(parts) if parts else None
 
@@ -99,6 +100,6 @@ class Commits:
         try:
             return self._loader.rows(batch, names)
         except BadBatch as bad:
-            with self._engine.begin() as connection:
+            with writing(self._engine) as connection:
                 store.quarantine(connection, batch.id, str(bad))
             return None

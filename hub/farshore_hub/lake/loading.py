@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-import msgspec
 import pyarrow as pa
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,9 +13,10 @@ from farshore_hub.lake.naming import ColumnMap, ColumnType, LakeColumn
 from farshore_hub.lake.ports import Opener
 from farshore_hub.lake.rows import only, to_table
 from farshore_hub.store import lake as store
+from farshore_hub.store.engine import reading
 from farshore_hub.store.lake import LakeBatch
+from farshore_hub.store.ranges import unpack_ranges
 from farshore_protocol.limits import MAX_TEXT_CHARS
-from farshore_protocol.ranges import RangeSet
 
 _log = logging.getLogger(__name__)
 _NOT_ITS_FAULT: Final = (OSError, SQLAlchemyError, MemoryError)
@@ -40,7 +40,7 @@ class Loader:
         Raises:
             BadBatch: it cannot be read.
         """
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             raw = store.payload(connection, batch.id)
         if raw is None:
             raise BadBatch("its sealed bytes were given up")
@@ -57,14 +57,10 @@ class Loader:
         if columns.count != batch.count:
             raise ValueError(f"it holds {columns.count} records, its header says {batch.count}")
         rows = to_table(columns, names, site=batch.site, incarnation=batch.incarnation, first=batch.first)
-        return only(rows, batch.first, _take(batch))
+        return only(rows, batch.first, None if batch.take is None else unpack_ranges(batch.take))
 
     def names(self, stream: str) -> ColumnMap:
         """The columns of a stream's table."""
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             known = store.columns_of(connection, stream)
         return ColumnMap(LakeColumn(field, ColumnType(kind), column) for field, kind, column in known)
-
-
-def _take(batch: LakeBatch) -> RangeSet | None:
-    return None if batch.take is None else RangeSet.from_wire(msgspec.msgpack.decode(batch.take, type=list[int]))

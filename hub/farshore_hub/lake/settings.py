@@ -44,7 +44,7 @@ class QuerySettings:
         timeout_s: a query that takes longer is stopped.
         memory_bytes: of DuckDB.
         threads: of DuckDB.
-        max_result_bytes: a larger result is refused.
+        max_result_bytes, max_result_rows: a larger result is refused.
         max_fresh_bytes: sealed bytes of batches that are not in the lake yet and would have to be opened for it.
     """
 
@@ -52,4 +52,5 @@ class QuerySettings:
     memory_bytes: int = 512 * MIB
     threads: int = 2
     max_result_bytes: int = 256 * MIB
+    max_result_rows: int = 1_000_000
     max_fresh_bytes: int = 64 * MIB

@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 from farshore_hub.lake.settings import LakeSettings
 from farshore_hub.lake.tables import LakeTables
 from farshore_hub.store import lake as store
+from farshore_hub.store.engine import writing
 
 
 class Upkeep:
@@ -39,5 +40,5 @@ class Upkeep:
 
 def forget_payloads(engine: Engine, done_before_us: int, *, max_commits: int) -> int:
     """Give up the sealed batches of lake commits older than that; returns how many commits those were."""
-    with engine.begin() as connection:
+    with writing(engine) as connection:
         return store.forget_payloads(connection, done_before_us=done_before_us, max_commits=max_commits)

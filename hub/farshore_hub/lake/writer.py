@@ -20,7 +20,8 @@ from farshore_hub.lake.settings import LakeSettings
 from farshore_hub.lake.tables import LakeTables
 from farshore_hub.lake.upkeep import Upkeep
 from farshore_hub.store import lake as store
-from farshore_hub.store.lake import LakeCommit
+from farshore_hub.store.engine import reading, writing
+from farshore_hub.store.lake import LakeCommit, WaitingStream
 from farshore_protocol.ports import Clock, Runner
 
 TICK_S: Final = 1.0
@@ -116,56 +117,52 @@ class LakeWriter:
     def _write_due(self) -> set[str]:
         """Finish what is pending, then write what waited long enough; returns the streams that failed."""
         failed: set[str] = set()
-        with self._engine.connect() as connection:
-            pending = store.pending_commits(connection)
-        for commit in pending:
-            if commit.stream not in failed and not self._try(commit):
+        for commit in self._pending():
+            if commit.stream not in failed and not self._try(commit.stream, commit):
                 failed.add(commit.stream)
-        for stream in self._due():
-            if stream not in failed and not self._try(self._commits.begin(stream)):
-                failed.add(stream)
+        for each in self._waiting():
+            if each.stream not in failed and self._is_due(each) and not self._try(each.stream):
+                failed.add(each.stream)
         return failed
 
-    def _due(self) -> list[str]:
-        now_us = self._clock.now_us()
-        with self._engine.connect() as connection:
-            waiting = store.waiting_streams(connection)
-        # A batch from the future came before the clock was set back: nobody knows how old it is.
-        return [
-            each.stream
-            for each in waiting
-            if each.records >= self._settings.max_commit_records
-            or not now_us - self._settings.linger_us < each.oldest_us <= now_us
-        ]
+    def _is_due(self, waiting: WaitingStream) -> bool:
+        age_us = self._clock.now_us() - waiting.oldest_us
+        # A negative age: the clock was set back since, and nobody knows how old the batch is.
+        return waiting.records >= self._settings.max_commit_records or not 0 <= age_us < self._settings.linger_us
 
-    def _try(self, commit: LakeCommit | None) -> bool:
+    def _try(self, stream: str, commit: LakeCommit | None = None) -> bool:
         try:
-            if commit is not None:
-                self._write(commit)
+            self._write(commit or self._commits.begin(stream))
         except Exception:  # noqa: BLE001  a table that cannot be written must not hold up the others
-            _log.exception("lake commit %s failed; it will be tried again", commit)
+            _log.exception("a lake commit of %s failed; it will be tried again", stream)
             return False
         return True
 
-    def _write(self, commit: LakeCommit) -> None:
+    def _write(self, commit: LakeCommit | None) -> int:
+        if commit is None:
+            return 0
         self._commits.write(commit)
         self._upkeep.note_written(commit.stream)
+        return 1
 
     def _drain(self) -> int:
         if not self._hold():
             raise Busy("another process of this hub writes the lake; what is stored gets there within seconds")
         done = 0
-        with self._engine.connect() as connection:
-            commits: list[LakeCommit | None] = [*store.pending_commits(connection)]
-        while commits:
-            for commit in commits:
-                if commit is not None:
-                    self._write(commit)
-                    done += 1
-            with self._engine.connect() as connection:
-                waiting = store.waiting_streams(connection)
-            commits = [self._commits.begin(each.stream) for each in waiting]
+        for commit in self._pending():
+            done += self._write(commit)
+        while waiting := self._waiting():
+            for each in waiting:
+                done += self._write(self._commits.begin(each.stream))
         return done
+
+    def _pending(self) -> list[LakeCommit]:
+        with reading(self._engine) as connection:
+            return store.pending_commits(connection)
+
+    def _waiting(self) -> list[WaitingStream]:
+        with reading(self._engine) as connection:
+            return store.waiting_streams(connection)
 
     def _keep_up(self) -> None:
         now_s = self._clock.monotonic_s()
@@ -176,5 +173,5 @@ class LakeWriter:
         self._upkeep.forget_payloads(self._clock.now_us())
 
     def _retry_quarantined(self) -> int:
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             return store.release_quarantined(connection)

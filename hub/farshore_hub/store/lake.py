@@ -204,11 +204,11 @@ def forget_payloads(connection: Connection, *, done_before_us: int, max_commits:
     return len(ids)
 
 
-def _select_batches() -> Select[tuple[int, str, bytes, int, int, bytes | None]]:
+def _select_batches() -> Select[int, str, bytes, int, int, bytes | None]:
     own = (batches.c.id, sites.c.name, accounts.c.incarnation, batches.c.first, batches.c.count, batches.c.take)
     return select(*own).join_from(batches, accounts, _OF_ACCOUNT).join(sites, accounts.c.site_id == sites.c.id)
 
 
-def _batches(connection: Connection, query: Select[tuple[int, str, bytes, int, int, bytes | None]]) -> list[LakeBatch]:
+def _batches(connection: Connection, query: Select[int, str, bytes, int, int, bytes | None]) -> list[LakeBatch]:
     rows = connection.execute(query.order_by(batches.c.id))
     return [LakeBatch(id_, site, life, first, count, take) for id_, site, life, first, count, take in rows]

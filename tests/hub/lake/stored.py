@@ -1,0 +1,155 @@
+"""A real store with real sealed batches in it, and the parts of the lake over it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, insert, select
+
+from farshore_hub.lake.reader import LakeReader
+from farshore_hub.lake.settings import LakeSettings, QuerySettings
+from farshore_hub.lake.tables import LakeTables
+from farshore_hub.lake.writer import LakeWriter
+from farshore_hub.store.engine import writing
+from farshore_hub.store.ranges import pack_ranges
+from farshore_hub.store.schema import accounts, batches, metadata, sites
+from farshore_hub.system import ThreadRunner
+from farshore_protocol.batch import BatchHeader, Kind, parse_batch
+from farshore_protocol.columns import Columns, Effort, decode, encode
+from farshore_protocol.ranges import RangeSet
+from farshore_protocol.sealing import EpochKey
+
+HUB = b"hub-id-8"
+LIFE = bytes.fromhex("00000000000000a1")
+EPOCH = b"epoch--8"
+KEY = bytes(32)
+START_US = 1_763_900_000_000_000
+
+
+class KeyOpener:
+    """Opens batches that were sealed under one well-known key."""
+
+    def columns(self, site: str, raw: bytes) -> Columns:
+        return decode(EpochKey(site, EPOCH, KEY).open(parse_batch(raw)))
+
+
+@dataclass
+class HandClock:
+    """A clock that stands still until it is moved."""
+
+    us: int = START_US
+
+    def now_us(self) -> int:
+        return self.us
+
+    def monotonic_s(self) -> float:
+        return self.us / 1e6
+
+    async def sleep(self, seconds: float) -> None:
+        self.us += int(seconds * 1e6)
+
+
+@dataclass
+class Stored:
+    """What the accept path would have stored; `lake` is where its tables go."""
+
+    engine: Engine
+    lake: Path
+    clock: HandClock = field(default_factory=HandClock)
+    _counter: Iterator[int] = field(default_factory=itertools.count)
+    _next: dict[tuple[str, bytes, str], int] = field(default_factory=dict)
+
+    def add(
+        self,
+        records: Sequence[Mapping[str, Any]],
+        *,
+        stream: str = "boiler",
+        site: str = "north",
+        incarnation: bytes = LIFE,
+        take: RangeSet | None = None,
+    ) -> int:
+        """Store a sealed batch of `records`, in the next sequences of its stream; returns its id."""
+        key = (site, incarnation, stream)
+        first = self._next.get(key, 1)
+        self._next[key] = first + len(records)
+        header = BatchHeader(Kind.RECORDS, incarnation, EPOCH, next(self._counter), stream, first, len(records))
+        body = encode(Columns.from_records(records), effort=Effort.FAST)
+        sealed = EpochKey(site, EPOCH, KEY).seal(header, body)
+        return self.add_raw(sealed.raw, first, len(records), stream, site, incarnation, take)
+
+    def continue_after(self, last: int) -> None:
+        """Give the sequences after `last` again, in the one stream there is."""
+        (key,) = self._next
+        self._next[key] = last + 1
+
+    def add_raw(
+        self,
+        raw: bytes,
+        first: int,
+        count: int,
+        stream: str = "boiler",
+        site: str = "north",
+        incarnation: bytes = LIFE,
+        take: RangeSet | None = None,
+    ) -> int:
+        row = {"first": first, "count": count, "digest": raw[:16], "content_digest": raw[-16:], "raw": raw}
+        row |= {"received_us": self.clock.now_us(), "take": None if take is None else pack_ranges(take)}
+        with writing(self.engine) as connection:
+            row["account_id"] = self._account(connection, stream, site, incarnation)
+            done = connection.execute(insert(batches).values(row))
+            return int(done.inserted_primary_key[0])  # type: ignore[index]
+
+    def _account(self, connection: Any, stream: str, site: str, incarnation: bytes) -> int:
+        site_id = connection.scalar(select(sites.c.id).where(sites.c.name == site))
+        if site_id is None:
+            new = insert(sites).values(name=site, state="active", created_us=0)
+            site_id = connection.execute(new).inserted_primary_key[0]
+        own = {"site_id": site_id, "incarnation": incarnation, "stream": stream}
+        found = connection.scalar(select(accounts.c.id).filter_by(**own))
+        if found is None:
+            found = connection.execute(insert(accounts).values(own | {"held": b""})).inserted_primary_key[0]
+        return int(found)
+
+    @property
+    def tables(self) -> LakeTables:
+        return LakeTables(self.lake, HUB)
+
+    def writer(self, **settings: Any) -> LakeWriter:
+        """A fresh writer, as after a start."""
+        runner = ThreadRunner("lake")
+        return LakeWriter(self.engine, KeyOpener(), self.tables, self.clock, runner, LakeSettings(**settings))
+
+    def reader(self, **settings: Any) -> LakeReader:
+        return LakeReader(self.engine, KeyOpener(), self.tables, QuerySettings(**settings))
+
+    async def drain(self, **settings: Any) -> int:
+        """Write everything with a fresh writer that goes away again."""
+        writer = self.writer(**settings)
+        try:
+            return await writer.drain()
+        finally:
+            await writer.close()
+
+    def rows(self, stream: str = "boiler") -> list[tuple[str, str, int]]:
+        """Site, incarnation and sequence of every row of a stream's table."""
+        table = self.tables.open(stream)
+        if table is None:
+            return []
+        rows = table.rows().to_table(columns=["_site", "_incarnation", "_seq"]).to_pylist()
+        return sorted((row["_site"], row["_incarnation"], row["_seq"]) for row in rows)
+
+    def sequences(self, stream: str = "boiler") -> list[int]:
+        return [sequence for _site, _life, sequence in self.rows(stream)]
+
+
+def readings(count: int, start: int = 0) -> list[dict[str, Any]]:
+    """Plain telemetry."""
+    return [{"ts": 1_763_900_000 + n, "temp": n + 0.5, "device": f"pump-{n % 3}"} for n in range(start, start + count)]
+
+
+def make_schema(engine: Engine) -> None:
+    metadata.create_all(engine)
