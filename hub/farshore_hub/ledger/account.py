@@ -1,0 +1,96 @@
+"""One account: a stream of a site in one incarnation. Claims and receipts change it; `balance` says where it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from farshore_protocol.messages import Claim, Receipt
+from farshore_protocol.ranges import EMPTY, RangeSet, upto
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the hub has and has been told.
+
+    Attributes:
+        stored: sequences whose records are stored.
+        receipted: sequences for which a receipt is stored; may overlap `stored` when a batch came after its receipt.
+        wanted: sequences whose stored copy was damaged.
+        head: the highest sequence that the site says it gave out.
+        held: what the site says is still at the edge.
+        oldest_us: event time of the oldest of it.
+        closed: the site gives out no more in this incarnation.
+        stated_by, number: the incarnation and the number of the statement whose claim was applied last.
+    """
+
+    stored: RangeSet = EMPTY
+    receipted: RangeSet = EMPTY
+    wanted: RangeSet = EMPTY
+    head: int = 0
+    held: RangeSet = EMPTY
+    oldest_us: int | None = None
+    closed: bool = False
+    stated_by: bytes | None = None
+    number: int = 0
+
+    def with_claim(self, claim: Claim, held: RangeSet, stated_by: bytes, number: int) -> Account:
+        """The account after a claim; an older statement of the same life changes nothing but a higher head."""
+        head = max(self.head, claim.head)
+        if stated_by == self.stated_by and number < self.number:
+            return replace(self, head=head)
+        return replace(
+            self,
+            head=head,
+            held=held,
+            oldest_us=claim.oldest_us,
+            closed=self.closed or claim.closed,
+            stated_by=stated_by,
+            number=number,
+        )
+
+    def with_receipt(self, receipt: Receipt) -> Account:
+        """The account after a receipt. Records that are stored stay stored."""
+        return replace(self, receipted=self.receipted | RangeSet(((receipt.first, receipt.last),)))
+
+    def with_stored(self, take: RangeSet) -> Account:
+        """The account after records were stored."""
+        return replace(self, stored=self.stored | take, wanted=self.wanted - take)
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Where an account stands: `produced == stored + receipted + pending + gap`, always.
+
+    Attributes:
+        watermark: the sequence up to which everything is stored or receipted.
+        gaps: the sequences that are nowhere.
+    """
+
+    produced: int
+    stored: int
+    receipted: int
+    pending: int
+    watermark: int
+    gaps: RangeSet = field(default=EMPTY)
+
+    @property
+    def gap(self) -> int:
+        """How many sequences are nowhere."""
+        return self.gaps.count
+
+
+def balance(account: Account) -> Balance:
+    """Divide everything that was produced into stored, receipted, pending and gap, in this order of precedence."""
+    produced = max(account.head, account.stored.highest, account.receipted.highest, account.held.highest)
+    receipted = account.receipted - account.stored
+    settled = account.stored | receipted
+    unsettled = upto(produced) - settled
+    pending = unsettled & account.held
+    return Balance(
+        produced=produced,
+        stored=account.stored.count,
+        receipted=receipted.count,
+        pending=pending.count,
+        watermark=settled.watermark,
+        gaps=unsettled - pending,
+    )

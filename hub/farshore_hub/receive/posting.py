@@ -1,0 +1,162 @@
+"""Posts verified parcels to the ledger: one transaction for a group of them, batch and account together.
+
+First everything is loaded and decided, then everything is written: no parcel can spoil its neighbours half-way.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from farshore_hub.ledger.account import Account
+from farshore_hub.ledger.verdict import Fate, StoredBatch, Verdict, decide
+from farshore_hub.receive.verify import VerifiedBatch, VerifiedParcel
+from farshore_hub.store import accounts, inbox
+from farshore_hub.store.accounts import AccountKey
+from farshore_hub.store.ranges import pack_ranges
+from farshore_protocol.messages import Receipt
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one parcel.
+
+    Attributes:
+        revoked: its site was revoked meanwhile; nothing of it was taken.
+        accounts: by incarnation and stream, for everything that the parcel names.
+        forked: digests of batches that claim sequences which others have.
+        fates: how many batches met which fate.
+        records: how many records were stored.
+    """
+
+    revoked: bool = False
+    accounts: dict[tuple[bytes, str], Account] = field(default_factory=dict)
+    forked: list[bytes] = field(default_factory=list)
+    fates: dict[Fate, int] = field(default_factory=lambda: defaultdict(int))
+    records: int = 0
+
+
+def post(connection: Connection, parcels: Sequence[VerifiedParcel], now_us: int) -> list[Outcome]:
+    """Store a group of parcels in the caller's transaction; an outcome for each."""
+    active = inbox.active_sites(connection, (parcel.site.id for parcel in parcels))
+    taken = [parcel for parcel in parcels if parcel.site.id in active]
+    posting = _Posting(connection, accounts.open_accounts(connection, _keys(taken)), now_us)
+    outcomes = [posting.decide(parcel) if parcel.site.id in active else Outcome(revoked=True) for parcel in parcels]
+    posting.write(taken)
+    return outcomes
+
+
+def _keys(parcels: Sequence[VerifiedParcel]) -> set[AccountKey]:
+    return {(parcel.site.id, *named) for parcel in parcels for named in _named(parcel)}
+
+
+def _named(parcel: VerifiedParcel) -> set[tuple[bytes, str]]:
+    named = {(claim.incarnation, claim.stream) for claim, _ in parcel.claims}
+    named |= {(receipt.incarnation, receipt.stream) for receipt in parcel.statement.receipts}
+    return named | {(batch.header.incarnation, batch.header.stream) for batch in parcel.batches}
+
+
+class _Posting:
+    """The state of one group while it is decided: accounts as they become, and the rows to write."""
+
+    def __init__(self, connection: Connection, opened: dict[AccountKey, tuple[int, Account]], now_us: int) -> None:
+        self._connection = connection
+        self._now_us = now_us
+        self._ids = {key: account_id for key, (account_id, _) in opened.items()}
+        self._before = dict(opened.values())
+        self._after = dict(self._before)
+        self._added: dict[int, list[StoredBatch]] = defaultdict(list)
+        self._batches: list[dict[str, Any]] = []
+        self._forks: list[dict[str, Any]] = []
+        self._receipts: list[dict[str, Any]] = []
+
+    def decide(self, parcel: VerifiedParcel) -> Outcome:
+        """Decide everything about one parcel."""
+        outcome, site_id = Outcome(), parcel.site.id
+        statement = parcel.statement
+        for claim, held in parcel.claims:
+            at = self._ids[site_id, claim.incarnation, claim.stream]
+            self._after[at] = self._after[at].with_claim(claim, held, statement.incarnation, statement.number)
+        for batch in parcel.batches:
+            self._decide_batch(self._ids[site_id, batch.header.incarnation, batch.header.stream], batch, outcome)
+        for receipt in statement.receipts:
+            at = self._ids[site_id, receipt.incarnation, receipt.stream]
+            self._after[at] = self._after[at].with_receipt(receipt)
+            self._receipts.append(_receipt_row(at, receipt, self._now_us))
+        outcome.accounts = {named: self._after[self._ids[site_id, *named]] for named in _named(parcel)}
+        return outcome
+
+    def _decide_batch(self, at: int, batch: VerifiedBatch, outcome: Outcome) -> None:
+        first, last = batch.header.first, batch.header.last
+        newcomer = StoredBatch(first, batch.header.count, batch.digest, batch.content_digest)
+        verdict = decide(self._after[at], newcomer, self._known(at, first, last))
+        outcome.fates[verdict.fate] += 1
+        if verdict.forked:
+            outcome.forked.append(batch.digest)
+        if verdict.fate is Fate.FORK:
+            self._forks.append(self._row(at, batch))
+        if verdict.take:
+            self._store(at, batch, newcomer, verdict)
+            outcome.records += verdict.take.count
+
+    def _store(self, at: int, batch: VerifiedBatch, newcomer: StoredBatch, verdict: Verdict) -> None:
+        self._after[at] = self._after[at].with_stored(verdict.take)
+        self._added[at].append(newcomer)
+        take = pack_ranges(verdict.take) if verdict.fate is Fate.OVERLAP else None
+        self._batches.append({**self._row(at, batch), "content_digest": batch.content_digest, "take": take})
+
+    def _known(self, at: int, first: int, last: int) -> list[StoredBatch]:
+        if not self._after[at].stored.clip(first, last):
+            return []
+        return [*inbox.overlapping(self._connection, at, first, last), *self._added[at]]
+
+    def _row(self, at: int, batch: VerifiedBatch) -> dict[str, Any]:
+        return {
+            "account_id": at,
+            "first": batch.header.first,
+            "count": batch.header.count,
+            "digest": batch.digest,
+            "received_us": self._now_us,
+            "raw": batch.raw,
+        }
+
+    def write(self, parcels: Sequence[VerifiedParcel]) -> None:
+        """Write what was decided."""
+        for parcel in parcels:
+            inbox.add_epochs(self._connection, parcel.site.id, parcel.epochs)
+            inbox.add_dictionaries(self._connection, parcel.site.id, parcel.dictionaries)
+        inbox.add_batches(self._connection, self._batches)
+        inbox.add_forks(self._connection, self._forks)
+        inbox.add_receipts(self._connection, self._receipts)
+        changed = {at: (before, self._after[at]) for at, before in self._before.items()}
+        accounts.save_accounts(self._connection, changed, self._now_us)
+        inbox.heard_from(self._connection, [_heard(parcel, self._now_us) for parcel in parcels])
+
+
+def _receipt_row(at: int, receipt: Receipt, now_us: int) -> dict[str, Any]:
+    stream, first, last = receipt.summary or (None, None, None)
+    return {
+        "account_id": at,
+        "first": receipt.first,
+        "last": receipt.last,
+        "reason": receipt.reason.value,
+        "detail": receipt.detail,
+        "at_us": receipt.at_us,
+        "received_us": now_us,
+        "summary_stream": stream,
+        "summary_first": first,
+        "summary_last": last,
+    }
+
+
+def _heard(parcel: VerifiedParcel, now_us: int) -> dict[str, Any]:
+    return {
+        "site": parcel.site.id,
+        "last_seen_us": now_us,
+        "clock_offset_us": parcel.statement.at_us - now_us,
+        "agent_version": parcel.statement.agent_version,
+    }

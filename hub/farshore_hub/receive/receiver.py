@@ -1,0 +1,223 @@
+"""Receives parcels: verify beside the loop, commit in groups, answer after the commit.
+
+Everything that arrives while a commit runs goes into the next one, so that one fsync serves many sites. What waits is
+bounded; over the bound a caller is told when to come back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy import Engine
+
+from farshore_hub.errors import Busy, SiteRevoked
+from farshore_hub.ledger.account import Account
+from farshore_hub.ledger.verdict import Fate
+from farshore_hub.receive.keys import ReceivingKeys
+from farshore_hub.receive.opener import BatchOpener
+from farshore_hub.receive.posting import Outcome, post
+from farshore_hub.receive.slots import Slots
+from farshore_hub.receive.verify import VerifiedParcel, Verifier
+from farshore_hub.store.engine import writing
+from farshore_protocol import messages
+from farshore_protocol.limits import MAX_PARCEL_BYTES, MAX_RANGES, MIB
+from farshore_protocol.messages import Answer
+from farshore_protocol.parcel import pack_answer
+from farshore_protocol.ports import Clock, Random, Runner
+from farshore_protocol.ranges import RangeSet
+
+MAX_GROUP_PARCELS: Final = 64
+MAX_GROUP_BYTES: Final = 32 * MIB
+MAX_WAITING_BYTES: Final = 128 * MIB
+
+ArchivedUpto = Callable[[Account], int]
+"""Up to which sequence of an account every backup of the hub has everything."""
+
+
+def never_archived(_account: Account) -> int:
+    """For a hub that may be restored from any backup: sites keep what fits."""
+    return 0
+
+
+def archived_when_stored(account: Account) -> int:
+    """For a hub that is never restored from a backup."""
+    return (account.stored | account.receipted).watermark
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was received since the start; for metrics."""
+
+    parcels: int = 0
+    records: int = 0
+    fates: Counter[Fate] = field(default_factory=Counter)
+    refusals: Counter[str] = field(default_factory=Counter)
+    busy: int = 0
+    commits: int = 0
+    commit_s: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
+
+
+class Receiver:
+    """The hub's end of every link.
+
+    Attributes:
+        life: this start of the hub, 8 random bytes.
+        tally: what was received since then.
+        on_stored: called after a commit that stored records.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        keys: ReceivingKeys,
+        opener: BatchOpener,
+        *,
+        clock: Clock,
+        random: Random,
+        verify_on: Runner,
+        commit_on: Runner,
+        archived: ArchivedUpto = never_archived,
+    ) -> None:
+        self.life = random.token(8)
+        self.tally = Tally()
+        self.on_stored: Callable[[], None] = lambda: None
+        self._engine = engine
+        self._keys = keys
+        self._verifier = Verifier(engine, keys, opener)
+        self._clock = clock
+        self._verify_on = verify_on
+        self._commit_on = commit_on
+        self._archived = archived
+        self._slots = Slots(per_second=200)
+        self._waiting: deque[tuple[VerifiedParcel, asyncio.Future[Outcome]]] = deque()
+        self._waiting_bytes = 0
+        self._committing: asyncio.Task[None] | None = None
+
+    async def receive(self, raw: bytes, site: str | None) -> bytes:
+        """Take a parcel and return the signed answer, after everything in it is durable.
+
+        Args:
+            raw: the parcel.
+            site: the site that the client certificate names; None for a parcel that came as a file.
+
+        Raises:
+            Busy: too much waits already; says when to come back.
+            HubError, ProtocolError: the parcel is not taken; nothing of it was stored.
+        """
+        self._check_room(len(raw))
+        self._waiting_bytes += len(raw)
+        try:
+            parcel = await self._verify_on(lambda: self._verifier.verify(raw, site))
+            outcome = await self._commit(parcel)
+        finally:
+            self._waiting_bytes -= len(raw)
+        if outcome.revoked:
+            raise SiteRevoked(f"site {parcel.site.name} is revoked", remedy="ask the hub's operator")
+        self._count(parcel, outcome)
+        return self._answer(parcel, outcome)
+
+    def _check_room(self, size: int) -> None:
+        if self._waiting_bytes + size > MAX_WAITING_BYTES:
+            self.tally.busy += 1
+            wait_s = math.ceil(self._slots.take(self._clock.monotonic_s()))
+            raise Busy("too many parcels wait to be stored", retry_after_s=wait_s)
+
+    async def _commit(self, parcel: VerifiedParcel) -> Outcome:
+        done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((parcel, done))
+        if self._committing is None or self._committing.done():
+            self._committing = asyncio.create_task(self._commit_all(), name="commit parcels")
+        return await done
+
+    async def _commit_all(self) -> None:
+        while self._waiting:
+            group = self._next_group()
+            try:
+                outcomes = await self._post([parcel for parcel, _ in group])
+            except Exception as error:  # noqa: BLE001 - whatever it was, those who wait are told
+                await self._commit_apart(group, error)
+                continue
+            for (_, done), outcome in zip(group, outcomes, strict=True):
+                if not done.done():
+                    done.set_result(outcome)
+
+    async def _commit_apart(
+        self, group: list[tuple[VerifiedParcel, asyncio.Future[Outcome]]], error: Exception
+    ) -> None:
+        """A group failed: each of its parcels has its own transaction now, so that one cannot fail its neighbours."""
+        for parcel, done in group:
+            if done.done():
+                continue
+            if len(group) == 1:
+                done.set_exception(error)
+                continue
+            try:
+                outcome = (await self._post([parcel]))[0]
+            except Exception as own_error:  # noqa: BLE001 - handed to the one that waits
+                done.set_exception(own_error)
+            else:
+                done.set_result(outcome)
+
+    def _next_group(self) -> list[tuple[VerifiedParcel, asyncio.Future[Outcome]]]:
+        group, size = [self._waiting.popleft()], 0
+        size = group[0][0].size
+        while self._waiting and len(group) < MAX_GROUP_PARCELS and size + self._waiting[0][0].size <= MAX_GROUP_BYTES:
+            size += self._waiting[0][0].size
+            group.append(self._waiting.popleft())
+        return group
+
+    async def _post(self, parcels: list[VerifiedParcel]) -> list[Outcome]:
+        began = self._clock.monotonic_s()
+        outcomes = await self._commit_on(lambda: self._post_now(parcels))
+        self.tally.commits += 1
+        self.tally.commit_s.append(self._clock.monotonic_s() - began)
+        if any(outcome.records for outcome in outcomes):
+            self.on_stored()
+        return outcomes
+
+    def _post_now(self, parcels: list[VerifiedParcel]) -> list[Outcome]:
+        with writing(self._engine) as connection:
+            return post(connection, parcels, self._clock.now_us())
+
+    def _count(self, parcel: VerifiedParcel, outcome: Outcome) -> None:
+        self.tally.parcels += 1
+        self.tally.records += outcome.records
+        self.tally.fates.update(outcome.fates)
+        self.tally.refusals.update(refusal.reason.value for refusal in parcel.refusals)
+
+    def _answer(self, parcel: VerifiedParcel, outcome: Outcome) -> bytes:
+        statement = parcel.statement
+        answer = Answer(
+            hub=self._keys.hub,
+            life=self.life,
+            at_us=self._clock.now_us(),
+            site=statement.site,
+            incarnation=statement.incarnation,
+            number=statement.number,
+            accounts=[self._shown(*named, account) for named, account in outcome.accounts.items()],
+            held=[epoch.id for epoch in parcel.epochs] + [name for name, _ in parcel.dictionaries],
+            refusals=parcel.refusals,
+            forked=outcome.forked,
+            max_parcel_bytes=MAX_PARCEL_BYTES,
+        )
+        return pack_answer(answer, self._keys.signing_id, self._keys.signing)
+
+    def _shown(self, incarnation: bytes, stream: str, account: Account) -> messages.Account:
+        return messages.Account(
+            incarnation=incarnation,
+            stream=stream,
+            stored=_bounded(account.stored),
+            receipted=_bounded(account.receipted),
+            archived=self._archived(account),
+            wanted=_bounded(account.wanted),
+        )
+
+
+def _bounded(ranges: RangeSet) -> list[int]:
+    """The lowest ranges, as many as an answer may carry. What is left out is sent again and found to be a duplicate."""
+    return ranges.to_wire()[: 2 * MAX_RANGES]

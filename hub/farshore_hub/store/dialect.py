@@ -1,0 +1,35 @@
+"""The one place where SQLite and PostgreSQL are told apart: inserts that meet what is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+
+def insert_missing(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows; those whose key is there already are left as they are."""
+    if rows:
+        connection.execute(_insert(connection, table).on_conflict_do_nothing(), list(rows))
+
+
+def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], changing: Sequence[str]) -> None:
+    """Insert rows; where the primary key is there already, its columns `changing` are set."""
+    if not rows:
+        return
+    statement = _insert(connection, table)
+    new = {name: statement.excluded[name] for name in changing}
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=new), list(rows)
+    )
+
+
+def locked(connection: Connection, query: Select[Any]) -> Select[Any]:
+    """The query with its rows locked until the transaction ends. SQLite's writer has the whole database already."""
+    return query.with_for_update() if connection.dialect.name == "postgresql" else query
+
+
+def _insert(connection: Connection, table: Table) -> Any:  # noqa: ANN401 - two dialects' classes without a common one
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
