@@ -104,19 +104,20 @@ class Buffer:
             await self._has_room.wait()
         if self._is_closing:
             raise Stopping("the agent is stopping", remedy="try again when it is back")
-        queued = QueuedAppend(stream, admitted, checkpoint, asyncio.get_running_loop().create_future())
+        size = size_of(admitted)
+        queued = QueuedAppend(stream, admitted, checkpoint, asyncio.get_running_loop().create_future(), size)
         self._queue.append(queued)
-        self._count_queued(size_of(admitted))
+        self._count_queued(size)
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit_queued())
         return await queued.done
 
     def _count_queued(self, size: int) -> None:
         self._queued_bytes += size
-        if self._queued_bytes < QUEUED_COMMITS * self._max_commit_bytes:
-            self._has_room.set()
-        else:
+        if self._queued_bytes > QUEUED_COMMITS * self._max_commit_bytes:
             self._has_room.clear()
+        elif not self._has_room.is_set():
+            self._has_room.set()
 
     async def _commit_queued(self) -> None:
         """Commit group after group until nothing is queued."""
@@ -126,19 +127,24 @@ class Buffer:
                 for _ in appends:
                     self._queue.popleft()
                 await self._commit(appends)
-                self._count_queued(-sum(size_of(queued.admitted) for queued in appends))
+                self._count_queued(-sum(queued.size for queued in appends))
         finally:
             self._committing = None
 
     async def _commit(self, appends: list[QueuedAppend]) -> None:
+        outcomes: Sequence[Appended | Exception]
         try:
             outcomes = await self._run(partial(self._store.commit, appends, self._now_us()))
         except Exception as error:  # noqa: BLE001 - whatever it is, every waiter has to hear of it
-            for queued in appends:
-                _answer(queued, error)
-            return
+            outcomes = [error] * len(appends)
         for queued, outcome in zip(appends, outcomes, strict=True):
-            _answer(queued, outcome)
+            done = queued.done
+            if done.done():
+                continue
+            if isinstance(outcome, Appended):
+                done.set_result(outcome)
+            else:
+                done.set_exception(outcome)
 
     async def load_checkpoint(self, key: str) -> bytes | None:
         """How far an input has read; None when it never said so."""
@@ -210,12 +216,3 @@ class Buffer:
     def _now_us(self) -> int:
         """Wall time that does not jump during a life: the ages of records are measured with it."""
         return self._started_us + round((self._clock.monotonic_s() - self._started_s) * 1_000_000)
-
-
-def _answer(queued: QueuedAppend, outcome: Appended | Exception) -> None:
-    if queued.done.done():
-        return
-    if isinstance(outcome, Exception):
-        queued.done.set_exception(outcome)
-    else:
-        queued.done.set_result(outcome)

@@ -22,53 +22,44 @@ _APPEND_OVERHEAD_BYTES: Final = 100
 
 @dataclass(slots=True, eq=False)
 class QueuedAppend:
-    """One call that waits for its commit."""
+    """One call that waits for its commit; `size` is what it counts against the bounds of the queue and of a commit."""
 
     stream: str
     admitted: Admitted
     checkpoint: Checkpoint | None
     done: asyncio.Future[Appended]
+    size: int
 
 
 @dataclass(slots=True)
 class StreamGroup:
-    """What one commit adds to one stream."""
+    """What one commit adds to one stream; the event times bound all of its records."""
 
     stream: str
     records: list[dict[str, Any]] = field(default_factory=list)
     oldest_us: int = 2**62
     newest_us: int = -(2**62)
-    bytes: int = 0
 
-    def add(self, records: list[dict[str, Any]], oldest_us: int, newest_us: int, size: int) -> None:
+    def add(self, records: list[dict[str, Any]], oldest_us: int, newest_us: int) -> None:
         """Append records; all of them together lie between the two times."""
         self.records += records
         self.oldest_us = min(self.oldest_us, oldest_us)
         self.newest_us = max(self.newest_us, newest_us)
-        self.bytes += size
-
-
-@dataclass(slots=True)
-class Place:
-    """Where the records of one append lie within their stream's group: `count` of them after the first `offset`."""
-
-    queued: QueuedAppend
-    offset: int
-    count: int
 
 
 @dataclass(slots=True)
 class Group:
-    """The content of one commit."""
+    """The content of one commit. `offsets`: per append, how many records of its stream's group come before its own."""
 
     streams: dict[str, StreamGroup] = field(default_factory=dict)
-    places: list[Place] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
     checkpoints: dict[str, bytes] = field(default_factory=dict)
 
 
 def size_of(admitted: Admitted) -> int:
-    """What an append counts against the bounds of the queue and of a commit."""
-    return admitted.bytes + sum(len(each.raw) for each in admitted.refused) + _APPEND_OVERHEAD_BYTES
+    """Roughly, what an append takes in memory and in the file."""
+    refused = sum(len(each.raw) for each in admitted.refused) if admitted.refused else 0
+    return admitted.bytes + refused + _APPEND_OVERHEAD_BYTES
 
 
 def next_group(queue: Iterable[QueuedAppend], *, max_bytes: int) -> list[QueuedAppend]:
@@ -76,7 +67,7 @@ def next_group(queue: Iterable[QueuedAppend], *, max_bytes: int) -> list[QueuedA
     taken: list[QueuedAppend] = []
     size = 0
     for queued in islice(queue, MAX_GROUP_APPENDS):
-        size += size_of(queued.admitted)
+        size += queued.size
         if taken and size > max_bytes:
             break
         taken.append(queued)
@@ -88,13 +79,12 @@ def merge(appends: Iterable[QueuedAppend], now_us: int) -> Group:
     group = Group()
     for queued in appends:
         admitted, into = queued.admitted, _of(group, queued.stream)
-        group.places.append(Place(queued, len(into.records), len(admitted.records)))
+        group.offsets.append(len(into.records))
         if admitted.records:
-            into.add(admitted.records, admitted.oldest_us, admitted.newest_us, admitted.bytes)
+            into.add(admitted.records, admitted.oldest_us, admitted.newest_us)
         if admitted.refused:
             quarantine = _of(group, companion_of(queued.stream, QUARANTINE))
-            size = size_of(admitted) - admitted.bytes
-            quarantine.add(list(_quarantined(admitted.refused, now_us)), now_us, now_us, size)
+            quarantine.add(list(_quarantined(admitted.refused, now_us)), now_us, now_us)
         if queued.checkpoint:
             group.checkpoints[queued.checkpoint.key] = queued.checkpoint.value
     return group

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from farshore_protocol.messages import Claim, Receipt
 
@@ -51,8 +51,7 @@ class Checkpoint:
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(NamedTuple):
     """The answer to an append: the records are on disk as `first`…`last` of this incarnation.
 
     `first` is `last` + 1 when every record was refused.

@@ -12,7 +12,7 @@ from typing import Final
 from farshore_agent.buffer import expiry, outbox, statement, status, tail
 from farshore_agent.buffer.chunk import Unencodable
 from farshore_agent.buffer.connection import Database
-from farshore_agent.buffer.group import QueuedAppend, merge
+from farshore_agent.buffer.group import Group, QueuedAppend, merge
 from farshore_agent.buffer.migrations import migrate
 from farshore_agent.buffer.model import Appended, BufferStatus, LoadedBatch, Manifest, OutboxBatch, Settled
 from farshore_agent.buffer.room import Demand
@@ -77,25 +77,28 @@ class Store:
             BufferFull, BufferBroken: nothing was stored.
         """
         try:
-            additions = tail.encode_group(merge(appends, now_us), max_records=self._seal.max_records)
+            group = merge(appends, now_us)
+            additions = tail.encode_group(group, max_records=self._seal.max_records)
         except Unencodable:
             return self._each_apart(appends, now_us)
         demands = [Demand(each.stream, self._priority(each.stream), each.cost_bytes) for each in additions]
         refused = self._shedder.make_room(demands, self.life, now_us)
         if refused:
             return self._without(refused, appends, now_us)
-        return list(self._append(appends, additions, now_us))
+        return self._append(appends, group, additions, now_us)
 
     def _append(
-        self, appends: Sequence[QueuedAppend], additions: Sequence[tail.Addition], now_us: int
-    ) -> Iterable[Outcome]:
-        group = merge(appends, now_us)
-        life = (self.life.id, self.life.incarnation)
-        heads = tail.append(self._database, life, additions, group.checkpoints, self._policies, now_us)
-        for place in group.places:
-            first = heads[place.queued.stream] + place.offset + 1
-            refused = len(place.queued.admitted.refused)
-            yield Appended(self.life.incarnation, first, first + place.count - 1, refused)
+        self, appends: Sequence[QueuedAppend], group: Group, additions: Sequence[tail.Addition], now_us: int
+    ) -> list[Outcome]:
+        life, incarnation = self.life.id, self.life.incarnation
+        heads = tail.append(self._database, (life, incarnation), additions, group.checkpoints, self._policies, now_us)
+        outcomes: list[Outcome] = []
+        for queued, offset in zip(appends, group.offsets, strict=True):
+            admitted = queued.admitted
+            before = heads[queued.stream] + offset
+            last = before + len(admitted.records)
+            outcomes.append(Appended(incarnation, before + 1, last, len(admitted.refused)))
+        return outcomes
 
     def _each_apart(self, appends: Sequence[QueuedAppend], now_us: int) -> list[Outcome]:
         """One append of several holds what cannot be stored: only that one fails."""

@@ -1,4 +1,4 @@
-"""What the buffer's tests stand on: a clock and randomness that obey, work that runs at once, and a hub of a few lines."""
+"""What the buffer's tests stand on: a clock and randomness that obey, work done at once, and a small hub."""
 
 from __future__ import annotations
 
