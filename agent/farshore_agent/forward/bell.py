@@ -1,0 +1,32 @@
+"""Waking a loop that sleeps: whoever has news rings, and the sleeper looks again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from farshore_protocol.ports import Clock
+
+
+class Bell:
+    """Rings are not counted. One that rings while nobody sleeps wakes the next sleeper at once."""
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        """There is news."""
+        self._rung.set()
+
+    async def sleep(self, clock: Clock, seconds: float) -> None:
+        """Sleep for that long, or until it rings."""
+        nap = asyncio.ensure_future(clock.sleep(seconds))
+        ring = asyncio.ensure_future(self._rung.wait())
+        try:
+            await asyncio.wait((nap, ring), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._rung.clear()
+            for task in (nap, ring):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task

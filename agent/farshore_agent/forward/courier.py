@@ -1,0 +1,138 @@
+"""From batches to a signed parcel, and from a signed answer back to what it changes. No link is needed for either.
+
+So a parcel is the same over HTTPS and on a stick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from farshore_agent.buffer import Buffer
+from farshore_agent.buffer.model import LoadedBatch, OutboxBatch, Settled
+from farshore_protocol import __version__
+from farshore_protocol.errors import NotAuthentic
+from farshore_protocol.limits import MAX_PARCEL_BYTES
+from farshore_protocol.messages import Answer, KeyEpoch, Statement
+from farshore_protocol.parcel import open_answer, pack_parcel
+from farshore_protocol.ports import Clock, Runner
+
+_EPOCH_BYTES: Final = 1_400
+"""A sealed key epoch, its signature and names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a parcel is signed with, and the keys by name that its answer may be signed with."""
+
+    site: str
+    signer: Ed25519PrivateKey
+    hub_keys: dict[bytes, Ed25519PublicKey]
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A parcel, ready to go.
+
+    Attributes:
+        incarnation, number: of its statement.
+        batches: what it carries, dictionaries not counted.
+        whole: its statement names everything.
+    """
+
+    raw: bytes
+    incarnation: bytes
+    number: int
+    batches: tuple[OutboxBatch, ...]
+    whole: bool
+
+
+class Courier:
+    """Packs and opens for one site. Keeps batches that were read ahead, so that the next parcel is soon ready."""
+
+    def __init__(self, buffer: Buffer, credentials: Credentials, clock: Clock, runner: Runner) -> None:
+        self._buffer = buffer
+        self._credentials = credentials
+        self._clock = clock
+        self._runner = runner
+        self._ahead: dict[int, LoadedBatch] = {}
+
+    async def read_ahead(self, batches: Sequence[OutboxBatch]) -> None:
+        """Read batches that will probably be packed next."""
+        self._ahead = {batch.id: batch for batch in await self._buffer.load([batch.id for batch in batches])}
+
+    async def pack(self, batches: Sequence[OutboxBatch], *, whole: bool, max_bytes: int) -> Packed:
+        """A parcel of these batches, or of the first of them where their dictionaries and keys take the room.
+
+        Raises:
+            BufferBroken: the disk does not read or store.
+        """
+        loaded = await self._loaded(batches)
+        epochs, dictionaries = await self._buffer.attachments(loaded)
+        taken = _fitting(loaded, _size_of(epochs, dictionaries), max_bytes)
+        incarnation = self._buffer.incarnation
+        streams = {(batch.incarnation, batch.stream) for batch in taken}
+        manifest = await self._buffer.manifest(whole=whole, streams=streams)
+        statement = Statement(
+            site=self._credentials.site,
+            incarnation=incarnation,
+            number=manifest.number,
+            at_us=self._clock.now_us(),
+            claims=manifest.claims,
+            receipts=manifest.receipts,
+            whole=manifest.whole,
+            agent_version=__version__,
+        )
+        sealed = [*dictionaries, *(raw.raw for raw in taken.values())]
+        work = partial(pack_parcel, statement, self._credentials.signer, epochs=epochs, batches=sealed)
+        return Packed(await self._runner(work), incarnation, manifest.number, tuple(taken), whole)
+
+    def open(self, raw: bytes) -> Answer:
+        """Check an answer: signed by this hub, for this site.
+
+        Raises:
+            ProtocolError: it cannot be used.
+        """
+        answer = open_answer(raw, self._credentials.hub_keys)
+        if answer.site != self._credentials.site:
+            raise NotAuthentic(f"the answer is for the site {answer.site}, this is {self._credentials.site}")
+        return answer
+
+    async def settle(self, raw: bytes) -> tuple[Answer, Settled]:
+        """Check an answer and apply it.
+
+        Raises:
+            ProtocolError: it cannot be used; nothing was changed.
+        """
+        answer = self.open(raw)
+        return answer, await self._buffer.settle(answer)
+
+    async def _loaded(self, batches: Sequence[OutboxBatch]) -> dict[OutboxBatch, LoadedBatch]:
+        """The bytes of each batch; a damaged one, which has a receipt now, is left out."""
+        ahead, self._ahead = self._ahead, {}
+        missing = [batch.id for batch in batches if batch.id not in ahead]
+        read = {batch.id: batch for batch in await self._buffer.load(missing)} if missing else {}
+        found = ((batch, ahead.get(batch.id) or read.get(batch.id)) for batch in batches)
+        return {batch: loaded for batch, loaded in found if loaded}
+
+
+def _size_of(epochs: Sequence[KeyEpoch], dictionaries: Sequence[bytes]) -> int:
+    return len(epochs) * _EPOCH_BYTES + sum(map(len, dictionaries))
+
+
+def _fitting(
+    loaded: dict[OutboxBatch, LoadedBatch], attached_bytes: int, max_bytes: int
+) -> dict[OutboxBatch, LoadedBatch]:
+    """The first batches that fit beside the attachments, and at least one."""
+    left = min(max_bytes, MAX_PARCEL_BYTES) - attached_bytes
+    taken: dict[OutboxBatch, LoadedBatch] = {}
+    for batch, raw in loaded.items():
+        left -= len(raw.raw)
+        if taken and left < 0:
+            break
+        taken[batch] = raw
+    return taken

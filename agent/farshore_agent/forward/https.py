@@ -1,0 +1,29 @@
+"""The HTTPS link: a parcel is the body of one request, the signed answer the body of its response."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from farshore_agent.forward.hub_http import HubHttp
+from farshore_protocol.parcel import PARCEL_TYPE
+
+PATH: Final = "/v1/parcels"
+
+
+class HttpsLink:
+    """A `forward.link.Link` over a hub's HTTPS door."""
+
+    def __init__(self, hub: HubHttp) -> None:
+        self._hub = hub
+
+    async def exchange(self, parcel: bytes, *, timeout_s: float) -> bytes:
+        """Deliver a parcel and return the bytes of the signed answer.
+
+        Raises:
+            LinkDown, LinkBusy, LinkRefused: as their texts say.
+        """
+        return await self._hub.ask("POST", PATH, parcel, content_type=PARCEL_TYPE, timeout_s=timeout_s)
+
+    async def close(self) -> None:
+        """End the connection."""
+        await self._hub.close()

@@ -1,0 +1,100 @@
+"""What to do next, and why. Pure: everything it looks at is in `View`.
+
+The buffer gives the batches in the order of sending; the planner takes them from the front, never past one that does
+not fit, so that the batches of a stream go out in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from farshore_agent.buffer.model import OutboxBatch
+from farshore_agent.forward.breaker import Breaker
+from farshore_agent.forward.outlook import Outlook
+from farshore_agent.settings import ForwardSettings
+from farshore_protocol.limits import MAX_PARCEL_ATTACHMENTS, MAX_PARCEL_BATCHES
+
+MAX_BATCHES: Final = MAX_PARCEL_BATCHES - MAX_PARCEL_ATTACHMENTS
+"""Records' batches of one parcel; dictionaries take some of the places."""
+
+MAX_EPOCHS: Final = MAX_PARCEL_ATTACHMENTS // 2
+"""Different epochs, and different dictionaries, that the batches of one parcel may need."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the decision rests on: the moment (monotonic), the front of the outbox, the link."""
+
+    now_s: float
+    batches: Sequence[OutboxBatch]
+    outlook: Outlook
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a parcel with these batches, perhaps none, and a statement."""
+
+    batches: tuple[OutboxBatch, ...]
+    whole: bool
+    timeout_s: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Do nothing for so long, unless there is news."""
+
+    seconds: float
+    why: str
+
+
+Step = Send | Wait
+
+
+def decide(view: View, settings: ForwardSettings) -> Step:
+    """The next step."""
+    outlook = view.outlook
+    if view.now_s < outlook.resume_s:
+        return Wait(outlook.resume_s - view.now_s, outlook.resume_why)
+    timeout_s = settings.timeout_s * outlook.pace.patience
+    if outlook.breaker is not Breaker.CLOSED:
+        return Send((), whole=False, timeout_s=settings.timeout_s, why="the link was down: one small parcel to try it")
+    whole_why = _why_whole(view)
+    if view.batches:
+        chosen = fill(view.batches, outlook.pace.within(outlook.ceiling_bytes))
+        return Send(chosen, bool(whole_why), timeout_s, _why_these(view, chosen, whole_why))
+    if whole_why:
+        return Send((), whole=True, timeout_s=timeout_s, why=f"a whole statement: {whole_why}")
+    if view.now_s >= outlook.heartbeat_s:
+        return Send((), whole=False, timeout_s=timeout_s, why="a heartbeat: there was no exchange for a while")
+    return Wait(outlook.heartbeat_s - view.now_s, "nothing waits to be sent")
+
+
+def fill(batches: Sequence[OutboxBatch], limit_bytes: int) -> tuple[OutboxBatch, ...]:
+    """As many batches from the front as fit into one parcel, and at least one."""
+    chosen: list[OutboxBatch] = []
+    epochs: set[bytes] = set()
+    dictionaries: set[bytes | None] = set()
+    size = 0
+    for batch in batches[:MAX_BATCHES]:
+        size += batch.size
+        epochs.add(batch.epoch)
+        dictionaries.add(batch.dictionary)
+        if chosen and (size > limit_bytes or len(epochs) > MAX_EPOCHS or len(dictionaries) > MAX_EPOCHS):
+            break
+        chosen.append(batch)
+    return tuple(chosen)
+
+
+def _why_whole(view: View) -> str:
+    if view.outlook.whole_why:
+        return view.outlook.whole_why
+    return "the last one was a while ago" if view.now_s >= view.outlook.whole_s else ""
+
+
+def _why_these(view: View, chosen: Sequence[OutboxBatch], whole_why: str) -> str:
+    size, more = sum(batch.size for batch in chosen), len(view.batches) - len(chosen)
+    why = f"{len(chosen)} batch(es), {size} bytes, from priority {chosen[0].priority}; {more} more seen"
+    return f"{why}; with a whole statement: {whole_why}" if whole_why else why

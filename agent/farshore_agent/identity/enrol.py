@@ -1,0 +1,118 @@
+"""Joining a hub with a one-use token.
+
+Before anything secret is sent, the hub's CA certificate is fetched and its hash compared with the token's; from then on
+nothing else is trusted. The keys are made here and never leave the site.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from typing import Final
+
+from farshore_agent.errors import AgentError, ExitCode, LinkError
+from farshore_agent.forward.hub_http import HubHttp
+from farshore_agent.forward.link import LinkRefused
+from farshore_agent.identity import keys as key_making
+from farshore_agent.identity.identity import Identity, SiteKeys
+from farshore_agent.identity.tls import pinned_context, unverified_context
+from farshore_protocol import wire
+from farshore_protocol.enrolment import EnrolmentRequest, JoinToken, Membership, read_membership, read_token
+from farshore_protocol.errors import ProtocolError
+from farshore_protocol.ports import Clock, Random
+
+MESSAGE_TYPE: Final = "application/vnd.msgpack"
+_NEEDS_TOKEN: Final = "ask the hub's operator for a new token: farshore-hub site token {site}"
+
+
+class BadToken(AgentError):
+    """The token cannot be used, whatever hub it is for."""
+
+    exit_code = ExitCode.USAGE
+    title = "the join token cannot be used"
+
+
+class WrongHub(LinkError):
+    """Who answers at the token's addresses is not the hub that made the token."""
+
+    title = "this is not the hub of the token"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What enrolment and renewal take from outside."""
+
+    clock: Clock
+    random: Random
+
+
+def parse_token(text: str) -> JoinToken:
+    """Read a pasted token.
+
+    Raises:
+        BadToken: it is not one, or was cut.
+    """
+    try:
+        return read_token(text)
+    except ProtocolError as error:
+        raise BadToken(str(error), remedy="copy the whole line that the hub printed, it is one word") from None
+
+
+async def enrol(token: JoinToken, world: World, *, keep: SiteKeys | None = None) -> Identity:
+    """Join the hub of a token; the identity is not saved yet.
+
+    Args:
+        token: used up by this.
+        world: time and randomness.
+        keep: keys whose signing key goes on, where the same site joins anew: what it sealed before stays readable.
+
+    Raises:
+        WrongHub, LinkDown, LinkBusy, LinkRefused: as their texts say.
+        IdentityError: the hub's answer does not fit.
+    """
+    ca = await _fetch_ca(token, world.clock)
+    keys = key_making.renewed_keys(keep) if keep else key_making.create_keys(world.random)
+    request = EnrolmentRequest(
+        site=token.site,
+        secret=token.secret,
+        csr=key_making.certificate_request(keys, token.site),
+        signing_key=keys.signer().public_key().public_bytes_raw(),
+    )
+    hub = HubHttp(token.addresses, pinned_context(ca), world.clock)
+    try:
+        raw = await hub.ask_any("POST", "/v1/enrol", wire.pack(request), content_type=MESSAGE_TYPE)
+    except LinkRefused as refused:
+        refused.remedy = refused.remedy or _NEEDS_TOKEN.format(site=token.site)
+        raise
+    finally:
+        await hub.close()
+    return key_making.identity_of(keys, _checked(raw, token.site, ca))
+
+
+async def _fetch_ca(token: JoinToken, clock: Clock) -> str:
+    hub = HubHttp(token.addresses, unverified_context(), clock)
+    try:
+        pem = await hub.ask_any("GET", "/v1/ca")
+        found = key_making.ca_fingerprint(pem)
+    except ValueError:
+        raise WrongHub(f"{hub.address} is not a Farshore hub", remedy="check the address in the token") from None
+    finally:
+        await hub.close()
+    if not hmac.compare_digest(found, token.ca_sha256):
+        raise WrongHub(
+            f"{hub.address} is not the hub that made this token: its CA certificate has the SHA-256 {found.hex()}, "
+            f"the token says {token.ca_sha256.hex()}",
+            remedy="check that nobody stands in between. If the hub was set up anew, "
+            + _NEEDS_TOKEN.format(site=token.site),
+        )
+    return pem.decode()
+
+
+def _checked(raw: bytes, site: str, ca: str) -> Membership:
+    try:
+        membership = read_membership(raw)
+    except ProtocolError as error:
+        raise WrongHub(f"the hub's answer cannot be read: {error}", remedy="upgrade the older side") from None
+    if membership.site != site or membership.ca.split() != ca.split():
+        raise WrongHub("the hub's answer is for another site or hub", remedy="ask the hub's operator")
+    return membership

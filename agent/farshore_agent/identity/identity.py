@@ -1,0 +1,126 @@
+"""A site's identity at rest: one private file that is replaced whole, so that keys and certificate always fit together.
+
+`identity.json` holds everything. `tls.pem` is made from it, because OpenSSL takes a certificate and its key from a file
+only.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from farshore_agent.errors import IdentityError, NotEnrolled
+from farshore_agent.identity.files import make_private_dir, write_private
+from farshore_protocol.enrolment import Membership
+
+FILE: Final = "identity.json"
+CHAIN_FILE: Final = "tls.pem"
+VERSION: Final = 1
+_REMEDY: Final = "restore the folder from a backup, or enrol again with a new token and --force"
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    """The file."""
+
+    version: int
+    tls_key: str
+    signing_key: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+    not_after_us: int
+    membership: Membership
+
+
+@dataclass(frozen=True, slots=True)
+class SiteKeys:
+    """The site's own secrets.
+
+    Attributes:
+        tls_key: PEM; the key of the client certificate.
+        signing_key: 32 bytes; signs statements and key epochs for as long as the site lives.
+    """
+
+    tls_key: str
+    signing_key: bytes
+
+    def signer(self) -> Ed25519PrivateKey:
+        """The signing key, ready to use."""
+        return Ed25519PrivateKey.from_private_bytes(self.signing_key)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The keys, and what the hub answered to the latest enrolment or renewal.
+
+    Attributes:
+        not_after_us: when the certificate ends, on the hub's clock.
+    """
+
+    keys: SiteKeys
+    membership: Membership
+    not_after_us: int
+
+    @property
+    def site(self) -> str:
+        """The site's name."""
+        return self.membership.site
+
+    @functools.cached_property
+    def signer(self) -> Ed25519PrivateKey:
+        """The site's signing key."""
+        return self.keys.signer()
+
+    @functools.cached_property
+    def hub_keys(self) -> dict[bytes, Ed25519PublicKey]:
+        """The keys that the hub's answers may be signed with, by name."""
+        return {key.id: Ed25519PublicKey.from_public_bytes(key.public) for key in self.membership.signing_keys}
+
+    @classmethod
+    def load(cls, folder: Path) -> Identity:
+        """Read the identity of a site.
+
+        Raises:
+            NotEnrolled: there is none.
+            IdentityError: the file is damaged, or from a newer agent.
+        """
+        path = folder / FILE
+        try:
+            stored = msgspec.json.decode(path.read_bytes(), type=_Stored)
+        except FileNotFoundError:
+            raise NotEnrolled(
+                f"there is no identity in {folder}",
+                remedy="ask the hub's operator for a token (farshore-hub site add NAME), then run: "
+                "farshore-agent enrol TOKEN",
+            ) from None
+        except OSError as error:
+            raise IdentityError(f"{path} cannot be read: {error.strerror}", remedy="run as the agent's user") from None
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise IdentityError(f"{path} is damaged: {error}", remedy=_REMEDY) from None
+        if stored.version != VERSION:
+            raise IdentityError(f"{path} has version {stored.version}", remedy="upgrade this agent")
+        return cls(SiteKeys(stored.tls_key, stored.signing_key), stored.membership, stored.not_after_us)
+
+    def save(self, folder: Path) -> None:
+        """Replace the identity in `folder`, durably.
+
+        Raises:
+            OSError: the disk is full or refuses.
+        """
+        make_private_dir(folder)
+        stored = _Stored(VERSION, self.keys.tls_key, self.keys.signing_key, self.not_after_us, self.membership)
+        write_private(folder / FILE, msgspec.json.format(msgspec.json.encode(stored), indent=1))
+
+    def write_chain(self, folder: Path) -> Path:
+        """Write certificate and key for OpenSSL; returns the file.
+
+        Raises:
+            OSError: the disk is full or refuses.
+        """
+        path = folder / CHAIN_FILE
+        content = (self.membership.certificate + self.keys.tls_key).encode()
+        if not path.exists() or path.read_bytes() != content:
+            write_private(path, content)
+        return path

@@ -1,0 +1,68 @@
+"""Staying a member: a new certificate at two thirds of the old one's life, on the hub's clock.
+
+Whether it is due is a pure question. A certificate that has ended is no obstacle: the site proves itself with its
+signing key, on a connection without client certificate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from farshore_agent.forward.hub_http import HubHttp
+from farshore_agent.forward.link import LinkRefused
+from farshore_agent.identity import tls
+from farshore_agent.identity.enrol import MESSAGE_TYPE, World, WrongHub
+from farshore_agent.identity.identity import Identity, SiteKeys
+from farshore_protocol import wire
+from farshore_protocol.enrolment import RenewalRequest, read_membership, signed_renewal
+from farshore_protocol.errors import ProtocolError
+
+FRACTION: Final = 2 / 3
+JITTER: Final = 0.1
+"""A fleet that enrolled on one day does not renew in one minute."""
+
+
+def due_us(identity: Identity, jitter: float) -> int:
+    """When to renew, on the hub's clock; `jitter` is between 0 and 1, and draws it earlier."""
+    start, end = identity.membership.at_us, identity.not_after_us
+    return start + round((end - start) * (FRACTION - JITTER * jitter))
+
+
+async def renew(identity: Identity, folder: Path, addresses: Sequence[str], world: World) -> Identity:
+    """Ask for a new certificate; the result is not saved yet. The hub's keys and addresses come fresh with it.
+
+    Raises:
+        LinkDown, LinkBusy, LinkRefused: as their texts say.
+        IdentityError: the hub's answer does not fit.
+    """
+    from farshore_agent.identity import keys as key_making  # noqa: PLC0415 - 3.5 MiB, needed every few weeks
+
+    keys = key_making.renewed_keys(identity.keys)
+    body = _request(identity, keys, key_making.certificate_request(keys, identity.site))
+    ca = identity.membership.ca
+    try:
+        raw = await _ask(HubHttp(addresses, tls.pinned_context(ca, identity.write_chain(folder)), world.clock), body)
+    except LinkRefused:
+        # The old certificate may be what the hub does not like: it ended, or its connection was cut for it.
+        raw = await _ask(HubHttp(addresses, tls.pinned_context(ca), world.clock), body)
+    try:
+        membership = read_membership(raw)
+    except ProtocolError as error:
+        raise WrongHub(f"the hub's answer cannot be read: {error}", remedy="upgrade the older side") from None
+    if membership.site != identity.site:
+        raise WrongHub(f"the hub's answer is for the site {membership.site}", remedy="ask the hub's operator")
+    return key_making.identity_of(keys, membership)
+
+
+def _request(identity: Identity, keys: SiteKeys, csr: str) -> bytes:
+    signature = keys.signer().sign(signed_renewal(identity.site, csr))
+    return wire.pack(RenewalRequest(identity.site, csr, signature))
+
+
+async def _ask(hub: HubHttp, body: bytes) -> bytes:
+    try:
+        return await hub.ask_any("POST", "/v1/renew", body, content_type=MESSAGE_TYPE)
+    finally:
+        await hub.close()
