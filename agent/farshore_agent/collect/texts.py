@@ -24,8 +24,8 @@ from farshore_agent.collect.why import raw_text, why_not
 from farshore_agent.settings.streams import StreamPolicy
 from farshore_protocol.limits import MAX_RECORD_BYTES
 
-MAX_CALL_CONTAINERS: Final = 1_000_000
-"""Lists and objects in one body: they take twenty times the memory of their text."""
+MAX_CALL_CONTAINERS: Final = 1_200_000
+"""Lists and objects in one body: they take twenty times the memory of their text. No single record has so many."""
 
 _BOM: Final = b"\xef\xbb\xbf"
 _RECORD: Final = msgspec.json.Decoder(dict[str, Any])
