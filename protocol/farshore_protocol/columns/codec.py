@@ -60,7 +60,7 @@ def encode(
     if dictionary:
         head = bytes((VERSION, packed[0] | _NEEDS_DICTIONARY)) + dictionary.id[:_CHECK_BYTES]
     body = head + packed[1:]
-    plan.observe(columns.count, len(body))
+    plan.observe(columns.count, len(body), effort)
     return body
 
 

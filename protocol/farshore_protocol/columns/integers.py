@@ -7,7 +7,7 @@ Each encoding is one number in the structure, followed by its parameters:
     RAW     width, base                distance from the base, unsigned planes
     DELTA   width, first               differences, folded planes
     DELTA2  width, first, second       differences of differences, folded planes
-    TABLE   size, entries…             the different values, then one plane of indices
+    TABLE   size, integers, integers   the different values in ascending order, then indices
     SCALED  divisor, remainder, …      every value is divisor x another integer column + remainder
 """
 
@@ -30,7 +30,9 @@ CONST, LINEAR, RAW, DELTA, DELTA2, TABLE, SCALED = range(2, 9)
 MIN_INT: Final = -(1 << 63)
 MAX_INT: Final = (1 << 63) - 1
 
-_MAX_TABLE: Final = 256
+_MIN_REPEATS: Final = 2
+"""How often the values of a table have to come on average."""
+
 _WIDTHS: Final = (1, 2, 4, 8)
 
 
@@ -116,14 +118,15 @@ def _try_delta2(out: Writer, values: list[int], choice: Choice) -> bool:
 
 
 def _try_table(out: Writer, values: list[int], choice: Choice) -> bool:
-    entries = dict.fromkeys(values)
-    if len(entries) > min(_MAX_TABLE, len(values) // 4):
+    entries = sorted(set(values))
+    is_table_already = entries[-1] - entries[0] == len(entries) - 1
+    if is_table_already or len(entries) * _MIN_REPEATS > len(values):
         return False
     index = {entry: at for at, entry in enumerate(entries)}
     out.uint(TABLE)
     out.uint(len(entries))
-    encode_integers(out, list(entries), choice.part("entries"))
-    out.planes.append(bytes(map(index.__getitem__, values)))
+    encode_integers(out, entries, choice.part("entries"))
+    encode_integers(out, list(map(index.__getitem__, values)), choice.part("indices"))
     return True
 
 
@@ -211,11 +214,11 @@ def _read_delta2(reader: Reader, count: int) -> list[int]:
 
 
 def _read_table(reader: Reader, count: int) -> list[int]:
-    size = reader.bounded(_MAX_TABLE, "the size of a table")
+    size = reader.bounded(count, "the size of a table") or 1
     with reader.nested():
-        entries = decode_integers(reader, max(1, size))
-    indices = reader.plane(count)
-    if max(indices) >= size:
+        entries = decode_integers(reader, size)
+        indices = decode_integers(reader, count)
+    if min(indices) < 0 or max(indices) >= size:
         raise reader.fail("an index is outside its table")
     return [entries[index] for index in indices]
 

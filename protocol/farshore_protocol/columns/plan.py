@@ -12,7 +12,6 @@ from typing import Final, NamedTuple, TypeAlias
 Path: TypeAlias = tuple[object, ...]
 """Where a column stands: the keys and parts that lead to it, the same for encoder and decoder."""
 
-RENEW_AFTER_BATCHES: Final = 64
 RENEW_AT_GROWTH: Final = 1.25
 """A plan is renewed when a batch takes this many times the bytes per record of the one it was made on."""
 
@@ -33,6 +32,10 @@ class Effort(enum.Enum):
     FAST = "fast"
     BALANCED = "balanced"
     SMALL = "small"
+
+
+RENEW_AFTER_BATCHES: Final = {Effort.FAST: 64, Effort.BALANCED: 64, Effort.SMALL: 8}
+"""A plan lasts so many batches. Data drifts, and renewing often costs time but saves up to a tenth."""
 
 
 class Choice:
@@ -85,12 +88,12 @@ class Plan:
         self._batches = 0
         self._planned_size = 0.0
 
-    def observe(self, count: int, size: int) -> None:
+    def observe(self, count: int, size: int, effort: Effort) -> None:
         """Note that a batch of `count` records took `size` bytes, and forget the choices when it is time."""
         per_record = size / max(1, count)
         self._batches += 1
         if self._batches == 1:
             self._planned_size = per_record
         has_grown = per_record > self._planned_size * RENEW_AT_GROWTH and self._batches > MIN_BATCHES_BETWEEN
-        if has_grown or self._batches >= RENEW_AFTER_BATCHES:
+        if has_grown or self._batches >= RENEW_AFTER_BATCHES[effort]:
             self.forget()

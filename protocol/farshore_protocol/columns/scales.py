@@ -12,7 +12,7 @@ DECIMAL: Final = 0
 BINARY: Final = 1
 
 _BASES: Final = {DECIMAL: 10, BINARY: 2}
-_MAX_EXPONENT: Final = {DECIMAL: 15, BINARY: 52}
+_MAX_EXPONENT: Final = {DECIMAL: 20, BINARY: 52}
 _MAX_DIVISOR: Final = 255
 _MAX_SCALED: Final = 2.0**53
 """Above it every float is an integer, so that being one says nothing."""
