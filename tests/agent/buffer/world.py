@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from farshore_agent.buffer import Admitted, Buffer, Manifest, Refused
-from farshore_agent.settings import BufferSettings, SealSettings, StreamPolicies, StreamSettings, WhenFull
+from farshore_agent.settings import BufferSettings, EffortChoice, SealSettings, StreamPolicies, StreamSettings, WhenFull
 from farshore_protocol.batch import Kind, digest_of, parse_batch
 from farshore_protocol.columns import Dictionary, decode
 from farshore_protocol.messages import Account, Answer, KeyEpoch, Refusal
@@ -31,9 +31,14 @@ class FakeClock:
 
     def __init__(self) -> None:
         self.us = START_US
+        self._jumped_us = 0
 
     def now_us(self) -> int:
-        return self.us
+        return self.us + self._jumped_us
+
+    def jump(self, years: int) -> None:
+        """Somebody sets the clock."""
+        self._jumped_us += years * 365 * 86_400_000_000
 
     def monotonic_s(self) -> float:
         return self.us / 1_000_000
@@ -81,8 +86,8 @@ def policies(**streams: StreamSettings) -> StreamPolicies:
     return StreamPolicies(StreamSettings(), streams)
 
 
-EVICT = StreamSettings(when_full=WhenFull.EVICT)
-THIN = StreamSettings(when_full=WhenFull.THIN)
+EVICT = StreamSettings(when_full=WhenFull.EVICT, effort=EffortChoice.FAST)
+THIN = StreamSettings(when_full=WhenFull.THIN, effort=EffortChoice.FAST)
 
 
 @dataclass

@@ -1,0 +1,193 @@
+"""What the hub's answers do: acknowledge, take back, archive, refuse, fork."""
+
+from __future__ import annotations
+
+from farshore_protocol.messages import Reason, Refusal, Refused
+from tests.agent.buffer.world import MIB, FakeHub, World, admitted, drain, exchange, readings
+
+
+async def test_an_acknowledged_batch_stays_until_it_is_archived(world: World, hub: FakeHub) -> None:
+    buffer = await world.open()
+    await buffer.append("boiler", admitted(readings(0, 300)))
+    await drain(buffer, hub)
+    assert (await buffer.status()).retained_batches == 3
+    hub.archived[buffer.incarnation, "boiler"] = 200
+    await exchange(buffer, hub)
+    assert (await buffer.status()).retained_batches == 1
+    await buffer.close()
+
+
+async def test_an_acknowledged_batch_goes_after_its_time(world: World, hub: FakeHub) -> None:
+    buffer = await world.open()
+    await buffer.append("boiler", admitted(readings(0, 10)))
+    await drain(buffer, hub)
+    world.clock.advance(6 * 86_400)
+    await buffer.expire()
+    assert (await buffer.status()).retained_batches == 1
+    world.clock.advance(2 * 86_400)
+    await buffer.expire()
+    status = await buffer.status()
+    assert (status.retained_batches, status.open_receipts) == (0, 0)
+    await buffer.close()
+
+
+async def test_a_restored_hub_gets_again_what_it_lost(world: World, hub: FakeHub) -> None:
+    buffer = await world.open()
+    await buffer.append("boiler", admitted(readings(0, 300)))
+    await drain(buffer, hub)
+    had = dict(hub.records)
+    hub.records = {key: record for key, record in hub.records.items() if key[2] <= 100}
+    hub.life = b"life-002"
+    await exchange(buffer, hub)
+    assert [batch.first for batch in await buffer.waiting(max_bytes=MIB, max_batches=10)] == [101, 201]
+    await drain(buffer, hub)
+    assert hub.records == had
+    await buffer.close()
+
+
+async def test_what_a_restored_hub_lost_and_the_buffer_too_gets_a_receipt(world: World, hub: FakeHub) -> None:
+    buffer = await world.open()
+    await buffer.append("boiler", admitted(readings(0, 300)))
+    await drain(buffer, hub)
+    hub.archived[buffer.incarnation, "boiler"] = 200
+    await exchange(buffer, hub)
+    hub.records.clear()
+    await exchange(buffer, hub)
+    manifest = await buffer.manifest(whole=True)
+    assert [(each.first, each.last, each.reason) for each in manifest.receipts] == [(1, 200, Reason.UNRETAINED)]
+    assert manifest.claims[0].held == [201, 300]
+    await drain(buffer, hub)
+    assert hub.receipted[buffer.incarnation, "boiler"].to_wire() == [1, 200]
+    assert hub.stored(buffer.incarnation, "boiler").to_wire() == [201, 300]
+    await buffer.close()
+
+
+async def test_an_answer_that_was_overtaken_is_ignored(world: World, hub: FakeHub) -> None:
+    buffer = await world.open()
+    await buffer.append("boiler", admitted(readings(0, 10)))
+    early = await buffer.manifest(whole=True)
+    hub.note(early)
+    late_answer = hub.answer(buffer.incarnation, early)
+    await drain(buffer, hub)
+    settled = await buffer.settle(late_answer)
+    assert "was answered already" in settled.ignored
+    assert not await buffer.waiting(max_bytes=MIB, max_batches=10)
+    await buffer.close()
+
+
+async def test_an_answer_to_an_earlier_life_counts_until_a_later_one_was_answered(world: World, hub: FakeHub) -> None:
+    first = await world.open()
+    await first.append("boiler", admitted(readings(0, 10)))
+    await first.seal_due(link_up=True, flush=True)
+    [batch] = await first.waiting(max_bytes=MIB, max_batches=1)
+    manifest = await first.manifest(whole=True)
+    hub.note(manifest)
+    empty = hub.answer(first.incarnation, manifest)
+    hub.take((await first.load([batch.id]))[0].raw)
+    full = hub.answer(first.incarnation, manifest)
+    await first.close()
+    second = await world.open()
+    assert (await second.settle(full)).acknowledged_records == 10
+    await exchange(second, hub)
+    assert (await second.settle(empty)).ignored
+    assert (await second.status()).retained_batches == 1
+    await second.close()
+
+
+async def test_an_answer_to_a_life_that_never_was_is_ignored(world: World, hub: FakeHub) -> None:
+    buffer = await world.open()
+    manifest = await buffer.manifest(whole=True)
+    assert (await buffer.settle(hub.answer(b"stranger", manifest))).ignored
+    await buffer.close()
+
+
+async def test_a_batch_that_the_hub_does_not_take_lets_others_pass_and_is_tried_again(
+    world: World, hub: FakeHub
+) -> None:
+    buffer = await world.open()
+    await buffer.append("boiler", admitted(readings(0, 200)))
+    await buffer.seal_due(link_up=True, flush=True)
+    first, second = await buffer.waiting(max_bytes=MIB, max_batches=10)
+    manifest = await buffer.manifest(whole=True)
+    refusal = Refusal(first.digest, Refused.UNSUPPORTED, "batch format 9")
+    settled = await buffer.settle(hub.answer(buffer.incarnation, manifest, refusals=[refusal]))
+    assert settled.refused == 1
+    assert await buffer.waiting(max_bytes=MIB, max_batches=10) == [second]
+    assert (await buffer.status()).streams[0].held_back == 1
+    await buffer.expire()
+    assert await buffer.waiting(max_bytes=MIB, max_batches=10) == [first, second]
+    await buffer.close()
+
+
+async def test_a_key_that_the_hub_has_lost_is_sent_along_again(world: World, hub: FakeHub) -> None:
+    buffer = await world.open()
+    await buffer.append("boiler", admitted(readings(0, 10)))
+    await drain(buffer, hub)
+    await buffer.append("boiler", admitted(readings(10, 200)))
+    await buffer.seal_due(link_up=True, flush=True)
+    batches = await buffer.waiting(max_bytes=MIB, max_batches=10)
+    assert await buffer.attachments(batches) == ([], [])
+    refusals = [Refusal(batch.digest, Refused.UNKNOWN_EPOCH, "", batch.epoch) for batch in batches]
+    hub.epochs.clear()
+    manifest = await buffer.manifest(whole=True)
+    await buffer.settle(hub.answer(buffer.incarnation, manifest, refusals=refusals))
+    assert await buffer.waiting(max_bytes=MIB, max_batches=10) == batches
+    epochs, _ = await buffer.attachments(batches)
+    assert [epoch.id for epoch in epochs] == [batches[0].epoch]
+    await buffer.close()
+
+
+async def test_a_fork_begins_a_new_life_and_asks_for_a_new_key(world: World, hub: FakeHub) -> None:
+    buffer = await world.open()
+    before = buffer.incarnation
+    await buffer.append("boiler", admitted(readings(0, 10)))
+    await buffer.seal_due(link_up=True, flush=True)
+    [batch] = await buffer.waiting(max_bytes=MIB, max_batches=1)
+    manifest = await buffer.manifest(whole=True)
+    settled = await buffer.settle(hub.answer(before, manifest, forked=[batch.digest]))
+    assert settled.forked == (batch.digest,)
+    assert buffer.incarnation != before
+    answer = await buffer.append("boiler", admitted(readings(0, 1)))
+    assert (answer.incarnation, answer.first) == (buffer.incarnation, 1)
+    assert await buffer.seal_due(link_up=True, flush=True) == 0
+    await world.give_epoch(buffer)
+    assert await buffer.seal_due(link_up=True, flush=True) == 1
+    await buffer.close()
+
+
+async def test_a_closed_life_is_forgotten_once_the_hub_has_it_whole(world: World, hub: FakeHub) -> None:
+    first = await world.open()
+    await first.append("boiler", admitted(readings(0, 10)))
+    await first.close()
+    second = await world.open()
+    await drain(second, hub)
+    hub.archived[first.incarnation, "boiler"] = 10
+    await exchange(second, hub)
+    await second.expire()
+    assert (await second.manifest(whole=True)).claims == []
+    await second.close()
+
+
+async def test_statement_numbers_never_come_twice(world: World) -> None:
+    buffer = await world.open()
+    numbers = [(await buffer.manifest(whole=False)).number for _ in range(3)]
+    assert numbers == [1, 2, 3]
+    await buffer.close()
+
+
+async def test_a_manifest_states_what_is_held_and_what_is_closed(world: World, hub: FakeHub) -> None:
+    first = await world.open()
+    await first.append("boiler", admitted(readings(0, 10)))
+    await first.close()
+    second = await world.open()
+    await second.append("boiler", admitted(readings(0, 5)))
+    await second.append("pump", admitted(readings(0, 5)))
+    whole = await second.manifest(whole=True)
+    assert [(c.stream, c.head, c.held, c.closed) for c in whole.claims] == [
+        ("boiler", 10, [1, 10], True),
+        ("boiler", 5, [1, 5], False),
+        ("pump", 5, [1, 5], False),
+    ]
+    part = await second.manifest(whole=False, streams={(second.incarnation, "pump"), (b"stranger", "pump")})
+    assert [c.stream for c in part.claims] == ["pump"]
+    await second.close()
