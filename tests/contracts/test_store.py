@@ -153,8 +153,8 @@ async def test_a_parcel_of_another_site_is_refused_whole(hub: HubWorld) -> None:
     stolen = victim.batch(1, 10)
     answer = await hub.deliver(thief.parcel(stolen), "thief")
     assert [refusal.reason for refusal in answer.refusals] == [Refused.UNKNOWN_EPOCH]
+    thief.epoch = victim.epoch
     with pytest.raises((HubError, ProtocolError)):
-        thief.epoch = victim.epoch
         await hub.deliver(thief.parcel(stolen), "thief")
     assert hub.stored("victim") == hub.stored("thief") == []
 
