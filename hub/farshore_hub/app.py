@@ -4,23 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
-from farshore_hub.errors import Busy, SettingsInvalid
+from sqlalchemy.exc import SQLAlchemyError
+
+from farshore_hub.errors import SettingsInvalid
 from farshore_hub.fleet.addresses import is_loopback, split_listen
+from farshore_hub.lake.reader import LakeReader
+from farshore_hub.lake.settings import LakeSettings
+from farshore_hub.lake.tables import LakeTables
+from farshore_hub.lake.writer import LakeWriter
 from farshore_hub.loops import Loop
 from farshore_hub.opening import OpenedHub, schema_fault
-from farshore_hub.system import SystemClock, SystemRandom, ThreadRunner
+from farshore_hub.receive.opener import BatchOpener
+from farshore_hub.receive.receiver import Receiver, archived_when_stored, never_archived
+from farshore_hub.reports import Reporter
+from farshore_hub.system import BoundedRunner, SystemClock, SystemRandom, ThreadRunner
 from farshore_hub.web.api import make_app
 from farshore_hub.web.bodies import BodyReader
+from farshore_hub.web.metrics import HubMetrics
 from farshore_hub.web.server import Port, bind, serve
 from farshore_hub.web.services import Services
 from farshore_hub.web.tls import server_context
 
-WEB_THREADS: Final = 4
+SHORT_THREADS: Final = 4
+LONG_THREADS: Final = 2
+MAX_LONG_CALLS: Final = 16
+VERIFY_THREADS: Final = 2
 TLS_CHECK_S: Final = 6 * 3600
 RETRY_S: Final = 10
+_US_PER_S: Final = 1_000_000
 
 
 async def run_hub(
@@ -34,22 +49,78 @@ async def run_hub(
     """
     clock = SystemClock()
     port = _port(hub, listen, tls=tls)
-    web = ThreadRunner("web", WEB_THREADS)
-    limits = hub.place.settings.web
-    checks = {"database": lambda: schema_fault(hub.engine)}
+    with ExitStack() as stack:
+        opener = BatchOpener(hub.engine, hub.keys)
+        receiver = stack.enter_context(opened_receiver(hub, opener))
+        writer = _lake_writer(hub, opener, _threads(stack, "lake"))
+        receiver.on_stored = writer.wake
+        lake = Loop("lake writer", writer.run, clock, retry_s=RETRY_S)
+        renewal = Loop("TLS renewal", lambda: _keep_tls_fresh(hub, port.context), clock, retry_s=RETRY_S)
+        services = _services(hub, receiver, lake_reader(hub, opener), lake, stack)
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(loop.run(), name=loop.name) for loop in (lake, renewal)]
+            await serve(make_app(services), port, announce, stop)
+            for task in running:
+                task.cancel()
 
-    async def receive(_parcel: bytes, _site: str | None) -> bytes:
-        raise Busy("parcels are not taken yet")
 
-    bodies = BodyReader(limits.max_bodies_bytes, limits.body_timeout)
-    services = Services(hub.fleet, receive, None, checks, lambda: b"", bodies, web)  # type: ignore[arg-type]
-    loops = [Loop("TLS renewal", lambda: _keep_tls_fresh(hub, port.context), clock, retry_s=RETRY_S)]
-    async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(loop.run(), name=loop.name) for loop in loops]
-        await serve(make_app(services), port, announce, stop)
-        for task in running:
-            task.cancel()
-    web.close()
+@contextmanager
+def opened_receiver(hub: OpenedHub, opener: BatchOpener) -> Iterator[Receiver]:
+    """The receiver of this hub with threads of its own; also for parcels that come as files."""
+    keeps = hub.place.settings.retention.archive == "never"
+    with ExitStack() as stack:
+        yield Receiver(
+            hub.engine,
+            hub.keys,
+            opener,
+            clock=SystemClock(),
+            random=SystemRandom(),
+            verify_on=_threads(stack, "verify", VERIFY_THREADS),
+            commit_on=_threads(stack, "commit"),
+            archived=never_archived if keeps else archived_when_stored,
+        )
+
+
+def lake_reader(hub: OpenedHub, opener: BatchOpener) -> LakeReader:
+    """SQL and export over everything that is stored."""
+    return LakeReader(hub.engine, opener, LakeTables(hub.place.lake, hub.keys.hub))
+
+
+def _lake_writer(hub: OpenedHub, opener: BatchOpener, runner: ThreadRunner) -> LakeWriter:
+    settings = LakeSettings(payloads_kept_us=hub.place.settings.retention.payloads * _US_PER_S)
+    return LakeWriter(hub.engine, opener, LakeTables(hub.place.lake, hub.keys.hub), SystemClock(), runner, settings)
+
+
+def _services(hub: OpenedHub, receiver: Receiver, lake: LakeReader, writer: Loop, stack: ExitStack) -> Services:
+    web = hub.place.settings.web
+    clock = SystemClock()
+    reporter = Reporter(hub.engine, clock, hub.place.settings.completeness.silent_after)
+    return Services(
+        fleet=hub.fleet,
+        receive=receiver.receive,
+        reporter=reporter,
+        lake=lake,
+        query_timeout_s=web.query_timeout,
+        max_query_rows=web.max_query_rows,
+        checks={"database": lambda: _database_fault(hub), "lake writer": lambda: writer.fault},
+        metrics=HubMetrics(hub.engine, receiver.tally, reporter, clock).text,
+        bodies=BodyReader(web.max_bodies_bytes, web.body_timeout),
+        run=_threads(stack, "web", SHORT_THREADS),
+        run_long=BoundedRunner(_threads(stack, "reports", LONG_THREADS), MAX_LONG_CALLS),
+    )
+
+
+def _threads(stack: ExitStack, name: str, count: int = 1) -> ThreadRunner:
+    runner = ThreadRunner(name, count)
+    stack.callback(runner.close)
+    return runner
+
+
+def _database_fault(hub: OpenedHub) -> str:
+    try:
+        return schema_fault(hub.engine)
+    except SQLAlchemyError as error:
+        return f"does not answer ({type(error).__name__})"
 
 
 def _port(hub: OpenedHub, listen: str | None, *, tls: bool) -> Port:
@@ -71,7 +142,8 @@ def _port(hub: OpenedHub, listen: str | None, *, tls: bool) -> Port:
 async def _keep_tls_fresh(hub: OpenedHub, context: ssl.SSLContext | None) -> None:
     """Renew the hub's TLS certificate in time; connections made from then on see the new one."""
     clock = SystemClock()
-    while context is not None:
+    while True:
         await clock.sleep(TLS_CHECK_S)
-        if hub.keys.renew_tls(hub.place.settings.addresses, clock, SystemRandom()):
+        renewed = hub.keys.renew_tls(hub.place.settings.addresses, clock, SystemRandom())
+        if renewed and context is not None:
             context.load_cert_chain(hub.keys.tls_path)

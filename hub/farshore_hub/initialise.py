@@ -44,8 +44,10 @@ url = {url}
 
 # [retention]
 # payloads = "30 d"        # how long a sealed batch is kept after its records are in the lake
-# archive = "stored"       # sites may forget a record when it is stored; or "age" (archive_age), or "never"
-# archive_age = "2 d"      # with "age": older than the oldest backup that might be restored
+# archive = "never"        # sites keep what they delivered while it fits; or "stored": this hub is never restored
+
+# [completeness]
+# silent_after = "15 min"  # of a site that was not heard for so long nobody can say that it is complete
 
 # [certificates]
 # site_life = "30 d"

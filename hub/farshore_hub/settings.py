@@ -55,12 +55,19 @@ class Retention(_Table):
     payloads: Seconds = Field(
         default=30 * 86_400, description="how long a sealed batch is kept after its records are in the lake"
     )
-    archive: Literal["stored", "age", "never"] = Field(
-        default="stored",
-        description="when sites are told that every backup has a record: as soon as it is stored (no backup is ever "
-        "restored), when it is older than archive_age, or never (sites keep what fits)",
+    archive: Literal["never", "stored"] = Field(
+        default="never",
+        description="when sites are told that they may forget what they delivered: never (they keep it as long as it "
+        "fits, and this hub may be restored from any backup), or as soon as it is stored",
     )
-    archive_age: Seconds = Field(default=2 * 86_400, description="with archive = 'age': older than the oldest backup")
+
+
+class Completeness(_Table):
+    """What is said of sites."""
+
+    silent_after: Seconds = Field(
+        default=900, ge=1, description="of a site that was not heard for so long nobody can say that it is complete"
+    )
 
 
 class Certificates(_Table):
@@ -92,6 +99,7 @@ class HubSettings(_Table):
     database: Database = Database()
     lake: Lake = Lake()
     retention: Retention = Retention()
+    completeness: Completeness = Completeness()
     certificates: Certificates = Certificates()
     web: Web = Web()
 

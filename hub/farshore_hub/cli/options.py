@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
 
 from farshore_hub import settings
 from farshore_hub.durations import parse_duration_s
@@ -56,6 +60,19 @@ expires: Final = click.option(
 def print_json(value: object) -> None:
     """Print for programs."""
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Collection[str] = ()) -> None:
+    """Print for people; nothing is cut off where it does not go to a terminal."""
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    for name in columns:
+        table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*("-" if value is None else str(value) for value in row))
+    console = Console()
+    if not console.is_terminal:
+        console.width = console.measure(table).maximum
+    console.print(table)
 
 
 def shown_time(time_us: int | None) -> str:

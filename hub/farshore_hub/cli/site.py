@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from farshore_hub.cli.options import as_json, data_dir, expires, print_json, shown_time
+from farshore_hub.cli.options import as_json, data_dir, expires, print_json, print_table, shown_time
 from farshore_hub.fleet import sites
 from farshore_hub.opening import open_hub
-from farshore_hub.store.fleet import Site
+from farshore_hub.views import SiteView
 
 command = click.Group("site", help="Add, list and revoke sites.")
 
@@ -67,13 +63,11 @@ def listing(as_json: bool, data_dir: Path) -> None:  # noqa: FBT001 - click's wa
     with open_hub(data_dir) as hub:
         found = sites.listing(hub.fleet)
     if as_json:
-        print_json([_public(site) for site in found])
+        print_json([SiteView.model_validate(site).model_dump(mode="json") for site in found])
         return
-    table = Table("site", "state", "added", "enrolled", "last heard", "agent")
-    for site in found:
-        times = (shown_time(site.created_us), shown_time(site.enrolled_us), shown_time(site.last_seen_us))
-        table.add_row(site.name, site.state, *times, site.agent_version or "-")
-    Console().print(table)
+    times = [[shown_time(at) for at in (site.created_us, site.enrolled_us, site.last_seen_us)] for site in found]
+    rows = [[site.name, site.state, *at, site.agent_version or "-"] for site, at in zip(found, times, strict=True)]
+    print_table(("site", "state", "added", "enrolled", "last heard", "agent"), rows)
 
 
 @command.command("revoke")
@@ -96,8 +90,3 @@ def _print_token(name: str, token: str, *, as_json: bool) -> None:
     else:
         click.echo(token)
         click.echo(f"at {name}: farshore-agent enrol TOKEN", err=True)
-
-
-def _public(site: Site) -> dict[str, Any]:
-    """A site without what only the hub needs."""
-    return {key: value for key, value in asdict(site).items() if key not in {"id", "signing_key"}}

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from farshore_hub.cli.options import as_json, data_dir, print_json, shown_time
+from farshore_hub.cli.options import as_json, data_dir, print_json, print_table, shown_time
 from farshore_hub.fleet import api_tokens
 from farshore_hub.fleet.api_tokens import Role
 from farshore_hub.opening import open_hub
@@ -52,10 +50,8 @@ def listing(as_json: bool, data_dir: Path) -> None:  # noqa: FBT001 - click's wa
         shown = ("name", "role", "created_us", "revoked_us")
         print_json([{key: getattr(token, key) for key in shown} for token in found])
         return
-    table = Table("name", "role", "made", "revoked")
-    for token in found:
-        table.add_row(token.name, token.role, shown_time(token.created_us), shown_time(token.revoked_us))
-    Console().print(table)
+    rows = [[token.name, token.role, shown_time(token.created_us), shown_time(token.revoked_us)] for token in found]
+    print_table(("name", "role", "made", "revoked"), rows)
 
 
 @command.command("revoke")

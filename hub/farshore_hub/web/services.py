@@ -4,29 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated
 
 from fastapi import Depends, Request
 
 from farshore_hub.fleet.context import Fleet
+from farshore_hub.lake.reader import LakeReader
+from farshore_hub.reports import Reporter
 from farshore_hub.web.bodies import BodyReader
 from farshore_protocol.ports import Runner
-
-
-class Records(Protocol):
-    """What was delivered, to be read by people and scripts; blocking."""
-
-    def completeness(self, site: str | None, stream: str | None, *, gaps: bool) -> list[dict[str, Any]]:
-        """A row per site and stream."""
-        ...
-
-    def query(self, sql: str) -> dict[str, Any]:
-        """Columns and rows of a query over the streams."""
-        ...
-
-    def export(self, stream: str, site: str | None, form: str) -> bytes:
-        """All records of a stream in one of the export formats."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +22,27 @@ class Services:
     Attributes:
         fleet: sites, keys and tokens.
         receive: takes a parcel and the site that signed in; returns the signed answer.
-        records: what was delivered.
+        reporter: completeness.
+        lake: SQL and export.
+        query_timeout_s, max_query_rows: bounds of one query.
         checks: what must hold before this process is ready: name to a function that returns what is wrong, or "".
         metrics: the Prometheus text.
         bodies: reads request bodies within the budget.
-        run: runs blocking work beside the event loop.
+        run: runs short blocking work beside the event loop.
+        run_long: the same for queries, exports and reports, so that they never hold up a sign-in.
     """
 
     fleet: Fleet
     receive: Callable[[bytes, str | None], Awaitable[bytes]]
-    records: Records
+    reporter: Reporter
+    lake: LakeReader
+    query_timeout_s: float
+    max_query_rows: int
     checks: dict[str, Callable[[], str]]
     metrics: Callable[[], bytes]
     bodies: BodyReader
     run: Runner
+    run_long: Runner
 
 
 def services_of(request: Request) -> Services:

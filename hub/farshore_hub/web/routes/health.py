@@ -42,8 +42,8 @@ async def get_readiness(hub: Hub) -> Health:
     summary="Figures for Prometheus",
     response_class=Response,
     dependencies=[Viewer],
-    responses=success("text exposition format", "text/plain") | responses(401, 403),
+    responses=success("text exposition format", "text/plain") | responses(401, 403, 503),
 )
 async def get_metrics(hub: Hub) -> Response:
     """With a viewer's token: what a site has pending is nobody else's business, and a proxy makes everybody local."""
-    return Response(await hub.run(hub.metrics), media_type=CONTENT_TYPE_LATEST)
+    return Response(await hub.run_long(hub.metrics), media_type=CONTENT_TYPE_LATEST)

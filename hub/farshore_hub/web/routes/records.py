@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-import enum
-from typing import Annotated, Any, Final
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import suppress
+from typing import Annotated, Any, Final, cast
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from farshore_hub.errors import Invalid
+from farshore_hub.lake.export import Format, Wanted
+from farshore_hub.tables import rows_of
+from farshore_hub.views import CompletenessView
 from farshore_hub.web.auth import Viewer
 from farshore_hub.web.bodies import json_body
 from farshore_hub.web.problems import responses, success
-from farshore_hub.web.services import Hub
+from farshore_hub.web.services import Hub, Services
 from farshore_protocol.limits import KIB
-from farshore_protocol.names import BadName, check_any_stream
+from farshore_protocol.names import BadName, check_any_stream, check_site
 
 router: Final = APIRouter(tags=["records"], dependencies=[Viewer])
 
+MEDIA_TYPES: Final = {
+    Format.NDJSON: "application/x-ndjson",
+    Format.CSV: "text/csv",
+    Format.PARQUET: "application/vnd.apache.parquet",
+}
 _MAX_NAME_CHARS: Final = 127
 _READING: Final = (400, 408, 413, 415, 422, 503)
-
-
-class Form(enum.StrEnum):
-    """The formats of an export."""
-
-    NDJSON = "ndjson"
-    CSV = "csv"
-    PARQUET = "parquet"
-
-
-MEDIA_TYPES: Final = {
-    Form.NDJSON: "application/x-ndjson",
-    Form.CSV: "text/csv",
-    Form.PARQUET: "application/vnd.apache.parquet",
-}
 
 
 class Sql(BaseModel):
@@ -46,7 +41,7 @@ class Sql(BaseModel):
 
 
 class Table(BaseModel):
-    """The answer to a query."""
+    """The answer to a query: times in ISO 8601, bytes in hex, NaN and infinities as text."""
 
     columns: list[str]
     rows: list[list[Any]]
@@ -54,46 +49,68 @@ class Table(BaseModel):
 
 StreamName = Annotated[str | None, Query(max_length=_MAX_NAME_CHARS, description="only this stream")]
 SiteName = Annotated[str | None, Query(max_length=_MAX_NAME_CHARS, description="only this site")]
+GapsOnly = Annotated[bool, Query(description="only where something is missing, with its ranges")]
 
 
-@router.get("/v1/completeness", summary="What is complete", responses=responses(401, 403, 422))
+@router.get("/v1/completeness", summary="What is complete", responses=responses(401, 403, 404, 422, 503))
 async def get_completeness(
     hub: Hub,
     site: SiteName = None,
     stream: StreamName = None,
-    gaps: Annotated[bool, Query(description="name the missing ranges, and leave out what has none")] = False,  # noqa: FBT002
-) -> list[dict[str, Any]]:
-    """Per site and stream: produced = stored + pending + shed + gap. A gap of 0 is proof that nothing is missing."""
-    return await hub.run(lambda: hub.records.completeness(site, stream, gaps=gaps))
+    gaps: GapsOnly = False,  # noqa: FBT002 - FastAPI's way
+) -> CompletenessView:
+    """Per site and stream: produced = stored + pending + shed + quarantined + gap. A gap of 0 is complete."""
+    return await hub.run_long(lambda: hub.reporter.completeness(site, stream, gaps=gaps))
 
 
 @router.post(
     "/v1/query",
     summary="SQL over the streams",
-    responses=responses(401, 403, *_READING),
+    responses=responses(401, 403, 404, *_READING),
     openapi_extra={"requestBody": json_body(Sql)},
 )
 async def post_query(request: Request, hub: Hub) -> Table:
-    """DuckDB's SQL, reading only, within the hub's limits of time and rows."""
+    """One SELECT in DuckDB's SQL, within the hub's limits of time, rows and memory."""
     asked = await hub.bodies.read_json(request, Sql)
-    return Table.model_validate(await hub.run(lambda: hub.records.query(asked.sql)))
+    return await hub.run_long(lambda: _answer(hub, asked.sql))
 
 
 @router.get(
     "/v1/streams/{stream}/records",
     summary="All records of a stream",
-    response_class=Response,
-    responses=success("the records", *MEDIA_TYPES.values()) | responses(401, 403, 404, 422),
+    response_class=StreamingResponse,
+    responses=success("the records", *MEDIA_TYPES.values()) | responses(401, 403, 404, 422, 503),
 )
 async def get_records(
     hub: Hub,
     stream: Annotated[str, Path(max_length=_MAX_NAME_CHARS)],
     site: SiteName = None,
-    form: Annotated[Form, Query(alias="format")] = Form.NDJSON,
-) -> Response:
-    """In the order of sites and sequences."""
+    kind: Annotated[Format, Query(alias="format")] = Format.NDJSON,
+) -> StreamingResponse:
+    """By site, incarnation and sequence. NDJSON is what the site sent; the others have the columns of a query."""
+    pieces = hub.lake.export(_wanted(stream, site), kind)
+    first = await hub.run_long(lambda: next(pieces, b""))
+    return StreamingResponse(_all(hub, first, pieces), media_type=MEDIA_TYPES[kind])
+
+
+def _answer(hub: Services, sql: str) -> Table:
+    found = hub.lake.query(sql, timeout_s=hub.query_timeout_s, max_rows=hub.max_query_rows)
+    return Table(columns=found.column_names, rows=rows_of(found))
+
+
+def _wanted(stream: str, site: str | None) -> Wanted:
     try:
-        check_any_stream(stream)
+        return Wanted(check_any_stream(stream), check_site(site) if site else None)
     except BadName as error:
         raise Invalid(str(error)) from None
-    return Response(await hub.run(lambda: hub.records.export(stream, site, form)), media_type=MEDIA_TYPES[form])
+
+
+async def _all(hub: Services, first: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    try:
+        yield first
+        while (piece := await hub.run_long(lambda: next(pieces, None))) is not None:
+            yield piece
+    finally:
+        # If the client left while a piece was being made, that thread lets go of the generator itself.
+        with suppress(ValueError):
+            cast("Generator[bytes]", pieces).close()

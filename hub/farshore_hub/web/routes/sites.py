@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from farshore_hub.durations import Seconds
 from farshore_hub.fleet import sites
-from farshore_hub.store.fleet import Site, SiteState
+from farshore_hub.views import SiteView
 from farshore_hub.web.auth import Admin, Operator, Viewer
 from farshore_hub.web.bodies import json_body
 from farshore_hub.web.problems import responses
@@ -21,21 +21,6 @@ DEFAULT_TOKEN_LIFE: Final = "24 h"  # noqa: S105 - a duration
 _READING: Final = (400, 408, 413, 415, 422, 503)
 
 SiteName = Annotated[str, Path(description="the site's name", max_length=63)]
-
-
-class SiteView(BaseModel):
-    """A site. Times are microseconds since 1970."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    name: str
-    state: SiteState
-    created_us: int
-    enrolled_us: int | None
-    revoked_us: int | None
-    last_seen_us: int | None
-    clock_offset_us: int | None = Field(description="the site's clock minus the hub's")
-    agent_version: str | None
 
 
 class NewToken(BaseModel):
@@ -62,7 +47,7 @@ class JoinTokenView(BaseModel):
 @router.get("/v1/sites", summary="All sites", dependencies=[Viewer], responses=responses(401, 403))
 async def get_sites(hub: Hub) -> list[SiteView]:
     """By name, in every state."""
-    return [_view(site) for site in await hub.run(lambda: sites.listing(hub.fleet))]
+    return [SiteView.model_validate(site) for site in await hub.run(lambda: sites.listing(hub.fleet))]
 
 
 @router.post(
@@ -101,8 +86,4 @@ async def post_site_token(name: SiteName, request: Request, hub: Hub) -> JoinTok
 )
 async def post_site_revocation(name: SiteName, hub: Hub) -> SiteView:
     """At once: its next request is refused. What it has delivered stays."""
-    return _view(await hub.run(lambda: sites.revoke(hub.fleet, name)))
-
-
-def _view(site: Site) -> SiteView:
-    return SiteView.model_validate(site)
+    return SiteView.model_validate(await hub.run(lambda: sites.revoke(hub.fleet, name)))

@@ -1,0 +1,56 @@
+"""`farshore-hub import`: takes parcels that came as files."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from farshore_hub.app import opened_receiver
+from farshore_hub.cli.options import data_dir
+from farshore_hub.errors import OverLimit
+from farshore_hub.opening import OpenedHub, open_hub
+from farshore_hub.receive.opener import BatchOpener
+from farshore_protocol.limits import MAX_PARCEL_BYTES
+
+ACK_SUFFIX = ".ack"
+
+
+@click.command("import")
+@click.argument("parcels", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--ack", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the one parcel's answer.")
+@data_dir
+def command(parcels: tuple[Path, ...], ack: Path | None, data_dir: Path) -> None:
+    """Take parcels that came as files, written by 'farshore-agent export'.
+
+    The answer to each is written beside it as PARCEL.ack, to be carried back: farshore-agent import-ack FILE. The same
+    parcel may be imported again, and while the hub is serving.
+
+    \b
+    Examples:
+      farshore-hub import /media/stick/*.parcel
+      farshore-hub import pump-7.parcel --ack pump-7.ack
+
+    \b
+    Exit codes: 0 all taken, 5 one is not a parcel of a site of this hub (those before it are taken)
+    """
+    if ack is not None and len(parcels) > 1:
+        raise click.UsageError("--ack is for one parcel; without it every parcel gets its own PARCEL.ack")
+    with open_hub(data_dir) as hub:
+        asyncio.run(_import(hub, [(path, ack or path.with_name(path.name + ACK_SUFFIX)) for path in parcels]))
+
+
+async def _import(hub: OpenedHub, files: Sequence[tuple[Path, Path]]) -> None:
+    with opened_receiver(hub, BatchOpener(hub.engine, hub.keys)) as receiver:
+        for path, ack in files:
+            before = receiver.tally.records
+            ack.write_bytes(await receiver.receive(_read(path), None))
+            click.echo(f"{path}: {receiver.tally.records - before} new records; answer in {ack}")
+
+
+def _read(path: Path) -> bytes:
+    if path.stat().st_size > MAX_PARCEL_BYTES:
+        raise OverLimit(f"{path} has {path.stat().st_size} bytes, a parcel has at most {MAX_PARCEL_BYTES}")
+    return path.read_bytes()
