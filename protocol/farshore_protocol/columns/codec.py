@@ -6,6 +6,7 @@ first bytes of that dictionary's id follow. The rest are the sections.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any, Final
 
@@ -68,17 +69,14 @@ def _make(plan: Plan, columns: Columns, history: History | None) -> None:
     """Choose encodings and the grouping on a sample from the middle."""
     middle = max(0, (columns.count - _SAMPLE_RECORDS) // 2)
     sample = columns.slice(middle, middle + _SAMPLE_RECORDS)
-
-    def size_grouped_by(key: str | None) -> float:
-        written = _shred(sample, key, plan.choice, history)
-        return len(sections.pack(written, Effort.FAST, b"", None)[0]) * (_GROUPING_COST if key else 1)
-
-    size_grouped_by(None)
-    plan.group_key = min((None, *grouping.candidates(sample)), key=size_grouped_by)
-    if plan.group_key is not None:
-        plan.choice = Choice()
-        size_grouped_by(plan.group_key)
+    best = math.inf
     plan.is_made = True
+    for key in (None, *grouping.likely_keys(sample)):
+        choice = Choice()
+        written = _shred(sample, key, choice, history)
+        size = len(sections.pack(written, Effort.FAST, b"", None)[0]) * (_GROUPING_COST if key else 1)
+        if size < best:
+            best, plan.group_key, plan.choice = size, key, choice
 
 
 def _shred(columns: Columns, key: str | None, choice: Choice, history: History | None) -> Sections:

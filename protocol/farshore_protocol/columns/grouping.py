@@ -5,14 +5,18 @@ The key column itself stays in its order, so that the decoder can work out the s
 
 from __future__ import annotations
 
-from operator import itemgetter
+import math
+from operator import itemgetter, ne, sub
 from typing import Any, Final
 
 from farshore_protocol.columns.values import Columns
 
 _KEY_TYPES: Final = ({str}, {int})
 _MIN_ROWS_PER_KEY: Final = 4
-_MAX_CANDIDATES: Final = 3
+_NUMBERS: Final = {int, float}
+_TINY: Final = 1e-9
+_MAX_COLUMN_BITS: Final = 8.0
+_MAX_KEYS: Final = 2
 
 
 def permutation(keys: list[Any]) -> list[int]:
@@ -45,12 +49,33 @@ def is_key(column: list[Any]) -> bool:
     return set(map(type, column)) in _KEY_TYPES
 
 
-def candidates(columns: Columns) -> list[str]:
-    """The columns by which grouping may pay, those with the fewest different keys first."""
-    sizes = []
-    for name, column in columns.fields.items():
-        if is_key(column):
-            size = len(set(column))
-            if 2 <= size <= columns.count // _MIN_ROWS_PER_KEY:
-                sizes.append((size, name))
-    return [name for _, name in sorted(sizes)[:_MAX_CANDIDATES]]
+def likely_keys(columns: Columns) -> list[str]:
+    """The few columns by which grouping makes the others smoothest; whether it pays is another matter."""
+    keys = [key for key in columns.fields if _is_candidate(columns, key)]
+    roughness = {key: _roughness(columns.fields, key) for key in columns.fields} if keys else {}
+    gains = {key: _gain(roughness, group(columns, key), key) for key in keys}
+    return sorted(keys, key=gains.__getitem__, reverse=True)[:_MAX_KEYS]
+
+
+def _is_candidate(columns: Columns, key: str) -> bool:
+    """Whether the column has few different keys, and rows that do not stand together already."""
+    column = columns.fields[key]
+    if not is_key(column) or len(set(column)) * _MIN_ROWS_PER_KEY > columns.count:
+        return False
+    return permutation(column) != list(range(columns.count))
+
+
+def _gain(roughness: dict[str, float], fields: dict[str, list[Any]], key: str) -> float:
+    """About how many bits a row needs less when grouped."""
+    others = [name for name in fields if name != key]
+    ratios = [(roughness[name] + _TINY) / (_roughness(fields, name) + _TINY) for name in others]
+    return sum(max(-_MAX_COLUMN_BITS, min(_MAX_COLUMN_BITS, math.log2(ratio))) for ratio in ratios)
+
+
+def _roughness(fields: dict[str, list[Any]], key: str) -> float:
+    """The sum of the steps from row to row: differences of numbers, else changes."""
+    column = fields[key]
+    if set(map(type, column)) <= _NUMBERS:
+        steps = sum(map(abs, map(sub, column[1:], column)))
+        return float(steps) if math.isfinite(steps) else 0.0
+    return float(sum(map(ne, column[1:], column)))
