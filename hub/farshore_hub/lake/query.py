@@ -141,8 +141,9 @@ def _explained(sql: str, streams: Sequence[str]) -> Iterator[None]:
 
 
 def _unknown(error: duckdb.CatalogException, sql: str, streams: Sequence[str]) -> HubError:
-    if "Table with name" not in str(error):
-        return Invalid(str(error), remedy=_quotes_remedy(sql, streams))
+    remedy = _quotes_remedy(sql, streams)
+    if remedy or "Table with name" not in str(error):
+        return Invalid(str(error), remedy=remedy)
     shown = ", ".join(quoted(each) if not _IDENTIFIER.fullmatch(each) else each for each in streams[:_SHOWN_STREAMS])
     what = str(error).partition("\n")[0]
     return Unknown(what, remedy=f"the streams are: {shown or 'none yet'}")

@@ -162,20 +162,20 @@ async def _query_while_writing(stored: Stored) -> None:
 
     def produce() -> None:
         nonlocal added
-        while not stop.is_set():
+        while not stop.wait(0.01):
             stored.add(readings(20))
             added += 20
 
     def check() -> None:
         reader, sql = stored.reader(), "SELECT count(*), count(DISTINCT _seq), max(_seq) FROM boiler"
-        for _ in range(15):
+        for _ in range(10):
             before = added
             count, distinct, last = reader.query(sql).to_pylist()[0].values()
             assert count == distinct == last >= before
 
     stored.add(readings(20))
     added = 20
-    writer = stored.writer(linger_us=0, max_commit_records=60, max_small_files=3, vacuum_after_h=1, upkeep_every_s=0)
+    writer = stored.writer(linger_us=0, max_commit_records=200, max_small_files=3, vacuum_after_h=1, upkeep_every_s=0)
     producing = asyncio.create_task(asyncio.to_thread(produce))
     writing = asyncio.create_task(writer.run())
     try:
