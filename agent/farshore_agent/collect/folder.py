@@ -127,7 +127,7 @@ class FolderInput:
                 _LOG.warning("inputs.%s: %s: %s", self.name, path, error)
                 self._seen.pop(path.name, None)
             except (UnusableFile, StreamNotFound) as error:
-                _LOG.error("inputs.%s: %s is left as it is: %s", self.name, path, error)  # noqa: TRY400 - no bug of ours
+                _LOG.error("inputs.%s: %s is left as it is: %s", self.name, path, error)
                 await self._leave(path, size, changed_ns)
 
     def _files(self) -> Iterator[tuple[int, int, Path]]:
