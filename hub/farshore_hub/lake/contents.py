@@ -80,6 +80,6 @@ class ContentsReader:
             raise Busy(
                 f"{size} bytes of {stream} are stored and not in the lake yet; a query opens {self._max_fresh_bytes}",
                 retry_after_s=60,
-                remedy="try again when the lake writer has caught up (farshore_lake_lag in /metrics)",
+                remedy="try again when the lake writer has caught up (farshore_hub_lake_lag_seconds in /metrics)",
             )
         return batches

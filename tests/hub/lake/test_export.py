@@ -19,7 +19,7 @@ from farshore_hub.errors import Unknown
 from farshore_hub.lake import exact_json
 from farshore_hub.lake.export import Format, Wanted
 from farshore_hub.store.engine import open_engine
-from tests.hub.lake.stored import LIFE, Stored, make_schema, readings
+from tests.hub.lake.stored import Stored, make_schema, readings
 from tests.hub.lake.values import RECORDS, same
 
 DATA = Path(os.environ.get("FARSHORE_DATA", Path(__file__).parents[4] / "shared" / "data"))
@@ -84,7 +84,10 @@ async def test_csv_has_the_columns_of_the_view(stored: Stored) -> None:
     stored.add([{"temp": 20, "note": 'a "b"\nc'}, {"temp": 20.5}])
     await stored.drain()
     rows = list(csv.DictReader(io.StringIO(exported(stored, Format.CSV).decode())))
-    assert [(row["_seq"], float(row["temp"]), row["note"]) for row in rows] == [("1", 20.0, 'a "b"\nc'), ("2", 20.5, "")]
+    assert [(row["_seq"], float(row["temp"]), row["note"]) for row in rows] == [
+        ("1", 20.0, 'a "b"\nc'),
+        ("2", 20.5, ""),
+    ]
 
 
 async def test_parquet_has_the_columns_of_the_view(stored: Stored) -> None:

@@ -1,0 +1,25 @@
+"""A lake writer in a process of its own, to be killed. Arguments: the store's URL and the lake's folder."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from farshore_hub.lake.settings import LakeSettings
+from farshore_hub.lake.writer import LakeWriter
+from farshore_hub.store.engine import open_engine
+from farshore_hub.system import SystemClock, ThreadRunner
+from tests.hub.lake.stored import KeyOpener, Stored
+
+
+async def _write(url: str, lake: Path) -> None:
+    engine = open_engine(url)
+    tables = Stored(engine, lake).tables
+    settings = LakeSettings(linger_us=0, max_commit_records=20, upkeep_every_s=0, max_small_files=5, vacuum_after_h=1)
+    print("ready", flush=True)  # noqa: T201  the parent waits for it
+    await LakeWriter(engine, KeyOpener(), tables, SystemClock(), ThreadRunner("lake"), settings).run()
+
+
+if __name__ == "__main__":
+    asyncio.run(_write(sys.argv[1], Path(sys.argv[2])))
