@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,8 @@ from rich.table import Table
 
 from farshore_hub import settings
 from farshore_hub.durations import parse_duration_s
+
+_WIDE: Final = 1000
 
 
 class Duration(click.ParamType[int]):
@@ -69,10 +72,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, num
         table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
     for row in rows:
         table.add_row(*("-" if value is None else str(value) for value in row))
-    console = Console()
-    if not console.is_terminal:
-        console.width = console.measure(table).maximum
-    console.print(table)
+    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
 
 
 def shown_time(time_us: int | None) -> str:

@@ -21,6 +21,8 @@ MAX_HEAD_BYTES: Final = 32 * 1024
 HEAD_TIMEOUT_S: Final = 30
 """From the connection, or a request's first byte, until its head is complete."""
 
+_SEPARATORS_BYTES: Final = 4
+
 _NO_CHECK_TIME: Final = ssl.VerifyFlags(0x200000)
 """X509_V_FLAG_NO_CHECK_TIME: `signin` looks at the end of a certificate and can say so; a failed handshake cannot."""
 
@@ -82,7 +84,7 @@ class HubProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Refuse a head that came in one piece and is too long."""
         super().on_header(name, value)
-        self._header_bytes += len(name) + len(value)
+        self._header_bytes += len(name) + len(value) + _SEPARATORS_BYTES
         if self._header_bytes + len(self.url) > MAX_HEAD_BYTES:
             raise httptools.HttpParserError(f"a request's head has at most {MAX_HEAD_BYTES} bytes")
 
