@@ -7,6 +7,7 @@ nothing else is trusted. The keys are made here and never leave the site.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +23,7 @@ from farshore_protocol.errors import ProtocolError
 from farshore_protocol.ports import Clock, Random
 
 MESSAGE_TYPE: Final = "application/vnd.msgpack"
-_NEEDS_TOKEN: Final = "ask the hub's operator for a new token: farshore-hub site token {site}"
+_ASK_AGAIN: Final = "ask the hub's operator for a new token: farshore-hub site token {site}"
 
 
 class BadToken(AgentError):
@@ -58,19 +59,23 @@ def parse_token(text: str) -> JoinToken:
         raise BadToken(str(error), remedy="copy the whole line that the hub printed, it is one word") from None
 
 
-async def enrol(token: JoinToken, world: World, *, keep: SiteKeys | None = None) -> Identity:
+async def enrol(
+    token: JoinToken, world: World, *, addresses: Sequence[str] = (), keep: SiteKeys | None = None
+) -> Identity:
     """Join the hub of a token; the identity is not saved yet.
 
     Args:
         token: used up by this.
         world: time and randomness.
+        addresses: tried before those of the token.
         keep: keys whose signing key goes on, where the same site joins anew: what it sealed before stays readable.
 
     Raises:
         WrongHub, LinkDown, LinkBusy, LinkRefused: as their texts say.
         IdentityError: the hub's answer does not fit.
     """
-    ca = await _fetch_ca(token, world.clock)
+    addresses = tuple(dict.fromkeys((*addresses, *token.addresses)))
+    ca = await _fetch_ca(token, addresses, world.clock)
     keys = key_making.renewed_keys(keep) if keep else key_making.create_keys(world.random)
     request = EnrolmentRequest(
         site=token.site,
@@ -78,19 +83,19 @@ async def enrol(token: JoinToken, world: World, *, keep: SiteKeys | None = None)
         csr=key_making.certificate_request(keys, token.site),
         signing_key=keys.signer().public_key().public_bytes_raw(),
     )
-    hub = HubHttp(token.addresses, pinned_context(ca), world.clock)
+    hub = HubHttp(addresses, pinned_context(ca), world.clock)
     try:
         raw = await hub.ask_any("POST", "/v1/enrol", wire.pack(request), content_type=MESSAGE_TYPE)
     except LinkRefused as refused:
-        refused.remedy = refused.remedy or _NEEDS_TOKEN.format(site=token.site)
+        refused.remedy = refused.remedy or _ASK_AGAIN.format(site=token.site)
         raise
     finally:
         await hub.close()
     return key_making.identity_of(keys, _checked(raw, token.site, ca))
 
 
-async def _fetch_ca(token: JoinToken, clock: Clock) -> str:
-    hub = HubHttp(token.addresses, unverified_context(), clock)
+async def _fetch_ca(token: JoinToken, addresses: Sequence[str], clock: Clock) -> str:
+    hub = HubHttp(addresses, unverified_context(), clock)
     try:
         pem = await hub.ask_any("GET", "/v1/ca")
         found = key_making.ca_fingerprint(pem)
@@ -103,7 +108,7 @@ async def _fetch_ca(token: JoinToken, clock: Clock) -> str:
             f"{hub.address} is not the hub that made this token: its CA certificate has the SHA-256 {found.hex()}, "
             f"the token says {token.ca_sha256.hex()}",
             remedy="check that nobody stands in between. If the hub was set up anew, "
-            + _NEEDS_TOKEN.format(site=token.site),
+            + _ASK_AGAIN.format(site=token.site),
         )
     return pem.decode()
 

@@ -1,0 +1,285 @@
+"""The only place where the rooms are put together: `Agent` for a program that holds it, `run_agent` for the service.
+
+Stopping loses nothing: the doors close first and finish what they have begun, then one last exchange, then the commits
+that are queued, then the file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Self
+
+from farshore_agent import loops, metrics, status
+from farshore_agent.buffer import Buffer, Settled
+from farshore_agent.collect.http import door
+from farshore_agent.collect.input import Input, InputContext
+from farshore_agent.collect.python import PythonDoor
+from farshore_agent.control import SOCKET, with_control
+from farshore_agent.delivery import Delivery
+from farshore_agent.errors import AgentError, LinkError
+from farshore_agent.forward import stick
+from farshore_agent.forward.bell import Bell
+from farshore_agent.identity.enrol import World
+from farshore_agent.lock import StateLock
+from farshore_agent.net.server import Server
+from farshore_agent.settings import AgentSettings, load
+from farshore_agent.settings.inputs import installed
+from farshore_agent.system import SystemClock, SystemRandom, ThreadRunner
+
+_LOG: Final = logging.getLogger(__name__)
+BUFFER: Final = "buffer.db"
+IDENTITY: Final = "identity"
+LAST_WORDS_S: Final = 2.0
+_FLUSH_LOOK_S: Final = 1.0
+_SEE_STATUS: Final = "see: farshore-agent status"
+_ALL: Final = 2**62
+
+
+class Agent:
+    """An agent in this process. Made by `open`; owns the state folder until it is closed."""
+
+    def __init__(self, settings: AgentSettings, buffer: Buffer, world: World, runner: ThreadRunner) -> None:
+        self._settings = settings
+        self._buffer = buffer
+        self._world = world
+        self._policies = settings.policies()
+        self._delivered = Bell()
+        self._commits = metrics.Histogram()
+        self._python = PythonDoor(buffer.append, self._policies, world.clock)
+        self._doors: list[str] = []
+        self.append = self._python.append
+        self.delivery = Delivery(
+            buffer=buffer,
+            settings=settings.forward,
+            identity_dir=settings.state_dir / IDENTITY,
+            world=world,
+            runner=runner,
+            on_delivered=self._delivered.ring,
+        )
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, path: Path | str, *, forward: bool = True) -> AsyncIterator[Self]:
+        """The agent with the settings file at `path`; with `forward` it also delivers.
+
+        Raises:
+            SettingsError: with all that is wrong in the file.
+            AlreadyRunning: another process has the state folder.
+            BufferBroken: the disk refuses, or a newer agent made the buffer.
+        """
+        async with cls.started(load(Path(path)), forward=forward) as agent:
+            yield agent
+
+    @classmethod
+    @asynccontextmanager
+    async def started(
+        cls, settings: AgentSettings, *, forward: bool, world: World | None = None
+    ) -> AsyncIterator[Self]:
+        """The same with settings that were read already, and perhaps another time and randomness."""
+        world = world or World(SystemClock(), SystemRandom())
+        async with AsyncExitStack() as stack:
+            stack.enter_context(StateLock(settings.state_dir))
+            runner = ThreadRunner("buffer")
+            stack.callback(runner.close)
+            buffer = await Buffer.open(
+                settings.state_dir / BUFFER,
+                settings=settings.buffer,
+                seal=settings.seal,
+                policies=settings.policies(),
+                clock=world.clock,
+                random=world.random,
+                runner=runner,
+            )
+            stack.push_async_callback(buffer.close)
+            agent = cls(settings, buffer, world, runner)
+            if not forward:
+                yield agent
+                return
+            async with agent._running():
+                yield agent
+
+    # ------------------------------------------------------------- in use
+
+    async def flush(self) -> None:
+        """Return when the hub has everything that was appended before the call. Waits for as long as that takes.
+
+        Raises:
+            NotEnrolled, IdentityError: there is no hub to deliver to.
+            LinkError: the hub does not take some of it; it is kept.
+        """
+        await self.delivery.courier()
+        await self._buffer.seal_due(link_up=True, flush=True)
+        newest = max((batch.id for batch in await self._waiting()), default=0)
+        self.delivery.wake()
+        while any(batch.id <= newest for batch in await self._waiting()):
+            await self._delivered.sleep(self._world.clock, _FLUSH_LOOK_S)
+        held_back = sum(stream.held_back for stream in (await self._buffer.status()).streams)
+        if held_back:
+            raise LinkError(
+                f"the hub did not take {held_back} batch(es); they are kept and tried again", remedy=_SEE_STATUS
+            )
+
+    async def status(self) -> dict[str, Any]:
+        """The status document; see `status`."""
+        keeper = self.delivery.keeper
+        return status.document(
+            status.Present(
+                at_us=self._world.clock.now_us(),
+                pid=os.getpid(),
+                doors=self._doors,
+                identity=keeper.current,
+                problem=str(keeper.problem or ""),
+                link=self.delivery.report,
+                buffer=await self._buffer.status(),
+            )
+        )
+
+    async def metrics(self) -> str:
+        """Prometheus text."""
+        return metrics.render(await self.status(), self._commits)
+
+    async def plan_export(self, max_bytes: int) -> list[list[int]]:
+        """Seal everything; which batches go into which file.
+
+        Raises:
+            NotEnrolled, IdentityError: nobody could open the files.
+        """
+        await self.delivery.courier()
+        return await stick.plan(self._buffer, max_bytes=max_bytes)
+
+    async def export(self, batches: Sequence[int]) -> bytes:
+        """A parcel with those batches, as far as they still wait.
+
+        Raises:
+            NotEnrolled, IdentityError: nobody could open it.
+        """
+        return await stick.pack(self._buffer, await self.delivery.courier(), batches)
+
+    async def import_answer(self, raw: bytes) -> Settled:
+        """Apply the hub's answer to an exported parcel.
+
+        Raises:
+            ProtocolError: it is not an answer of this hub to this site.
+            NotEnrolled, IdentityError: there is no identity.
+        """
+        _, settled = await (await self.delivery.courier()).settle(raw)
+        self._delivered.ring()
+        return settled
+
+    def context(self) -> InputContext:
+        """What inputs work with."""
+        return InputContext(
+            append=metrics.TimedAppend(self._buffer.append, self._world.clock, self._commits),
+            load_checkpoint=self._buffer.load_checkpoint,
+            policies=self._policies,
+            clock=self._world.clock,
+            state_dir=self._settings.state_dir,
+            metrics=self.metrics,
+        )
+
+    def inputs(self) -> Mapping[str, Input]:
+        """The inputs of the settings, by name; they do not run yet."""
+        points, context = installed(), self.context()
+        return {
+            name: points[settings.type].load()(name, settings, context)
+            for name, settings in self._settings.inputs.items()
+        }
+
+    def opened(self, door: str) -> None:
+        """A door is open; shown in the status."""
+        self._doors.append(door)
+
+    # ----------------------------------------------------------- life cycle
+
+    async def _waiting(self) -> Iterable[Any]:
+        return await self._buffer.waiting(max_bytes=_ALL, max_batches=_ALL)
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncIterator[None]:
+        server = Server(with_control(door(self.context()), self, self._flush_within), clock=self._world.clock)
+        socket = self._settings.state_dir / SOCKET
+        try:
+            await server.listen_unix(socket)
+        except OSError as error:
+            raise AgentError(
+                f"{socket}: {error}", remedy="use a state_dir with a shorter path, on a local disk"
+            ) from None
+        running = [asyncio.create_task(work, name=name) for name, work in self._loops().items()]
+        try:
+            yield
+        finally:
+            await server.stop()
+            await self.delivery.last_words(LAST_WORDS_S)
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running)
+            await self._write_status(running=False)
+
+    def _loops(self) -> Mapping[str, Any]:
+        clock, buffer, delivery = self._world.clock, self._buffer, self.delivery
+        work: Mapping[str, Callable[[], Any]] = {
+            "sealing": partial(loops.seal, buffer, delivery, self._settings.seal, clock),
+            "forwarding": delivery.run,
+            "identity": delivery.keeper.run,
+            "expiry": partial(loops.expire, buffer, delivery, clock),
+            "status": partial(loops.write_status, self._write_status, clock),
+        }
+        return {name: loops.keep_going(name, each, clock) for name, each in work.items()}
+
+    async def _flush_within(self, timeout_s: float) -> None:
+        async with asyncio.timeout(timeout_s):
+            await self.flush()
+
+    async def _write_status(self, *, running: bool = True) -> None:
+        status.write(self._settings.state_dir, {**await self.status(), "running": running})
+
+
+async def run_agent(settings: AgentSettings, *, tell: Callable[[str], None] = print) -> None:
+    """Run the agent with its inputs until SIGTERM or SIGINT; `tell` gets a line for whatever is open.
+
+    Raises:
+        AgentError: the state folder, the buffer or a door cannot be used.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with Agent.started(settings, forward=True) as agent:
+        await _serve(agent, settings, stop, tell)
+    tell("stopped")
+
+
+async def _serve(agent: Agent, settings: AgentSettings, stop: asyncio.Event, tell: Callable[[str], None]) -> None:
+    inputs = {name: asyncio.create_task(one.run(), name=f"input {name}") for name, one in agent.inputs().items()}
+    for name in inputs:
+        line = f"{name}: {settings.inputs[name].type}, {' and '.join(settings.inputs[name].claims()) or 'open'}"
+        agent.opened(line)
+        tell(f"door {line}")
+    tell(f"control {settings.state_dir / SOCKET}")
+    tell(_about_link(agent))
+    stopping = asyncio.create_task(stop.wait(), name="signals")
+    try:
+        await asyncio.wait((stopping, *inputs.values()), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (stopping, *inputs.values()):
+            task.cancel()
+        await asyncio.wait((stopping, *inputs.values()))
+    for task in inputs.values():
+        if not task.cancelled() and (error := task.exception()):
+            raise error
+    _LOG.info("stopping: the doors are closed")
+
+
+def _about_link(agent: Agent) -> str:
+    keeper = agent.delivery.keeper
+    if keeper.current is None:
+        problem: AgentError | str = keeper.problem or "not enrolled"
+        return f"link: none, records are kept here: {problem}"
+    return f"link: {keeper.current.site} to {', '.join(keeper.addresses(keeper.current))}"

@@ -1,0 +1,56 @@
+"""`farshore-agent check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from farshore_agent.cli import options
+from farshore_agent.cli.output import print_json
+from farshore_agent.errors import ExitCode, SettingsError
+
+if TYPE_CHECKING:
+    from farshore_agent.settings import AgentSettings
+
+
+@click.command("check")
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@options.config
+@options.as_json
+def command(file: Path | None, config: Path | None, *, as_json: bool) -> None:
+    """Check the settings file whole, without starting anything. FILE is the one that --config would name.
+
+    \b
+    Examples:
+      farshore-agent check
+      farshore-agent check new.toml --json
+
+    Exit codes: 0 valid, 3 not valid; all problems are shown.
+    """
+    try:
+        settings = options.load_settings(file or config)
+    except SettingsError as error:
+        if not as_json:
+            raise
+        print_json({"valid": False, "source": error.source, "problems": [_problem(each) for each in error.problems]})
+        raise SystemExit(ExitCode.CONFIGURATION) from None
+    if as_json:
+        print_json({"valid": True, **_summary(settings)})
+    else:
+        click.echo(f"valid: {options.settings_path(file or config)}")
+        for key, value in _summary(settings).items():
+            click.echo(f"  {key}: {', '.join(value) or 'none' if isinstance(value, list) else value}")
+
+
+def _problem(problem: Any) -> dict[str, str]:  # noqa: ANN401 - a Problem; the class would load pydantic
+    return {"key": problem.key, "why": problem.why, "remedy": problem.remedy}
+
+
+def _summary(settings: AgentSettings) -> dict[str, Any]:
+    return {
+        "state_dir": str(settings.state_dir),
+        "inputs": [f"{name} ({each.type})" for name, each in settings.inputs.items()],
+        "streams": list(settings.streams),
+    }

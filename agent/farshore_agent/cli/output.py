@@ -1,0 +1,68 @@
+"""How commands print: errors in one form, tables and times for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+
+_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
+_STEP: Final = 1024
+_SPANS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
+def print_error(text: str, remedy: str = "") -> None:
+    """Say what went wrong and what to do about it, on standard error."""
+    click.echo(f"error: {text}", err=True)
+    if remedy:
+        click.echo(f"what to do: {remedy}", err=True)
+
+
+def print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Print for programs."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns as wide as they need to be; the first to the left, the others to the right."""
+    lines = [columns, *rows]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
+    return "\n".join(_line(line, widths) for line in lines)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first, *others = (
+        cell.ljust(width) if not at else cell.rjust(width) for at, (cell, width) in _placed(cells, widths)
+    )
+    return "  ".join([first, *others]).rstrip()
+
+
+def _placed(cells: Sequence[str], widths: Sequence[int]) -> Iterable[tuple[int, tuple[str, int]]]:
+    return enumerate(zip(cells, widths, strict=True))
+
+
+def shown_bytes(count: float) -> str:
+    """`1.5 MiB`."""
+    for unit in _UNITS[:-1]:
+        if count < _STEP:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= _STEP
+    return f"{count:.1f} {_UNITS[-1]}"
+
+
+def shown_span(seconds: float) -> str:
+    """`3 min`, in the largest unit of which there is at least one."""
+    for unit, size in _SPANS:
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds * 1000:.0f} ms"
+
+
+def shown_time(time_us: int | None) -> str:
+    """Microseconds since 1970 for people: UTC, to the second."""
+    if time_us is None:
+        return "-"
+    return datetime.fromtimestamp(time_us // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
