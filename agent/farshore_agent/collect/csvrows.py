@@ -11,6 +11,7 @@ import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Final
 
 from farshore_agent.buffer.model import Refused
@@ -26,7 +27,7 @@ MAX_ROW_BYTES: Final = 64 * KIB
 NULLS: Final = frozenset({"", "NA"})
 
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,299})")
-_DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,299})?(?:\.[0-9]{1,300})?(?:[eE][-+]?[0-9]{1,3})?")
+_DECIMAL: Final = re.compile(r"-?(?:(?:0|[1-9][0-9]{0,299})(?:\.[0-9]{1,300})?|\.[0-9]{1,300})(?:[eE][-+]?[0-9]{1,3})?")
 _BOM: Final = "\ufeff"
 _CACHED_CELLS: Final = 4096
 
@@ -53,9 +54,9 @@ def typed(cell: str) -> Cell:
         return None
     if _INTEGER.fullmatch(cell):
         return int(cell)
-    if _DECIMAL.fullmatch(cell) and any(map(str.isdigit, cell)):
+    if _DECIMAL.fullmatch(cell):
         number = float(cell)
-        return number if abs(number) != float("inf") else cell
+        return number if isfinite(number) else cell
     return cell
 
 
