@@ -20,13 +20,13 @@ from farshore_hub.tables import rows_of
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
 @data_dir
 def command(sql: str, form: str, data_dir: Path) -> None:
-    """Ask with one SELECT in DuckDB's SQL. Every stream is a table of its name.
+    """Ask with one SELECT in DuckDB's SQL. Every stream is a table of its name, with _site, _time and _seq beside the fields.
 
     What is stored and not in the lake yet is there too.
 
     \b
     Examples:
-      farshore-hub query "SELECT site, count(*), max(ts) FROM boiler GROUP BY site"
+      farshore-hub query "SELECT _site, count(*), max(_time) FROM boiler GROUP BY _site"
       farshore-hub query 'SELECT * FROM "air-quality" LIMIT 10' --format csv
 
     \b

@@ -33,7 +33,7 @@ _READING: Final = (400, 408, 413, 415, 422, 503)
 
 
 class Sql(BaseModel):
-    """A query. Every stream is a table of its name."""
+    """A query. Every stream is a table of its name, with `_site`, `_time` and `_seq` beside the fields."""
 
     model_config = ConfigDict(extra="forbid")
 
