@@ -1,4 +1,4 @@
-"""The command `farshore-agent`: finds each command in its own module when it is called, so that nothing else is loaded."""
+"""The command `farshore-agent`. Each command is in its own module and loads nothing before it is called."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +61,7 @@ def command(stream: str, config: Path | None, *, as_json: bool) -> None:
     """
     import asyncio
 
-    source = click.get_binary_stream("stdin")
+    source = sys.stdin.buffer
     tally = asyncio.run(_append(options.load_settings(config), stream, source))
     shown = tally.refused[:MAX_SHOWN]
     if as_json:
@@ -90,7 +91,7 @@ async def _append(settings: AgentSettings, stream: str, source: BinaryIO) -> _Ta
 
     async with Agent.started(settings, forward=False) as agent:
         for piece in pieces(source):
-            tally.add(await _directly(agent, settings, stream, piece), piece.count(b"\n"))
+            tally.add(await _directly(agent, stream, piece), piece.count(b"\n"))
     return tally
 
 
@@ -110,7 +111,7 @@ async def _over_socket(daemon: Daemon, stream: str, piece: bytes) -> dict[str, A
 _EXIT_CODES: Final = {404: ExitCode.USAGE, 507: ExitCode.BUFFER_FULL}
 
 
-async def _directly(agent: Agent, settings: AgentSettings, stream: str, piece: bytes) -> dict[str, Any]:
+async def _directly(agent: Agent, stream: str, piece: bytes) -> dict[str, Any]:
     from farshore_agent.collect.texts import admit_ndjson
 
     context = agent.context()
@@ -123,7 +124,7 @@ async def _directly(agent: Agent, settings: AgentSettings, stream: str, piece: b
 
 
 def pieces(source: BinaryIO) -> Iterator[bytes]:
-    """The input in pieces of whole lines, so that its size does not matter. A line without end is handed on as it is."""
+    """The input in pieces of whole lines, so that its size does not matter; a line without end is cut."""
     rest = b""
     while more := source.read(PIECE_BYTES):
         whole, newline, rest_of_it = (rest + more).rpartition(b"\n")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from farshore_agent.identity.identity import Identity
     from farshore_agent.settings import AgentSettings
     from farshore_protocol.enrolment import JoinToken
+
+STANDARD_INPUT: Final = "-"
 
 
 class EnrolledAlready(AgentError):
@@ -44,7 +47,7 @@ def command(token: str, config: Path | None, *, force: bool, as_json: bool) -> N
     from farshore_agent.identity.enrol import parse_token
 
     settings = options.load_settings(config)
-    word = click.get_text_stream("stdin").readline() if token == "-" else token
+    word = sys.stdin.readline() if token == STANDARD_INPUT else token
     identity = _join(settings, parse_token(word), force=force)
     if as_json:
         print_json({"site": identity.site, "hub": identity.membership.hub.hex()})

@@ -15,35 +15,45 @@ from farshore_agent.errors import AgentError
 if TYPE_CHECKING:
     from farshore_agent.settings import AgentSettings
 
-MIB: Final = 1024 * 1024
+_LARGEST: Final = 2**60
 
 
 @click.command("export")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--max-mib", type=click.IntRange(min=1), default=1024, show_default=True, help="Of all files together.")
+@click.option("--max-bytes", default="1 GiB", show_default=True, help="Of all files together, such as '64 MiB'.")
 @options.config
 @options.as_json
-def command(file: Path, config: Path | None, max_mib: int, *, as_json: bool) -> None:
+def command(file: Path, config: Path | None, max_bytes: str, *, as_json: bool) -> None:
     """Write what waits to be delivered into FILE, and FILE.2, FILE.3 and so on where one does not hold it all.
 
-    Nothing leaves the buffer by this: that takes the hub's answer, see import-ack. The files are sealed and signed; what
-    carries them need not be trusted. At the hub: farshore-hub import FILE.
+    Nothing leaves the buffer by this: that takes the hub's answer, see import-ack. The files are sealed and signed, so
+    whoever carries them need not be trusted. At the hub: farshore-hub import FILE.
 
     \b
     Examples:
       farshore-agent export /media/stick/ship-1.parcel
-      farshore-agent export --max-mib 64 ship-1.parcel
+      farshore-agent export --max-bytes '64 MiB' ship-1.parcel
 
     Exit codes: 0 written, 1 a file could not be written, 4 the site is not enrolled.
     """
     import asyncio
 
-    written = asyncio.run(_export(options.load_settings(config), file, max_mib * MIB))
+    limit = _bytes(max_bytes)
+    written = asyncio.run(_export(options.load_settings(config), file, limit))
     if as_json:
         print_json([{"file": str(path), "bytes": size, "batches": batches} for path, size, batches in written])
     else:
         for path, size, batches in written:
             click.echo(f"{path}: {batches} batch(es), {shown_bytes(size)}")
+
+
+def _bytes(text: str) -> int:
+    from farshore_agent.settings.units import size
+
+    try:
+        return int(size(1, _LARGEST).parse(int(text) if text.isdecimal() else text))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--max-bytes") from None
 
 
 async def _export(settings: AgentSettings, file: Path, max_bytes: int) -> list[tuple[Path, int, int]]:
@@ -69,6 +79,5 @@ def _write(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         draft.replace(path)
     except OSError as error:
-        raise AgentError(
-            f"{path} cannot be written: {error.strerror}", remedy="is there room, and may you write there?"
-        )
+        remedy = "is there room, and may you write there?"
+        raise AgentError(f"{path} cannot be written: {error.strerror}", remedy=remedy) from None

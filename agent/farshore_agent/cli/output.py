@@ -34,14 +34,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    first, *others = (
-        cell.ljust(width) if not at else cell.rjust(width) for at, (cell, width) in _placed(cells, widths)
-    )
+    first = cells[0].ljust(widths[0])
+    others = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
     return "  ".join([first, *others]).rstrip()
-
-
-def _placed(cells: Sequence[str], widths: Sequence[int]) -> Iterable[tuple[int, tuple[str, int]]]:
-    return enumerate(zip(cells, widths, strict=True))
 
 
 def shown_bytes(count: float) -> str:
