@@ -88,8 +88,7 @@ class TailInput:
     async def _read_on(self, mark: Mark) -> None:
         files = self._generations()
         if not files:
-            self._complain(f"waiting for {self._settings.path}")
-            return
+            raise FileNotFoundError(f"waiting for {self._settings.path}")
         at = _find(mark, files)
         if at is None:
             _LOG.warning("inputs.%s: the rest of the former file is gone", self.name)
