@@ -29,7 +29,7 @@ _SAMPLE_RECORDS: Final = 2048
 _GROUPING_COST: Final = 1.01
 """Grouping takes time at both ends: it has to save a hundredth."""
 
-_HISTORIES_KEPT: Final = 8
+_HISTORIES_KEPT: Final = 4
 
 
 def encode(

@@ -20,6 +20,7 @@ RAW, ZSTD, ZSTD_DICTIONARY, LZMA_TEXT, LZMA_PLANES = range(5)
 
 _LITERAL_CONTEXT_BITS: Final = {LZMA_TEXT: 3, LZMA_PLANES: 0}
 _MIN_LZMA_WINDOW: Final = 4096
+_MAX_END_BYTES: Final = 7
 
 _CODEC_MASK: Final = 0x07
 _SECOND_SHIFT: Final = 3
@@ -28,7 +29,7 @@ _KNOWN_LAYOUT: Final = 0x7F
 _MAX_VARINT_BYTES: Final = 9
 
 _ZSTD_LEVEL: Final = {Effort.FAST: 3, Effort.BALANCED: 9, Effort.SMALL: 19}
-_LZMA_PRESET: Final = {Effort.BALANCED: 1, Effort.SMALL: 6}
+_LZMA_PRESET: Final = {Effort.BALANCED: 4, Effort.SMALL: 6}
 _CODECS: Final = {
     Effort.FAST: (ZSTD, ZSTD_DICTIONARY),
     Effort.BALANCED: (ZSTD_DICTIONARY, LZMA_TEXT, LZMA_PLANES),
@@ -95,7 +96,7 @@ def _compress(codec: int, raw: bytes, effort: Effort, prefix: bytes) -> bytes:
         return raw
     if codec in _LITERAL_CONTEXT_BITS:
         filters = _lzma_filters(codec, len(raw), _LZMA_PRESET.get(effort, 1))
-        return lzma.compress(raw, lzma.FORMAT_RAW, filters=filters)
+        return _without_end(lzma.compress(raw, lzma.FORMAT_RAW, filters=filters), raw, filters)
     history = prefix if codec == ZSTD_DICTIONARY else b""
     parameters = zstandard.ZstdCompressionParameters.from_level(
         _ZSTD_LEVEL[effort],
@@ -108,6 +109,15 @@ def _compress(codec: int, raw: bytes, effort: Effort, prefix: bytes) -> bytes:
     )
     dictionary = zstandard.ZstdCompressionDict(history, zstandard.DICT_TYPE_RAWCONTENT) if history else None
     return zstandard.ZstdCompressor(dict_data=dictionary, compression_params=parameters).compress(raw)
+
+
+def _without_end(packed: bytes, raw: bytes, filters: list[dict[str, Any]]) -> bytes:
+    """The LZMA stream without its end marker, which nobody needs who knows the size; it takes 5 to 7 bytes."""
+    for spared in range(_MAX_END_BYTES, 0, -1):
+        decompressor = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters)
+        if decompressor.decompress(packed[:-spared], max_length=len(raw)) == raw:
+            return packed[:-spared]
+    return packed
 
 
 def _lzma_filters(codec: int, size: int, preset: int) -> list[dict[str, Any]]:

@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farshore_protocol.columns import MISSING, Columns
-from tests.protocol.columns.records import ANY_RECORDS, same
+from tests.protocol.columns.records import same
+
+SOME_RECORDS = st.lists(st.dictionaries(st.sampled_from("abc"), st.none() | st.integers(0, 9)), max_size=8)
 
 
-@given(ANY_RECORDS)
+@given(SOME_RECORDS)
 def test_columns_give_back_their_records(records: list[dict[str, Any]]) -> None:
     columns = Columns.from_records(records)
     assert columns.count == len(records)
@@ -19,13 +21,13 @@ def test_columns_give_back_their_records(records: list[dict[str, Any]]) -> None:
     assert same(columns.records(), records)
 
 
-@given(st.lists(ANY_RECORDS, max_size=4))
+@given(st.lists(SOME_RECORDS, max_size=4))
 def test_columns_joined_are_the_columns_of_all_records(parts: list[list[dict[str, Any]]]) -> None:
     joined = Columns.concat([Columns.from_records(part) for part in parts])
     assert same(joined.records(), [record for part in parts for record in part])
 
 
-@given(ANY_RECORDS, st.integers(-30, 30), st.integers(-30, 30))
+@given(SOME_RECORDS, st.integers(-30, 30), st.integers(-30, 30))
 def test_a_slice_of_columns_is_the_slice_of_the_records(records: list[dict[str, Any]], start: int, stop: int) -> None:
     part = Columns.from_records(records).slice(start, stop)
     assert same(part.records(), records[start:stop])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tracemalloc
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farshore_protocol.columns import VERSION, Columns, DecodeError, DecodeLimits, Effort, decode, encode
-from farshore_protocol.columns.sections import Packing, Sections, pack, varint
+from farshore_protocol.columns import VERSION, Columns, DecodeError, DecodeLimits, Effort, codec, decode, encode
+from farshore_protocol.columns.plan import Choice, Packing
+from farshore_protocol.columns.sections import Sections, pack, varint
 from tests.protocol.columns.test_round_trip import sensor
 
 SMALL_LIMITS = DecodeLimits(max_records=1000, max_body_bytes=1_000_000, max_cells=100_000, max_text_chars=1_000_000)
@@ -18,10 +20,8 @@ BODY = encode(Columns.from_records(sensor(20)), effort=Effort.FAST)
 
 
 def decode_or_refuse(body: bytes) -> None:
-    try:
+    with contextlib.suppress(DecodeError):
         decode(body, limits=SMALL_LIMITS).records()
-    except DecodeError as error:
-        assert str(error)
 
 
 def body_of(structure: bytes, text: bytes = b"", planes: bytes = b"") -> bytes:
@@ -40,7 +40,10 @@ def test_random_bytes_are_refused(body: bytes) -> None:
     decode_or_refuse(bytes((VERSION,)) + body)
 
 
-@given(st.lists(st.integers(0, 40) | st.integers(0, 2**70), max_size=60), st.binary(max_size=40), st.binary(max_size=80))
+STRUCTURES = st.lists(st.integers(0, 40) | st.integers(0, 2**70), max_size=60)
+
+
+@given(STRUCTURES, st.binary(max_size=40), st.binary(max_size=80))
 def test_random_structures_are_refused(structure: list[int], text: bytes, planes: bytes) -> None:
     decode_or_refuse(body_of(numbers(*structure), text, planes))
     decode_or_refuse(body_of(numbers(3, 0, 1, 1, *structure), b"k" + text, planes))
@@ -74,9 +77,6 @@ def test_changed_bytes_inside_the_sections_give_records_or_a_decode_error(data: 
 
 
 def _streams(records: list[dict[str, Any]]) -> Sections:
-    from farshore_protocol.columns import codec
-    from farshore_protocol.columns.plan import Choice
-
     return codec._shred(Columns.from_records(records), None, Choice(), None)
 
 
@@ -112,10 +112,10 @@ def test_a_bomb_is_refused_within_bounded_memory(structure: bytes) -> None:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("codec", [1, 3, 4], ids=["zstd", "lzma for text", "lzma for planes"])
+@pytest.mark.parametrize("compressor", [1, 3, 4], ids=["zstd", "lzma for text", "lzma for planes"])
 @pytest.mark.parametrize("claimed", [100, 100_000_000], ids=["its size is hidden", "its size is told"])
-def test_a_section_that_inflates_too_far_is_refused(codec: int, claimed: int) -> None:
-    packed, _ = pack(Sections(b"\0", bytes(20_000_000), b""), Effort.FAST, b"", Packing(codec, 0))
+def test_a_section_that_inflates_too_far_is_refused(compressor: int, claimed: int) -> None:
+    packed, _ = pack(Sections(b"\0", bytes(20_000_000), b""), Effort.FAST, b"", Packing(compressor, 0))
     real_size = varint(len(varint(1)) + 1 + 20_000_000)
     body = bytes((VERSION,)) + packed.replace(real_size, varint(claimed), 1)
     tracemalloc.start()

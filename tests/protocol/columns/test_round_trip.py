@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from farshore_protocol.columns import MAX_DEPTH, Columns, Effort, Plan, decode, encode
+from farshore_protocol.columns import MAX_DEPTH, Columns, Effort, Plan, Value, decode, encode
 from tests.protocol.columns.records import RECORDS, float_of_bits, same
 
 EFFORTS = pytest.mark.parametrize("effort", list(Effort))
 
 
-def round_trip(records: list[dict[str, Any]], **options: Any) -> list[dict[str, Any]]:
-    return decode(encode(Columns.from_records(records), **options)).records()
+def round_trip(
+    records: list[dict[str, Any]], effort: Effort = Effort.BALANCED, plan: Plan | None = None
+) -> list[dict[str, Any]]:
+    return decode(encode(Columns.from_records(records), effort=effort, plan=plan)).records()
 
 
 @given(RECORDS)
@@ -63,7 +65,7 @@ def sensor(count: int, seed: int = 0) -> list[dict[str, Any]]:
 
 
 @EFFORTS
-@pytest.mark.parametrize("count", [1, 2, 3, 7, 100, 3000])
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 100])
 def test_sensor_records_come_back_at_every_effort(effort: Effort, count: int) -> None:
     records = sensor(count)
     assert same(round_trip(records, effort=effort), records)
@@ -75,6 +77,11 @@ def test_a_plan_is_followed_from_batch_to_batch(effort: Effort) -> None:
     for seed in range(70):
         records = sensor(30, seed)
         assert same(round_trip(records, effort=effort, plan=plan), records)
+
+
+def test_a_batch_larger_than_the_planned_sample_comes_back() -> None:
+    records = sensor(3000)
+    assert same(round_trip(records, effort=Effort.FAST), records)
 
 
 def test_missing_is_not_null() -> None:
@@ -98,15 +105,15 @@ def test_nothing_comes_back_as_nothing(records: list[dict[str, Any]]) -> None:
     assert round_trip(records) == records
 
 
-def nested_list(depth: int) -> Any:
-    value: Any = []
+def nested_list(depth: int) -> Value:
+    value: Value = []
     for _ in range(depth - 1):
         value = [value]
     return value
 
 
 def test_the_deepest_allowed_record_comes_back() -> None:
-    records = [{"a": nested_list(MAX_DEPTH - 1)}]
+    records: list[dict[str, Any]] = [{"a": nested_list(MAX_DEPTH - 1)}]
     assert round_trip(records) == records
 
 
@@ -124,11 +131,11 @@ def test_a_value_of_another_type_is_refused() -> None:
 def test_rows_in_turn_become_smaller_when_grouped() -> None:
     draw = random.Random(1)
     walks = {f"device-{at}": at * 1000 for at in range(20)}
-    records = []
+    records: list[dict[str, Value]] = []
     for at in range(2000):
         device = f"device-{at * 7 % 20}"
         walks[device] += draw.choice([-1, 0, 1])
         records.append({"device": device, "value": walks[device]})
-    apart = [{key: record[key]} for key in ("device", "value") for record in records]
-    assert len(encode(Columns.from_records(records))) < 0.7 * len(encode(Columns.from_records(apart)))
+    by_turns = [{**record, "device": [record["device"]]} for record in records]  # no text, so no key
+    assert len(encode(Columns.from_records(records))) < 0.7 * len(encode(Columns.from_records(by_turns)))
     assert round_trip(records) == records
