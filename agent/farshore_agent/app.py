@@ -26,12 +26,11 @@ from farshore_agent.delivery import Delivery
 from farshore_agent.errors import AgentError, LinkError
 from farshore_agent.forward import stick
 from farshore_agent.forward.bell import Bell
-from farshore_agent.identity.enrol import World
 from farshore_agent.lock import StateLock
 from farshore_agent.net.server import Server
 from farshore_agent.settings import AgentSettings, load
 from farshore_agent.settings.inputs import installed
-from farshore_agent.system import SystemClock, SystemRandom, ThreadRunner
+from farshore_agent.system import ThreadRunner, World, real_world
 
 _LOG: Final = logging.getLogger(__name__)
 BUFFER: Final = "buffer.db"
@@ -83,7 +82,7 @@ class Agent:
         cls, settings: AgentSettings, *, forward: bool, world: World | None = None
     ) -> AsyncIterator[Self]:
         """The same with settings that were read already, and perhaps another time and randomness."""
-        world = world or World(SystemClock(), SystemRandom())
+        world = world or real_world()
         async with AsyncExitStack() as stack:
             stack.enter_context(StateLock(settings.state_dir))
             runner = ThreadRunner("buffer")

@@ -18,12 +18,12 @@ from farshore_agent.forward.forwarder import Forwarder, Orders
 from farshore_agent.forward.https import HttpsLink
 from farshore_agent.forward.hub_http import HubHttp
 from farshore_agent.forward.report import LinkReport
-from farshore_agent.identity.enrol import World
 from farshore_agent.identity.epoch import new_epoch
 from farshore_agent.identity.identity import Identity
 from farshore_agent.identity.keeper import Keeper
 from farshore_agent.identity.tls import pinned_context
 from farshore_agent.settings import ForwardSettings
+from farshore_agent.system import World
 from farshore_protocol.ports import Runner
 
 _LOG: Final = logging.getLogger(__name__)

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import random
+import random as randomness
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
 
+from farshore_protocol.ports import Clock, Random
+
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What most rooms take from outside: time and randomness."""
+
+    clock: Clock
+    random: Random
+
+
+def real_world() -> World:
+    """The machine's."""
+    return World(SystemClock(), SystemRandom())
 
 
 class SystemClock:
@@ -32,7 +48,7 @@ class SystemRandom:
     """The operating system's randomness; a `farshore_protocol.ports.Random`."""
 
     def __init__(self) -> None:
-        self._source = random.SystemRandom()
+        self._source = randomness.SystemRandom()
 
     def token(self, count: int) -> bytes:
         """`count` unpredictable bytes."""

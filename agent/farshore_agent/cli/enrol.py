@@ -59,8 +59,8 @@ def _join(settings: AgentSettings, token: JoinToken, *, force: bool) -> Identity
     import asyncio
 
     from farshore_agent.app import BUFFER, IDENTITY
-    from farshore_agent.identity.enrol import World, enrol
-    from farshore_agent.system import SystemClock, SystemRandom
+    from farshore_agent.identity.enrol import enrol
+    from farshore_agent.system import real_world
 
     folder = settings.state_dir / IDENTITY
     present = _present(folder)
@@ -69,8 +69,7 @@ def _join(settings: AgentSettings, token: JoinToken, *, force: bool) -> Identity
     keep = present.keys if present and present.site == token.site else None
     if present and not keep:
         _check_nothing_sealed(settings.state_dir / BUFFER, present.site)
-    world = World(SystemClock(), SystemRandom())
-    identity = asyncio.run(enrol(token, world, addresses=settings.forward.hub, keep=keep))
+    identity = asyncio.run(enrol(token, real_world(), addresses=settings.forward.hub, keep=keep))
     try:
         identity.save(folder)
     except OSError as error:

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from farshore_agent.errors import AgentError, ExitCode, LinkError
+from farshore_agent.errors import AgentError, ExitCode
 from farshore_agent.forward.hub_http import HubHttp
 from farshore_agent.forward.link import LinkRefused
 from farshore_agent.identity import keys as key_making
+from farshore_agent.identity.answer import MESSAGE_TYPE, WrongHub, membership_of
 from farshore_agent.identity.identity import Identity, SiteKeys
 from farshore_agent.identity.tls import pinned_context, unverified_context
+from farshore_agent.system import World
 from farshore_protocol import wire
-from farshore_protocol.enrolment import EnrolmentRequest, JoinToken, Membership, read_membership, read_token
+from farshore_protocol.enrolment import EnrolmentRequest, JoinToken, read_token
 from farshore_protocol.errors import ProtocolError
-from farshore_protocol.ports import Clock, Random
+from farshore_protocol.ports import Clock
 
-MESSAGE_TYPE: Final = "application/vnd.msgpack"
 _ASK_AGAIN: Final = "ask the hub's operator for a new token: farshore-hub site token {site}"
 
 
@@ -31,20 +31,6 @@ class BadToken(AgentError):
 
     exit_code = ExitCode.USAGE
     title = "the join token cannot be used"
-
-
-class WrongHub(LinkError):
-    """Who answers at the token's addresses is not the hub that made the token."""
-
-    title = "this is not the hub of the token"
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What enrolment and renewal take from outside."""
-
-    clock: Clock
-    random: Random
 
 
 def parse_token(text: str) -> JoinToken:
@@ -91,7 +77,10 @@ async def enrol(
         raise
     finally:
         await hub.close()
-    return key_making.identity_of(keys, _checked(raw, token.site, ca))
+    membership = membership_of(raw, token.site)
+    if membership.ca.split() != ca.split():
+        raise WrongHub("the hub answers with another CA than its own", remedy="ask the hub's operator")
+    return key_making.identity_of(keys, membership)
 
 
 async def _fetch_ca(token: JoinToken, addresses: Sequence[str], clock: Clock) -> str:
@@ -111,13 +100,3 @@ async def _fetch_ca(token: JoinToken, addresses: Sequence[str], clock: Clock) ->
             + _ASK_AGAIN.format(site=token.site),
         )
     return pem.decode()
-
-
-def _checked(raw: bytes, site: str, ca: str) -> Membership:
-    try:
-        membership = read_membership(raw)
-    except ProtocolError as error:
-        raise WrongHub(f"the hub's answer cannot be read: {error}", remedy="upgrade the older side") from None
-    if membership.site != site or membership.ca.split() != ca.split():
-        raise WrongHub("the hub's answer is for another site or hub", remedy="ask the hub's operator")
-    return membership

@@ -13,11 +13,11 @@ from typing import Final
 from farshore_agent.forward.hub_http import HubHttp
 from farshore_agent.forward.link import LinkRefused
 from farshore_agent.identity import tls
-from farshore_agent.identity.enrol import MESSAGE_TYPE, World, WrongHub
+from farshore_agent.identity.answer import MESSAGE_TYPE, membership_of
 from farshore_agent.identity.identity import Identity, SiteKeys
+from farshore_agent.system import World
 from farshore_protocol import wire
-from farshore_protocol.enrolment import RenewalRequest, read_membership, signed_renewal
-from farshore_protocol.errors import ProtocolError
+from farshore_protocol.enrolment import RenewalRequest, signed_renewal
 
 FRACTION: Final = 2 / 3
 JITTER: Final = 0.1
@@ -35,7 +35,7 @@ async def renew(identity: Identity, folder: Path, addresses: Sequence[str], worl
 
     Raises:
         LinkDown, LinkBusy, LinkRefused: as their texts say.
-        IdentityError: the hub's answer does not fit.
+        WrongHub, IdentityError: the hub's answer does not fit.
     """
     from farshore_agent.identity import keys as key_making  # noqa: PLC0415 - 3.5 MiB, needed every few weeks
 
@@ -47,13 +47,7 @@ async def renew(identity: Identity, folder: Path, addresses: Sequence[str], worl
     except LinkRefused:
         # The old certificate may be what the hub does not like: it ended, or its connection was cut for it.
         raw = await _ask(HubHttp(addresses, tls.pinned_context(ca), world.clock), body)
-    try:
-        membership = read_membership(raw)
-    except ProtocolError as error:
-        raise WrongHub(f"the hub's answer cannot be read: {error}", remedy="upgrade the older side") from None
-    if membership.site != identity.site:
-        raise WrongHub(f"the hub's answer is for the site {membership.site}", remedy="ask the hub's operator")
-    return key_making.identity_of(keys, membership)
+    return key_making.identity_of(keys, membership_of(raw, identity.site))
 
 
 def _request(identity: Identity, keys: SiteKeys, csr: str) -> bytes:
