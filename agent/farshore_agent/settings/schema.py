@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from farshore_agent.settings import inputs
 from farshore_agent.settings.agent import AgentSettings
+from farshore_protocol.limits import MAX_NAME_CHARS
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 MODE: Final = "validation"
@@ -24,5 +25,6 @@ def schema(kinds: Mapping[str, EntryPoint] | None = None) -> dict[str, Any]:
     definitions: dict[str, Any] = document["$defs"]
     tables = [references[model, MODE] for model in models[1:]]
     whole = definitions.pop(AgentSettings.__name__)
+    whole["properties"]["streams"]["propertyNames"] = {"pattern": f"^[a-z0-9][a-z0-9_-]{{0,{MAX_NAME_CHARS - 1}}}$"}
     whole["properties"]["inputs"] = {"type": "object", "additionalProperties": {"oneOf": tables}}
     return {"$schema": DIALECT, **whole, "title": "Farshore agent settings", "$defs": definitions}
