@@ -137,6 +137,10 @@ class Buffer:
             outcomes = await self._run(partial(self._store.commit, appends, self._now_us()))
         except Exception as error:  # noqa: BLE001 - whatever it is, every waiter has to hear of it
             outcomes = [error] * len(appends)
+        except BaseException:
+            for queued in appends:
+                queued.done.cancel()
+            raise
         for queued, outcome in zip(appends, outcomes, strict=True):
             done = queued.done
             if done.done():

@@ -300,3 +300,6 @@ SELECT stream, reason, sum(last - first + 1) FROM receipts GROUP BY stream, reas
 
 -- count_open_receipts: receipts that the hub does not have
 SELECT count(*) FROM receipts WHERE state < 2;
+
+-- chunk_totals: records and bytes of a stream's tail, counted
+SELECT coalesce(sum(count), 0), coalesce(sum(size), 0) FROM chunks WHERE stream = ?1;

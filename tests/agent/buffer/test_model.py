@@ -1,0 +1,170 @@
+"""Whatever happens in whatever order: every record is acknowledged, held or receipted, and is what it was.
+
+A Hypothesis state machine drives one buffer and one hub through appends, sealing, exchanges whose answers get lost,
+crashes, restores of the hub from a backup, ages and a bound that is far too small.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import shutil
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from farshore_agent.buffer.receipts import present
+from farshore_agent.buffer.streams import all_streams
+from farshore_agent.errors import BufferFull
+from farshore_agent.settings import EffortChoice, StreamSettings, WhenFull
+from farshore_protocol.batch import parse_batch
+from farshore_protocol.columns import decode
+from farshore_protocol.ranges import EMPTY, upto
+from tests.agent.buffer.world import MIB, FakeHub, World, admitted, drain, exchange, policies
+
+T = TypeVar("T")
+
+STREAMS = {
+    "evicting": StreamSettings(when_full=WhenFull.EVICT, effort=EffortChoice.FAST, priority=3, max_age_s=3 * 86_400),
+    "thinning": StreamSettings(when_full=WhenFull.THIN, effort=EffortChoice.FAST, priority=5),
+    "refusing": StreamSettings(when_full=WhenFull.REFUSE, effort=EffortChoice.FAST, priority=7),
+}
+Key = tuple[bytes, str, int]
+
+
+class BufferMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.folder = Path(tempfile.mkdtemp(prefix="buffer-model-"))
+        self.world = World(self.folder / "0" / "buffer.db", policies=policies(**STREAMS))
+        self.world.path.parent.mkdir()
+        self.world.settings = self.world.settings.model_copy(update={"max_bytes": 384 * 1024})
+        self.world.seal = self.world.seal.model_copy(update={"max_records": 20})
+        self.hub = FakeHub(self.world)
+        self.backup: Any = ({}, {})
+        self.produced: dict[Key, Any] = {}
+        self.lives = 0
+        self.serial = 0
+
+    def run(self, step: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run_until_complete(step)
+
+    @initialize()
+    def begin(self) -> None:
+        self.buffer = self.run(self.world.open())
+
+    @rule(stream=st.sampled_from(sorted(STREAMS)), count=st.integers(0, 60), noise=st.sampled_from([0, 40, 1500]))
+    def append(self, stream: str, count: int, noise: int) -> None:
+        records = []
+        for _ in range(count):
+            self.serial += 1
+            records.append({"ts": 1_795_435_200, "n": self.serial, "noise": self.world.random.token(noise)})
+        try:
+            answer = self.run(self.buffer.append(stream, admitted(records, refused=count % 3)))
+        except BufferFull:
+            return
+        assert answer.last - answer.first + 1 == count
+        for sequence, record in enumerate(records, answer.first):
+            key = (answer.incarnation, stream, sequence)
+            assert key not in self.produced
+            self.produced[key] = record
+
+    @rule(flush=st.booleans(), link_up=st.booleans())
+    def seal(self, flush: bool, link_up: bool) -> None:
+        self.run(self.buffer.seal_due(link_up=link_up, flush=flush))
+
+    @rule(max_batches=st.integers(1, 10))
+    def send(self, max_batches: int) -> None:
+        self.run(exchange(self.buffer, self.hub, max_batches=max_batches))
+
+    @rule(max_batches=st.integers(1, 10))
+    def send_and_lose_the_answer(self, max_batches: int) -> None:
+        batches = self.run(self.buffer.waiting(max_bytes=MIB, max_batches=max_batches))
+        for loaded in self.run(self.buffer.load([batch.id for batch in batches])):
+            self.hub.take(loaded.raw)
+        self.hub.note(self.run(self.buffer.manifest(whole=False)))
+
+    @rule()
+    def back_the_hub_up(self) -> None:
+        self.backup = copy.deepcopy((self.hub.records, self.hub.receipted))
+        for key in self.hub.streams:
+            there = self.hub.stored(*key) | self.hub.receipted.get(key, EMPTY)
+            self.hub.archived[key] = there.watermark
+
+    @rule()
+    def restore_the_hub(self) -> None:
+        self.hub.records, self.hub.receipted = copy.deepcopy(self.backup)
+        self.hub.life = self.world.random.token(8)
+
+    @rule(days=st.sampled_from([0.001, 1, 8]))
+    def grow_older(self, days: float) -> None:
+        self.world.clock.advance(days * 86_400)
+        self.run(self.buffer.expire())
+
+    @rule()
+    def restart(self) -> None:
+        self.run(self.buffer.close())
+        self.buffer = self.run(self.world.open())
+
+    @rule()
+    def crash(self) -> None:
+        self.lives += 1
+        folder = self.folder / str(self.lives)
+        folder.mkdir()
+        for suffix in ("", "-wal"):
+            source = self.world.path.with_name("buffer.db" + suffix)
+            if source.exists():
+                shutil.copy(source, folder / source.name)
+        self.run(self.buffer.close())
+        self.world.path = folder / "buffer.db"
+        self.buffer = self.run(self.world.open())
+
+    @precondition(lambda self: hasattr(self, "buffer"))
+    @invariant()
+    def every_sequence_is_acknowledged_held_or_receipted(self) -> None:
+        database = self.buffer._store._database
+        for row in all_streams(database):
+            assert (row.acknowledged | row.given_up | row.held) == upto(row.head)
+            assert row.held & row.given_up == EMPTY
+            assert row.held - present(database, row.id) == EMPTY
+            totals = [database.the_row("chunk_totals", row.id)]
+            assert totals == [(row.tail_records, row.tail_bytes)]
+
+    @precondition(lambda self: hasattr(self, "buffer"))
+    @invariant()
+    def what_waits_is_what_was_produced(self) -> None:
+        batches = self.run(self.buffer.waiting(max_bytes=MIB, max_batches=3))
+        for loaded in self.run(self.buffer.load([batch.id for batch in batches])):
+            sealed = parse_batch(loaded.raw)
+            if sealed.header.dictionary or "." in sealed.header.stream:
+                continue
+            records = decode(self.world.keys[sealed.header.epoch].open(sealed)).records()
+            for sequence, record in enumerate(records, sealed.header.first):
+                assert self.produced[sealed.header.incarnation, sealed.header.stream, sequence] == record
+
+    @precondition(lambda self: hasattr(self, "buffer"))
+    @invariant()
+    def the_file_keeps_its_bound(self) -> None:
+        assert self.world.path.stat().st_size <= self.world.settings.max_bytes
+
+    def teardown(self) -> None:
+        if hasattr(self, "buffer"):
+            self.run(drain(self.buffer, self.hub))
+            for (incarnation, stream, sequence), record in self.produced.items():
+                stored = self.hub.records.get((incarnation, stream, sequence))
+                assert stored == record or sequence in self.hub.receipted[incarnation, stream]
+            unknown = {key for key in self.hub.records if "." not in key[1]} - self.produced.keys()
+            assert not unknown
+            self.run(self.buffer.close())
+        self.loop.close()
+        shutil.rmtree(self.folder)
+
+
+TestBuffer = BufferMachine.TestCase
+TestBuffer.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
