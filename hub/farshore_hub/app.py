@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Final
@@ -21,19 +20,18 @@ from farshore_hub.opening import OpenedHub, schema_fault
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.receive.receiver import Receiver, archived_when_stored, never_archived
 from farshore_hub.reports import Reporter
-from farshore_hub.system import BoundedRunner, SystemClock, SystemRandom, ThreadRunner
+from farshore_hub.system import BoundedRunner, ThreadRunner
 from farshore_hub.web.api import make_app
 from farshore_hub.web.bodies import BodyReader
 from farshore_hub.web.metrics import HubMetrics
 from farshore_hub.web.server import Port, bind, serve
 from farshore_hub.web.services import Services
-from farshore_hub.web.tls import server_context
+from farshore_hub.web.tls import keep_fresh, server_context
 
 SHORT_THREADS: Final = 4
 LONG_THREADS: Final = 2
 MAX_LONG_CALLS: Final = 16
 VERIFY_THREADS: Final = 2
-TLS_CHECK_S: Final = 6 * 3600
 RETRY_S: Final = 10
 _US_PER_S: Final = 1_000_000
 
@@ -47,7 +45,7 @@ async def run_hub(
         SettingsInvalid: plain HTTP on anything but loopback.
         NotReady: the port is taken.
     """
-    clock = SystemClock()
+    clock = hub.fleet.clock
     port = _port(hub, listen, tls=tls)
     with ExitStack() as stack:
         opener = BatchOpener(hub.engine, hub.keys)
@@ -55,7 +53,7 @@ async def run_hub(
         writer = _lake_writer(hub, opener, _threads(stack, "lake"))
         receiver.on_stored = writer.wake
         lake = Loop("lake writer", writer.run, clock, retry_s=RETRY_S)
-        renewal = Loop("TLS renewal", lambda: _keep_tls_fresh(hub, port.context), clock, retry_s=RETRY_S)
+        renewal = Loop("TLS renewal", lambda: keep_fresh(hub.fleet, port.context), clock, retry_s=RETRY_S)
         services = _services(hub, receiver, lake_reader(hub, opener), lake, stack)
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(loop.run(), name=loop.name) for loop in (lake, renewal)]
@@ -73,8 +71,8 @@ def opened_receiver(hub: OpenedHub, opener: BatchOpener) -> Iterator[Receiver]:
             hub.engine,
             hub.keys,
             opener,
-            clock=SystemClock(),
-            random=SystemRandom(),
+            clock=hub.fleet.clock,
+            random=hub.fleet.random,
             verify_on=_threads(stack, "verify", VERIFY_THREADS),
             commit_on=_threads(stack, "commit"),
             archived=never_archived if keeps else archived_when_stored,
@@ -88,12 +86,12 @@ def lake_reader(hub: OpenedHub, opener: BatchOpener) -> LakeReader:
 
 def _lake_writer(hub: OpenedHub, opener: BatchOpener, runner: ThreadRunner) -> LakeWriter:
     settings = LakeSettings(payloads_kept_us=hub.place.settings.retention.payloads * _US_PER_S)
-    return LakeWriter(hub.engine, opener, LakeTables(hub.place.lake, hub.keys.hub), SystemClock(), runner, settings)
+    return LakeWriter(hub.engine, opener, LakeTables(hub.place.lake, hub.keys.hub), hub.fleet.clock, runner, settings)
 
 
 def _services(hub: OpenedHub, receiver: Receiver, lake: LakeReader, writer: Loop, stack: ExitStack) -> Services:
     web = hub.place.settings.web
-    clock = SystemClock()
+    clock = hub.fleet.clock
     reporter = Reporter(hub.engine, clock, hub.place.settings.completeness.silent_after)
     return Services(
         fleet=hub.fleet,
@@ -134,16 +132,6 @@ def _port(hub: OpenedHub, listen: str | None, *, tls: bool) -> Port:
             f"--no-tls listens on this machine only, and {host} is reached from elsewhere",
             remedy="add --listen 127.0.0.1:8080 and let a proxy on this machine do TLS, or leave out --no-tls",
         )
-    hub.keys.renew_tls(settings.addresses, SystemClock(), SystemRandom())
+    hub.keys.renew_tls(settings.addresses, hub.fleet.clock, hub.fleet.random)
     context = server_context(hub.keys.tls_path, hub.keys.ca.pem) if tls else None
     return Port(bind(host, number), context, settings.web.max_connections, settings.web.body_timeout * 2)
-
-
-async def _keep_tls_fresh(hub: OpenedHub, context: ssl.SSLContext | None) -> None:
-    """Renew the hub's TLS certificate in time; connections made from then on see the new one."""
-    clock = SystemClock()
-    while True:
-        await clock.sleep(TLS_CHECK_S)
-        renewed = hub.keys.renew_tls(hub.place.settings.addresses, clock, SystemRandom())
-        if renewed and context is not None:
-            context.load_cert_chain(hub.keys.tls_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import click
 
 from farshore_hub.app import opened_receiver
 from farshore_hub.cli.options import data_dir
-from farshore_hub.errors import OverLimit
+from farshore_hub.errors import HubError, OverLimit
 from farshore_hub.opening import OpenedHub, open_hub
 from farshore_hub.receive.opener import BatchOpener
 from farshore_protocol.limits import MAX_PARCEL_BYTES
@@ -46,8 +47,24 @@ async def _import(hub: OpenedHub, files: Sequence[tuple[Path, Path]]) -> None:
     with opened_receiver(hub, BatchOpener(hub.engine, hub.keys)) as receiver:
         for path, ack in files:
             before = receiver.tally.records
-            ack.write_bytes(await receiver.receive(_read(path), None))
+            _write(ack, await receiver.receive(_read(path), None))
             click.echo(f"{path}: {receiver.tally.records - before} new records; answer in {ack}")
+
+
+def _write(path: Path, answer: bytes) -> None:
+    """Write a file that is there whole or not at all, also on a stick that is pulled out."""
+    draft = path.with_name(path.name + ".part")
+    try:
+        with draft.open("wb") as file:
+            file.write(answer)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        raise HubError(
+            f"the parcel is taken, but its answer cannot be written to {path}: {error.strerror}",
+            remedy="import it again with --ack FILE; nothing is stored twice",
+        ) from None
 
 
 def _read(path: Path) -> bytes:

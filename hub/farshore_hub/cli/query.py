@@ -20,9 +20,10 @@ from farshore_hub.tables import rows_of
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
 @data_dir
 def command(sql: str, form: str, data_dir: Path) -> None:
-    """Ask with one SELECT in DuckDB's SQL. Every stream is a table of its name, with _site, _time and _seq beside the fields.
+    """Ask with one SELECT in DuckDB's SQL.
 
-    What is stored and not in the lake yet is there too.
+    Every stream is a table of its name, with _site, _time and _seq beside its fields. What is stored and not in the
+    lake yet is there too.
 
     \b
     Examples:

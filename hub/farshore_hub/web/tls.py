@@ -15,11 +15,16 @@ from typing import Any, Final, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from farshore_hub.fleet.context import Fleet
+
 MAX_HEAD_BYTES: Final = 32 * 1024
 """Request line and headers together."""
 
 HEAD_TIMEOUT_S: Final = 30
 """From the connection, or a request's first byte, until its head is complete."""
+
+CHECK_S: Final = 6 * 3600
+"""Between two looks at the hub's own certificate."""
 
 _SEPARATORS_BYTES: Final = 4
 
@@ -39,6 +44,15 @@ def server_context(chain: Path, ca_pem: bytes) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_OPTIONAL
     context.verify_flags |= _NO_CHECK_TIME
     return context
+
+
+async def keep_fresh(fleet: Fleet, context: ssl.SSLContext | None) -> None:
+    """Renew the hub's TLS certificate in time, for ever; connections made from then on see the new one."""
+    while True:
+        await fleet.clock.sleep(CHECK_S)
+        renewed = fleet.keys.renew_tls(fleet.addresses, fleet.clock, fleet.random)
+        if renewed and context is not None:
+            context.load_cert_chain(fleet.keys.tls_path)
 
 
 class HubProtocol(HttpToolsProtocol):

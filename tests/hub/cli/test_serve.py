@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import os
 import signal
 import socket
 import ssl
@@ -12,8 +11,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.hub.cli.conftest import Run
 
@@ -48,30 +45,28 @@ def is_ready(folder: Path, port: int) -> bool:
         return connection.getresponse().status == 200
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_serves_once_it_says_so_and_ends_with_0_when_told(folder: Path, number: signal.Signals) -> None:
+def test_it_serves_once_it_says_so_and_ends_with_0_when_told(folder: Path) -> None:
     with serving(folder) as (process, port):
         assert is_ready(folder, port)
-        os.kill(process.pid, number)
+        process.send_signal(signal.SIGTERM)
         assert process.wait(TIMEOUT_S) == 0
 
 
-def test_it_starts_again_after_it_was_killed(folder: Path) -> None:
-    for _ in range(2):
-        with serving(folder) as (process, port):
-            assert is_ready(folder, port)
-            process.kill()
+def test_it_starts_again_after_it_was_killed_and_ctrl_c_is_clean(folder: Path) -> None:
+    with serving(folder) as (process, port):
+        assert is_ready(folder, port)
+        process.kill()
+    with serving(folder) as (process, port):
+        assert is_ready(folder, port)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(TIMEOUT_S) == 0
 
 
-def test_without_tls_it_serves_on_loopback_only(run: Run, folder: Path) -> None:
+def test_without_tls_it_refuses_to_be_reached_from_elsewhere(run: Run, folder: Path) -> None:
     refused = run("serve", "--no-tls", "--listen", "0.0.0.0:0")
     assert refused.exit_code == 3
     assert "listens on this machine only" in refused.err
-    with serving(folder, "--no-tls") as (_, port):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
-        with contextlib.closing(connection):
-            connection.request("GET", "/healthz")
-            assert connection.getresponse().status == 200
+    assert "warning: plain HTTP" in refused.err
 
 
 def test_a_port_that_is_taken_is_told_so(run: Run, folder: Path) -> None:
