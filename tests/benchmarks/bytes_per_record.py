@@ -2,9 +2,9 @@
 
     python tests/benchmarks/bytes_per_record.py [--json] [--batch N] [--dictionary] [--together] FILE...
 
-The first 30 % of a file train dictionaries (and show our plan what is coming); everybody is measured on the rest, cut into
-batches of N records. Ours is the effort SMALL with 64 bytes added to every batch for header and tag; every batch is decoded
-again and compared. The peers get nothing added; one that cannot carry the records is left out.
+The first 30 % of a file train dictionaries (and show our plan what is coming); everybody is measured on the rest, cut
+into batches of N records. Ours is the effort SMALL with 64 bytes added to every batch for header and tag; every batch
+is decoded again and compared. The peers get nothing added; one that cannot carry the records is left out.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def main() -> None:
         streams = {" + ".join(streams): interleave({path.name.split(".")[0]: load(path) for path in args.files})}
     for name, records in streams.items():
         figures = measure(name, records, args.batch, with_dictionary=args.dictionary)
-        print(json.dumps(asdict(figures)) if args.json else as_text(figures), flush=True)
+        sys.stdout.write((json.dumps(asdict(figures)) if args.json else as_text(figures)) + "\n")
+        sys.stdout.flush()
 
 
 def measure(name: str, records: list[Record], batch: int, *, with_dictionary: bool) -> Figures:
@@ -70,7 +71,9 @@ def measure(name: str, records: list[Record], batch: int, *, with_dictionary: bo
 
 def _ours(training: Columns, batch: int, dictionary: Dictionary | None) -> Peer:
     plan = Plan()
-    encode(training.slice(training.count - batch, training.count), effort=Effort.SMALL, plan=plan, dictionary=dictionary)
+    encode(
+        training.slice(training.count - batch, training.count), effort=Effort.SMALL, plan=plan, dictionary=dictionary
+    )
 
     def compress(records: list[Record]) -> bytes:
         body = encode(Columns.from_records(records), effort=Effort.SMALL, plan=plan, dictionary=dictionary)

@@ -1,8 +1,8 @@
 """Records out of CSV, NDJSON and text files, gzipped or not, as the agent's folder input would make them.
 
-CSV: the header names the fields; a column is integers if every cell is an integer literal, else floats if every cell is a
-number, else text as it stands, times included; an empty cell or NA is null. A header that is one cell shorter than the
-rows, as R writes it, leaves the first column without a name: it is called "row". NDJSON: each line is a record.
+CSV: the header names the fields; a column is integers if every cell is an integer literal, else floats if every cell is
+a number, else text as it stands, times included; an empty cell or NA is null. A header that is one cell shorter than
+the rows, as R writes it, leaves the first column without a name: it is called "row". NDJSON: each line is a record.
 Anything else is text: each line is {"message": line}.
 """
 

@@ -33,7 +33,7 @@ class CannotCarry(Exception):
 
 
 def all_peers(training: list[Record]) -> dict[str, Peer]:
-    """Every peer by name. The one with a dictionary is trained on `training`; it is left out where zstd cannot train."""
+    """Every peer by name. One gets a dictionary made of `training`; it is left out where zstd cannot train."""
     peers: dict[str, Peer] = {
         "NDJSON+zstd-19": lambda records: _ZSTD.compress(ndjson(records)),
         "NDJSON+LZMA": lambda records: lzma.compress(ndjson(records), lzma.FORMAT_ALONE, preset=6),
@@ -56,7 +56,7 @@ def ndjson(records: list[Record]) -> bytes:
 
 
 def _with_trained_dictionary(training: list[Record]) -> Peer | None:
-    samples = [
+    samples: list[bytes | bytearray | memoryview] = [
         ndjson(training[start : start + _RECORDS_PER_SAMPLE]) for start in range(0, len(training), _RECORDS_PER_SAMPLE)
     ]
     try:
@@ -94,7 +94,7 @@ def parquet(records: list[Record]) -> bytes:
             table, sink, compression="zstd", compression_level=19, write_statistics=False, store_schema=False, **options
         )
         sizes.append(sink.getvalue().to_pybytes())
-    return min(sizes, key=len)
+    return bytes(min(sizes, key=len))
 
 
 def _has_few_values(table: pa.Table, name: str) -> bool:
@@ -123,7 +123,7 @@ def _otlp_metrics(records: list[Record]) -> bytes:
                     gauges[key] = scope.metrics.add(name=key).gauge.data_points
                 number = {"as_int": cell} if isinstance(cell, int) else {"as_double": cell}
                 gauges[key].add(time_unix_nano=time_ns, attributes=attributes, **number)
-    return request.SerializeToString()
+    return bytes(request.SerializeToString())
 
 
 def _otlp_logs(records: list[Record]) -> bytes:
@@ -135,10 +135,10 @@ def _otlp_logs(records: list[Record]) -> bytes:
             log.body.string_value = record["message"]
         else:
             log.attributes.extend(KeyValue(key=key, value=_any(cell)) for key, cell in record.items())
-    return request.SerializeToString()
+    return bytes(request.SerializeToString())
 
 
-def _any(cell: Any) -> AnyValue:
+def _any(cell: object) -> AnyValue:  # noqa: PLR0911  a return for each type
     if cell is None:
         return AnyValue()
     if isinstance(cell, bool):
@@ -152,4 +152,5 @@ def _any(cell: Any) -> AnyValue:
     if isinstance(cell, dict):
         pairs = [KeyValue(key=key, value=_any(inner)) for key, inner in cell.items()]
         return AnyValue(kvlist_value=KeyValueList(values=pairs))
-    return AnyValue(array_value=ArrayValue(values=list(map(_any, cell))))
+    items = cell if isinstance(cell, list) else [str(cell)]
+    return AnyValue(array_value=ArrayValue(values=list(map(_any, items))))

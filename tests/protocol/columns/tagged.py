@@ -1,7 +1,8 @@
 """Values as JSON, with a tag where JSON cannot say what is meant.
 
-{"$float": bits}, bits in hexadecimal, for a float that is no number; {"$integer": text} over 53 bits; {"$bytes": hexadecimal};
-{"$text": code points} where there is a lone surrogate; {"$mapping": [[key, value]…]} where a key is such a text or starts with $.
+{"$float": bits}, bits in hexadecimal, for a float that is no number; {"$integer": text} over 53 bits; {"$bytes":
+hexadecimal}; {"$text": code points} where there is a lone surrogate; {"$mapping": [[key, value]…]} where a key is such
+a text or starts with $.
 """
 
 from __future__ import annotations
@@ -10,10 +11,8 @@ import math
 import struct
 from typing import Any
 
-from farshore_protocol.columns import Value
 
-
-def to_json(value: Value) -> Any:
+def to_json(value: object) -> object:  # noqa: PLR0911  a return for each type
     """The JSON form of a value."""
     if isinstance(value, float) and not math.isfinite(value):
         return {"$float": struct.pack(">d", value).hex()}
@@ -32,13 +31,13 @@ def to_json(value: Value) -> Any:
     return value
 
 
-def from_json(value: Any) -> Any:
+def from_json(value: Any) -> Any:  # noqa: ANN401, PLR0911  a return for each type
     """The value of a JSON form."""
     if isinstance(value, list):
         return list(map(from_json, value))
     if not isinstance(value, dict):
         return value
-    tag, content = next(iter(value.items()), ("", None))
+    tag, content = next(iter(value.items()), ("", ""))
     if tag == "$float":
         return struct.unpack(">d", bytes.fromhex(content))[0]
     if tag == "$integer":
@@ -48,7 +47,7 @@ def from_json(value: Any) -> Any:
     if tag == "$text":
         return "".join(map(chr, content))
     if tag == "$mapping":
-        return {from_json(key): from_json(inner) for key, inner in content}
+        return dict(map(from_json, content))
     return {key: from_json(inner) for key, inner in value.items()}
 
 

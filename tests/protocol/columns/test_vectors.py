@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ def test_a_published_body_is_read(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("module", [integers, floats, texts], ids=["integers", "floats", "texts"])
-def test_every_encoding_has_a_vector(module: Any) -> None:
+def test_every_encoding_has_a_vector(module: ModuleType) -> None:
     name = module.__name__.rpartition(".")[2]
     # count, group, fields, size of the key and kind stand before the encoding, each in one byte
     bodies = [bytes.fromhex(case["body"]) for known, case in CASES.items() if known.startswith(f"{name}:")]

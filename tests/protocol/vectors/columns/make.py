@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from farshore_protocol.columns import VERSION, Columns, Dictionary, Effort, encode, floats, integers, texts
 from farshore_protocol.columns.plan import Choice, Packing
 from farshore_protocol.columns.sections import Sections, pack
-from farshore_protocol.columns.shred import write_text
+from farshore_protocol.columns.texts import write_text
 from farshore_protocol.columns.values import Kind
 from farshore_protocol.columns.writer import Writer
 from tests.protocol.columns.records import float_of_bits
@@ -76,7 +77,7 @@ def main() -> None:
     _write("batches", list(_batches()))
 
 
-def _forced(name: str, kind: Kind, module: Any, pick: tuple[int, ...], values: list[Any]) -> dict[str, Any]:
+def _forced(name: str, kind: Kind, module: ModuleType, pick: tuple[int, ...], values: list[Any]) -> dict[str, Any]:
     """A batch of one column in a given encoding, uncompressed."""
     out = Writer()
     out.uint(len(values))
