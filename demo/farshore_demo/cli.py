@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _FAILED = 1
 _WRONG = 9
 _INTERRUPTED = 130
+_WIDTH_IN_LOGS = 110
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -53,7 +55,7 @@ def demo(keep: Path | None, stay: bool) -> None:  # noqa: FBT001 - click hands f
     """
     try:
         sys.exit(asyncio.run(_demo(keep, stay=stay)))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         click.echo("Interrupted; everything is stopped.", err=True)
         sys.exit(_INTERRUPTED)
 
@@ -61,7 +63,8 @@ def demo(keep: Path | None, stay: bool) -> None:  # noqa: FBT001 - click hands f
 async def _demo(keep: Path | None, *, stay: bool) -> int:
     from rich.console import Console
 
-    console = Console()
+    _stop_on_sigterm()
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH_IN_LOGS)
     folder = _new_folder(keep)
     try:
         return await _played(folder, console, stay=stay)
@@ -92,6 +95,13 @@ async def _played(folder: Path, console: Console, *, stay: bool) -> int:
             console.print("Everything keeps running; press Ctrl-C to stop it.")
             await asyncio.Event().wait()
     return 0 if right else _WRONG
+
+
+def _stop_on_sigterm() -> None:
+    """SIGTERM stops everything in order, as Ctrl-C does."""
+    demo = asyncio.current_task()
+    assert demo is not None  # noqa: S101 - called from a coroutine
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, demo.cancel)
 
 
 def _new_folder(keep: Path | None) -> Path:

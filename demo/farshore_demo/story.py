@@ -111,14 +111,12 @@ async def play(world: World, pace: Pace) -> None:
 
 async def verify(world: World) -> list[Finding]:
     """Compare what the hub stored with the sources, by content."""
-    data = world.folder / "hub"
-    return [
-        compare(
-            site.source,
-            await output_of("farshore-hub", "--data-dir", data, "export", site.source.stream, "--format", "ndjson"),
-        )
-        for site in world.sites
-    ]
+    return await asyncio.gather(*(_compared(world, site.source) for site in world.sites))
+
+
+async def _compared(world: World, source: Source) -> Finding:
+    exported = await output_of("farshore-hub", "--data-dir", world.folder / "hub", "export", source.stream)
+    return compare(source, exported)
 
 
 def _cast() -> list[tuple[Source, Callable[[Path], Feed]]]:

@@ -39,7 +39,7 @@ def picture(world: World) -> RenderableType:
     table = Table(title="Farshore demo: three sites, one hub", title_justify="left")
     for heading in ("site", "door"):
         table.add_column(heading)
-    for heading in ("records", "given", "stored", "pending", "gap", "complete", "wire B/record"):
+    for heading in ("records", "given", "stored", "pending", "gap", "complete", "B/record"):
         table.add_column(heading, justify="right")
     table.add_column("now")
     for site in world.sites:
