@@ -74,12 +74,11 @@ class ContentsReader:
 
     def _fresh(self, stream: str, last_commit: int) -> Sequence[LakeBatch]:
         with reading(self._engine) as connection:
-            batches = store.batches_after(connection, stream, last_commit)
-            size = store.payload_bytes(connection, [batch.id for batch in batches])
-        if size > self._max_fresh_bytes:
-            raise Busy(
-                f"{size} bytes of {stream} are stored and not in the lake yet; a query opens {self._max_fresh_bytes}",
-                retry_after_s=60,
-                remedy="try again when the lake writer has caught up (farshore_hub_lake_lag_seconds in /metrics)",
-            )
-        return batches
+            size = store.bytes_after(connection, stream, last_commit)
+            if size <= self._max_fresh_bytes:
+                return store.batches_after(connection, stream, last_commit)
+        raise Busy(
+            f"{size} bytes of {stream} are stored and not in the lake yet; a query opens {self._max_fresh_bytes}",
+            retry_after_s=60,
+            remedy="try again when the lake writer has caught up (farshore_hub_lake_lag_seconds in /metrics)",
+        )

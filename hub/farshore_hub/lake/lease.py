@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 LOCK_KEY: Final = 0x6661_7273_686F_7265
 """Of PostgreSQL's advisory lock: "farshore"."""
@@ -87,15 +88,18 @@ class SessionLease:
 
     def release(self) -> None:
         """Give it back; harmless without it."""
-        if self._connection is not None:
-            self._connection.invalidate()
-            self._connection.close()
-            self._connection = None
+        if self._connection is None:
+            return
+        connection, self._connection = self._connection, None
+        with suppress(SQLAlchemyError):  # a session that broke has released it
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK_KEY})
+        connection.invalidate()
+        connection.close()
 
     @staticmethod
     def _is_held(connection: Connection) -> bool:
         try:
             connection.execute(text("SELECT 1"))
-        except DBAPIError:
+        except SQLAlchemyError:
             return False
         return True

@@ -83,9 +83,9 @@ def to_table(columns: Columns, names: ColumnMap, *, site: str, incarnation: byte
     for field, cells in columns.fields.items():
         arrays.update(_arrays(field, cells, names, rest))
     system = {
-        SITE: pa.repeat(site, columns.count),
-        INCARNATION: pa.repeat(incarnation.hex(), columns.count),
-        SEQUENCE: pa.array(range(first, first + columns.count), pa.int64()),
+        SITE: _repeated(site, columns.count),
+        INCARNATION: _repeated(incarnation.hex(), columns.count),
+        SEQUENCE: pa.array(list(range(first, first + columns.count)), pa.int64()),
         TIME: event_times(columns),
         REST: _rest_array(rest, columns.count),
     }
@@ -140,6 +140,11 @@ def _rest(text: str) -> dict[str, Value]:
 
 def _values(cells: Cells) -> Cells:
     return [None if cell is None else exact_json.loads(cell) for cell in cells]
+
+
+def _repeated(text: str, count: int) -> pa.Array:
+    # The scalar of an array: making one any other way looks for pandas on the disk every time.
+    return pa.repeat(pa.array([text], pa.string())[0], count)
 
 
 def _arrays(field: str, cells: Cells, names: ColumnMap, rest: Rest) -> Iterator[tuple[str, pa.Array]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, Select, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, or_, select, update
 
 from farshore_hub.store.schema import accounts, batches, lake_columns, lake_commits, sites
 
@@ -37,7 +37,12 @@ class LakeCommit:
 
 @dataclass(frozen=True, slots=True)
 class LakeBatch:
-    """A batch as the lake sees it. `take` are the packed sequences to write, None for all of them."""
+    """A batch as the lake sees it.
+
+    Attributes:
+        take: the packed sequences to write, None for all of them.
+        raw: the sealed batch, None if it was forgotten.
+    """
 
     id: int
     site: str
@@ -45,6 +50,7 @@ class LakeBatch:
     first: int
     count: int
     take: bytes | None
+    raw: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,20 +149,13 @@ def batches_of(connection: Connection, commit: int) -> list[LakeBatch]:
 
 def batches_after(connection: Connection, stream: str, commit: int) -> list[LakeBatch]:
     """The batches of a stream that are in no commit up to that one, done or not: what a table of that age lacks."""
-    later = select(lake_commits.c.id).where(lake_commits.c.stream == stream, lake_commits.c.id > commit)
-    lacking = or_(batches.c.lake_commit.is_(None), batches.c.lake_commit.in_(later))
-    query = _select_batches().where(lacking, batches.c.quarantined.is_(None), accounts.c.stream == stream)
-    return _batches(connection, query)
+    return _batches(connection, _select_batches().where(_lacking(stream, commit)))
 
 
-def payload(connection: Connection, batch: int) -> bytes | None:
-    """A sealed batch; None when it was forgotten."""
-    return connection.scalar(select(batches.c.raw).where(batches.c.id == batch))
-
-
-def payload_bytes(connection: Connection, ids: Iterable[int]) -> int:
-    """How large those sealed batches are together."""
-    return sum(connection.scalar(select(func.length(batches.c.raw)).where(batches.c.id == each)) or 0 for each in ids)
+def bytes_after(connection: Connection, stream: str, commit: int) -> int:
+    """How large the sealed batches that `batches_after` would load are together."""
+    query = select(func.sum(func.length(batches.c.raw))).join_from(batches, accounts, _OF_ACCOUNT)
+    return int(connection.scalar(query.where(_lacking(stream, commit))) or 0)
 
 
 def quarantine(connection: Connection, batch: int, reason: str) -> None:
@@ -204,11 +203,20 @@ def forget_payloads(connection: Connection, *, done_before_us: int, max_commits:
     return len(ids)
 
 
-def _select_batches() -> Select[int, str, bytes, int, int, bytes | None]:
-    own = (batches.c.id, sites.c.name, accounts.c.incarnation, batches.c.first, batches.c.count, batches.c.take)
+def _select_batches() -> Select[int, str, bytes, int, int, bytes | None, bytes | None]:
+    batch = batches.c
+    own = (batch.id, sites.c.name, accounts.c.incarnation, batch.first, batch.count, batch.take, batch.raw)
     return select(*own).join_from(batches, accounts, _OF_ACCOUNT).join(sites, accounts.c.site_id == sites.c.id)
 
 
-def _batches(connection: Connection, query: Select[int, str, bytes, int, int, bytes | None]) -> list[LakeBatch]:
+def _batches(
+    connection: Connection, query: Select[int, str, bytes, int, int, bytes | None, bytes | None]
+) -> list[LakeBatch]:
     rows = connection.execute(query.order_by(batches.c.id))
-    return [LakeBatch(id_, site, life, first, count, take) for id_, site, life, first, count, take in rows]
+    return [LakeBatch(id_, site, life, first, count, take, raw) for id_, site, life, first, count, take, raw in rows]
+
+
+def _lacking(stream: str, commit: int) -> ColumnElement[bool]:
+    later = select(lake_commits.c.id).where(lake_commits.c.stream == stream, lake_commits.c.id > commit)
+    waits = or_(batches.c.lake_commit.is_(None), batches.c.lake_commit.in_(later))
+    return and_(waits, batches.c.quarantined.is_(None), accounts.c.stream == stream)

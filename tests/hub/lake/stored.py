@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Connection, CursorResult, Engine, insert, select
 
 from farshore_hub.lake.reader import LakeReader
 from farshore_hub.lake.settings import LakeSettings, QuerySettings
 from farshore_hub.lake.tables import LakeTables
 from farshore_hub.lake.writer import LakeWriter
-from farshore_hub.store.engine import writing
+from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.ranges import pack_ranges
 from farshore_hub.store.schema import accounts, batches, metadata, sites
 from farshore_hub.system import ThreadRunner
@@ -100,33 +100,39 @@ class Stored:
         row |= {"received_us": self.clock.now_us(), "take": None if take is None else pack_ranges(take)}
         with writing(self.engine) as connection:
             row["account_id"] = self._account(connection, stream, site, incarnation)
-            done = connection.execute(insert(batches).values(row))
-            return int(done.inserted_primary_key[0])  # type: ignore[index]
+            return _key(connection.execute(insert(batches).values(row)))
 
-    def _account(self, connection: Any, stream: str, site: str, incarnation: bytes) -> int:
+    def _account(self, connection: Connection, stream: str, site: str, incarnation: bytes) -> int:
         site_id = connection.scalar(select(sites.c.id).where(sites.c.name == site))
         if site_id is None:
             new = insert(sites).values(name=site, state="active", created_us=0)
-            site_id = connection.execute(new).inserted_primary_key[0]
+            site_id = _key(connection.execute(new))
         own = {"site_id": site_id, "incarnation": incarnation, "stream": stream}
         found = connection.scalar(select(accounts.c.id).filter_by(**own))
         if found is None:
-            found = connection.execute(insert(accounts).values(own | {"held": b""})).inserted_primary_key[0]
+            found = _key(connection.execute(insert(accounts).values(own | {"held": b""})))
         return int(found)
+
+    def payload(self, batch: int) -> bytes | None:
+        """A batch's sealed bytes; None once they were given up."""
+        with reading(self.engine) as connection:
+            return connection.scalar(select(batches.c.raw).where(batches.c.id == batch))
 
     @property
     def tables(self) -> LakeTables:
         return LakeTables(self.lake, HUB)
 
-    def writer(self, **settings: Any) -> LakeWriter:
+    def writer(self, **settings: float) -> LakeWriter:
         """A fresh writer, as after a start."""
         runner = ThreadRunner("lake")
-        return LakeWriter(self.engine, KeyOpener(), self.tables, self.clock, runner, LakeSettings(**settings))
+        chosen = LakeSettings(**settings)  # type: ignore[arg-type]
+        return LakeWriter(self.engine, KeyOpener(), self.tables, self.clock, runner, chosen)
 
-    def reader(self, **settings: Any) -> LakeReader:
-        return LakeReader(self.engine, KeyOpener(), self.tables, QuerySettings(**settings))
+    def reader(self, **settings: float) -> LakeReader:
+        chosen = QuerySettings(**settings)  # type: ignore[arg-type]
+        return LakeReader(self.engine, KeyOpener(), self.tables, chosen)
 
-    async def drain(self, **settings: Any) -> int:
+    async def drain(self, **settings: float) -> int:
         """Write everything with a fresh writer that goes away again."""
         writer = self.writer(**settings)
         try:
@@ -149,6 +155,11 @@ class Stored:
 def readings(count: int, start: int = 0) -> list[dict[str, Any]]:
     """Plain telemetry."""
     return [{"ts": 1_763_900_000 + n, "temp": n + 0.5, "device": f"pump-{n % 3}"} for n in range(start, start + count)]
+
+
+def _key(done: CursorResult[Any]) -> int:
+    assert done.inserted_primary_key is not None
+    return int(done.inserted_primary_key[0])
 
 
 def make_schema(engine: Engine) -> None:

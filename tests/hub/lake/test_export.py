@@ -23,11 +23,12 @@ from tests.hub.lake.stored import Stored, make_schema, readings
 from tests.hub.lake.values import RECORDS, same
 
 DATA = Path(os.environ.get("FARSHORE_DATA", Path(__file__).parents[4] / "shared" / "data"))
+BOILER = Wanted("boiler")
 LATER = bytes.fromhex("00000000000000a2")
 
 
-def exported(stored: Stored, kind: Format = Format.NDJSON, **wanted: Any) -> bytes:
-    return b"".join(stored.reader().export(Wanted(**{"stream": "boiler"} | wanted), kind))
+def exported(stored: Stored, wanted: Wanted = BOILER, kind: Format = Format.NDJSON) -> bytes:
+    return b"".join(stored.reader().export(wanted, kind))
 
 
 def records_of(ndjson: bytes) -> list[Any]:
@@ -65,25 +66,26 @@ async def test_one_site_can_be_asked_for(stored: Stored) -> None:
     stored.add([{"n": 1}], site="south")
     stored.add([{"n": 2}], site="north")
     await stored.drain()
-    assert records_of(exported(stored, site="south")) == [{"n": 1}]
+    assert records_of(exported(stored, Wanted("boiler", site="south"))) == [{"n": 1}]
 
 
 async def test_a_period_goes_from_its_start_up_to_but_without_its_end(stored: Stored) -> None:
     stored.add([{"ts": f"2026-11-23T0{hour}:00:00Z"} for hour in range(5)] + [{"n": "no time"}])
     await stored.drain()
-    period = {"since": datetime(2026, 11, 23, 1, tzinfo=UTC), "until": datetime(2026, 11, 23, 3, tzinfo=UTC)}
-    assert [record["ts"][12] for record in records_of(exported(stored, **period))] == ["1", "2"]
+    since, until = datetime(2026, 11, 23, 1, tzinfo=UTC), datetime(2026, 11, 23, 3, tzinfo=UTC)
+    records = records_of(exported(stored, Wanted("boiler", since=since, until=until)))
+    assert [record["ts"][12] for record in records] == ["1", "2"]
 
 
 def test_an_unknown_stream_is_refused(stored: Stored) -> None:
     with pytest.raises(Unknown):
-        exported(stored, stream="furnace")
+        exported(stored, Wanted("furnace"))
 
 
 async def test_csv_has_the_columns_of_the_view(stored: Stored) -> None:
     stored.add([{"temp": 20, "note": 'a "b"\nc'}, {"temp": 20.5}])
     await stored.drain()
-    rows = list(csv.DictReader(io.StringIO(exported(stored, Format.CSV).decode())))
+    rows = list(csv.DictReader(io.StringIO(exported(stored, kind=Format.CSV).decode())))
     assert [(row["_seq"], float(row["temp"]), row["note"]) for row in rows] == [
         ("1", 20.0, 'a "b"\nc'),
         ("2", 20.5, ""),
@@ -93,7 +95,7 @@ async def test_csv_has_the_columns_of_the_view(stored: Stored) -> None:
 async def test_parquet_has_the_columns_of_the_view(stored: Stored) -> None:
     stored.add([{"temp": 20}, {"temp": 20.5}])
     await stored.drain()
-    table = pq.read_table(io.BytesIO(exported(stored, Format.PARQUET)))
+    table = pq.read_table(io.BytesIO(exported(stored, kind=Format.PARQUET)))
     assert table.select(["_site", "_seq", "temp"]).to_pylist() == [
         {"_site": "north", "_seq": 1, "temp": 20.0},
         {"_site": "north", "_seq": 2, "temp": 20.5},

@@ -75,7 +75,7 @@ def test_a_broken_session_holds_no_lease(engines: tuple[Engine, Engine]) -> None
     first, second = SessionLease(engines[0]), SessionLease(engines[1])
     assert first.take()
     with engines[1].begin() as connection:
-        others = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+        others = "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory'"
         connection.execute(text(others))
     assert second.take()
     assert not first.take()

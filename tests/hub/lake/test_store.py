@@ -41,8 +41,8 @@ def test_a_commit_takes_the_oldest_batches_that_fit(both: Stored) -> None:
     assert commit == LakeCommit(1, "boiler")
     with reading(both.engine) as connection:
         assert store.batches_of(connection, 1) == [
-            LakeBatch(ids[0], "north", LIFE, 1, 10, None),
-            LakeBatch(ids[1], "north", LIFE, 11, 10, None),
+            LakeBatch(ids[0], "north", LIFE, 1, 10, None, both.payload(ids[0])),
+            LakeBatch(ids[1], "north", LIFE, 11, 10, None, both.payload(ids[1])),
         ]
         assert store.pending_commits(connection) == [commit]
 
@@ -70,8 +70,9 @@ def test_what_a_table_lacks_is_what_came_after_its_last_commit(both: Stored) -> 
     ids.append(both.add(readings(1)))
     with reading(both.engine) as connection:
         lacking = [[each.id for each in store.batches_after(connection, "boiler", last)] for last in (0, 1, 2)]
-        assert store.payload_bytes(connection, ids) > 0
+        sizes = [store.bytes_after(connection, "boiler", last) for last in (0, 1, 2, 3)]
     assert lacking == [ids, ids[1:], ids[2:]]
+    assert sizes[0] > sizes[1] > sizes[2] == sizes[3] == len(both.payload(ids[2]) or b"")
 
 
 def test_a_quarantined_batch_waits_for_nothing_until_it_is_released(both: Stored) -> None:
@@ -114,7 +115,7 @@ def test_payloads_of_old_commits_that_are_done_are_forgotten(both: Stored) -> No
         store.finish_commit(connection, 1)
         forgotten = [store.forget_payloads(connection, done_before_us=START_US + 1, max_commits=9) for _ in range(2)]
         assert forgotten == [1, 0]
-        assert [store.payload(connection, each) is None for each in ids] == [True, False]
+    assert [both.payload(each) is None for each in ids] == [True, False]
 
 
 async def test_stored_batches_become_rows_once(both: Stored) -> None:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
+import pyarrow as pa
 import pytest
 from sqlalchemy import func, select
 
@@ -76,7 +76,7 @@ async def test_a_batch_larger_than_the_bound_is_written_alone(stored: Stored) ->
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize(("place", "name"), STEPS, ids=[name for _place, name in STEPS])
 async def test_a_writer_killed_at_any_step_neither_loses_nor_doubles_a_row(
-    stored: Stored, monkeypatch: pytest.MonkeyPatch, place: Any, name: str, after: bool
+    stored: Stored, monkeypatch: pytest.MonkeyPatch, place: object, name: str, after: bool
 ) -> None:
     stored.add(readings(3))
     await stored.drain()
@@ -91,8 +91,8 @@ async def test_a_writer_killed_at_any_step_neither_loses_nor_doubles_a_row(
     assert lake_lag(stored.engine).batches == 0
 
 
-def _killing(step: Callable[..., Any], after: bool) -> Callable[..., Any]:
-    def killed(*args: Any, **kwargs: Any) -> Any:
+def _killing(step: Callable[..., object], after: bool) -> Callable[..., None]:
+    def killed(*args: object, **kwargs: object) -> None:
         if after:
             step(*args, **kwargs)
         raise Killed
@@ -124,16 +124,19 @@ async def test_the_loop_writes_what_arrives_until_it_is_cancelled(stored: Stored
     writer = stored.writer()
     stored.add(readings(1))
     running = asyncio.create_task(writer.run())
-    while not stored.sequences():
-        await asyncio.sleep(0.01)
+    await _until(lambda: stored.sequences() == [1])
     stored.add(readings(1))
     writer.wake()
-    while len(stored.sequences()) < 2:
-        await asyncio.sleep(0.01)
+    await _until(lambda: stored.sequences() == [1, 2])
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
     assert await stored.drain() == 0
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110  nothing tells when
+        await asyncio.sleep(0.01)
 
 
 async def test_a_stream_whose_table_cannot_be_written_does_not_hold_up_the_others(
@@ -143,7 +146,7 @@ async def test_a_stream_whose_table_cannot_be_written_does_not_hold_up_the_other
     stored.add(readings(1), stream="good")
     append = StreamTable.append
 
-    def full(table: StreamTable, commit: int, rows: Any) -> None:
+    def full(table: StreamTable, commit: int, rows: pa.Table) -> None:
         if table._app.endswith("bad"):
             raise OSError(28, "No space left on device")
         append(table, commit, rows)
@@ -179,6 +182,7 @@ class TestBadBatches:
         assert len(stored.rows()) == 4
         with reading(stored.engine) as connection:
             reason = connection.scalar(select(batches.c.quarantined).where(batches.c.id == bad))
+        assert reason is not None
         assert "batch format" in reason
         assert lake_lag(stored.engine).quarantined == 1
 
@@ -197,8 +201,8 @@ class TestBadBatches:
 
     async def test_it_is_tried_again_when_asked_and_written_once(self, stored: Stored) -> None:
         good = stored.add(readings(3))
+        raw = stored.payload(good)
         with writing(stored.engine) as connection:
-            raw = store.payload(connection, good)
             connection.execute(batches.update().where(batches.c.id == good).values(raw=b"rubbish" * 20))
         await stored.drain()
         with writing(stored.engine) as connection:
@@ -258,9 +262,8 @@ class TestUpkeep:
         stored.clock.us += 1_000_001
         new = stored.add(readings(1))
         writer._turn()
-        with reading(stored.engine) as connection:
-            assert store.payload(connection, old) is None
-            assert store.payload(connection, new) is not None
+        assert stored.payload(old) is None
+        assert stored.payload(new) is not None
         await writer.close()
 
 
