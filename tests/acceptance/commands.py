@@ -1,0 +1,107 @@
+"""The installed commands, as a user starts them: once to their end, or as a daemon that can be killed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+DEADLINE_S: Final = 120.0
+"""Nothing here takes so long on an idle machine; a busy one is no failure."""
+
+_POLL_S: Final = 0.05
+_LOG_LINES: Final = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How a command ended and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - any JSON value
+        return json.loads(self.out)
+
+
+def path_of(name: str) -> str:
+    """Where the installed command is."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def run(name: str, *arguments: object, given: bytes = b"", cwd: Path | None = None) -> Said:
+    """Run a command to its end."""
+    line = [path_of(name), *map(str, arguments)]
+    ended = subprocess.run(line, input=given, capture_output=True, timeout=DEADLINE_S, check=False, cwd=cwd)
+    return Said(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
+
+
+def succeed(name: str, *arguments: object, given: bytes = b"") -> Said:
+    """Run a command that has to end well."""
+    said = run(name, *arguments, given=given)
+    assert said.code == 0, f"{name} {' '.join(map(str, arguments))} ended with {said.code}: {said.err}{said.out}"
+    return said
+
+
+def until(what: str, look: Callable[[], bool]) -> None:
+    """Look again and again until it is so."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not look():
+        assert time.monotonic() < deadline, f"waited {DEADLINE_S:.0f} s in vain: {what}"
+        time.sleep(_POLL_S)
+
+
+class Daemon:
+    """A command that runs until it is stopped or killed; its output goes to a log file."""
+
+    def __init__(self, name: str, *arguments: object, log: Path) -> None:
+        self._line = [path_of(name), *map(str, arguments)]
+        self._log = log
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, or start it again."""
+        assert not self.runs, f"{self._line[0]} runs already"
+        with self._log.open("ab") as log:
+            self._child = subprocess.Popen(
+                self._line, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
+    @property
+    def runs(self) -> bool:
+        return self._child is not None and self._child.poll() is None
+
+    def kill(self) -> None:
+        """SIGKILL: not one more instruction is run."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+
+    def stop(self) -> int:
+        """SIGTERM; returns how it ended."""
+        if self._child is None:
+            return 0
+        self._child.send_signal(signal.SIGTERM)
+        try:
+            return self._child.wait(DEADLINE_S)
+        finally:
+            self.kill()
+
+    def said(self) -> str:
+        """The end of its log."""
+        with contextlib.suppress(OSError):
+            return "\n".join(self._log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
+        return ""
+
+    def check(self) -> None:
+        """Fail with its last words if it has ended by itself."""
+        assert self.runs, f"{self._line[0]} has ended by itself:\n{self.said()}"
