@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 from farshore_protocol.ports import Clock
 
@@ -26,7 +25,6 @@ class Bell:
             await asyncio.wait((nap, ring), return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._rung.clear()
-            for task in (nap, ring):
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+            # They are not awaited: a cancellation of the sleeper itself could be taken for theirs.
+            nap.cancel()
+            ring.cancel()
