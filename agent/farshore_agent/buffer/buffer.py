@@ -215,7 +215,9 @@ class Buffer:
         try:
             return await self._runner(work)
         except Malformed as error:
-            raise BufferBroken(f"the buffer's file is damaged: {error}", remedy="restart the agent") from error
+            fresh = self._random.token(ID_BYTES)
+            await self._runner(partial(self._store.repair, str(error), fresh, self._now_us()))
+            raise BufferBroken("the buffer's file was damaged and has been replaced", remedy="try again") from error
 
     def _now_us(self) -> int:
         """Wall time that does not jump during a life: the ages of records are measured with it."""

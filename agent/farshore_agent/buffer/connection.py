@@ -137,6 +137,13 @@ class Database:
         with translated():
             self.connection.execute(f"PRAGMA incremental_vacuum({int(pages)})").fetchall()
 
+    def abandon(self) -> None:
+        """Close a file that is damaged; that this fails is no news."""
+        try:
+            self.connection.close(True)  # noqa: FBT003 - apsw's `force`
+        except apsw.Error:
+            return
+
     def close(self) -> None:
         """Close; without an open transaction the log is folded into the file."""
         with translated():

@@ -13,8 +13,8 @@ from farshore_agent.buffer import expiry, outbox, statement, status, tail
 from farshore_agent.buffer.chunk import Unencodable
 from farshore_agent.buffer.connection import Database
 from farshore_agent.buffer.group import Group, QueuedAppend, merge
-from farshore_agent.buffer.migrations import migrate
 from farshore_agent.buffer.model import Appended, BufferStatus, LoadedBatch, Manifest, OutboxBatch, Settled
+from farshore_agent.buffer.repair import open_file, replace_file
 from farshore_agent.buffer.room import Demand
 from farshore_agent.buffer.seal_policy import Circumstances, Due, due, rest_of
 from farshore_agent.buffer.sealer import Sealer
@@ -36,16 +36,13 @@ Outcome = Appended | AgentError
 class Store:
     """The open file and its present life."""
 
-    def __init__(
-        self, database: Database, settings: BufferSettings, seal: SealSettings, policies: StreamPolicies
-    ) -> None:
-        self._database = database
+    def __init__(self, path: Path, settings: BufferSettings, seal: SealSettings, policies: StreamPolicies) -> None:
+        self._path = path
         self._settings = settings
         self._seal = seal
         self._policies = policies
-        self._shedder = Shedder(database, settings.max_bytes, policies)
         self._sealer: Sealer | None = None
-        self.life = Life(0, b"")
+        self._epoch: KeyEpoch | None = None
 
     @classmethod
     def open(
@@ -58,15 +55,25 @@ class Store:
         incarnation: bytes,
         now_us: int,
     ) -> Store:
-        """Open or create the file and begin a new life in it."""
-        database = Database.open(path)
-        migrate(database)
-        database.limit(settings.max_bytes)
-        store = cls(database, settings, seal, policies)
-        with database.transaction():
-            apply_priorities(database, policies)
-            store.life = Life(begin_life(database, incarnation, now_us), incarnation)
+        """Open, create or repair the file and begin a new life in it."""
+        store = cls(path, settings, seal, policies)
+        store._begin(open_file(path, now_us), incarnation, now_us)
         return store
+
+    def _begin(self, database: Database, incarnation: bytes, now_us: int) -> None:
+        database.limit(self._settings.max_bytes)
+        self._database = database
+        self._shedder = Shedder(database, self._settings.max_bytes, self._policies)
+        with database.transaction():
+            apply_priorities(database, self._policies)
+            self.life = Life(begin_life(database, incarnation, now_us), incarnation)
+
+    def repair(self, why: str, incarnation: bytes, now_us: int) -> None:
+        """Set the damaged file aside and go on in a new one, in a new life, with what could be read."""
+        self._database.abandon()
+        self._begin(replace_file(self._path, why, now_us), incarnation, now_us)
+        if self._epoch:
+            outbox.store_epoch(self._database, self._epoch)
 
     # ------------------------------------------------------------ appending
 
@@ -126,6 +133,7 @@ class Store:
     def use_epoch(self, epoch: KeyEpoch, key: EpochKey) -> None:
         """Seal under this key from now on."""
         outbox.store_epoch(self._database, epoch)
+        self._epoch = epoch
         self._sealer = Sealer(key, self._seal, self._policies)
 
     def due(self, now_us: int, *, link_up: bool, flush: bool) -> list[Due]:

@@ -303,3 +303,9 @@ SELECT count(*) FROM receipts WHERE state < 2;
 
 -- chunk_totals: records and bytes of a stream's tail, counted
 SELECT coalesce(sum(count), 0), coalesce(sum(size), 0) FROM chunks WHERE stream = ?1;
+
+-- raise_head: a stream's head is at least what its batches and chunks say
+UPDATE streams SET head = max(head,
+    coalesce((SELECT max(last) FROM batches WHERE stream = ?1), 0),
+    coalesce((SELECT max(first + count - 1) FROM chunks WHERE stream = ?1), 0))
+WHERE id = ?1;
