@@ -14,13 +14,14 @@ from farshore_agent.buffer.model import Admitted, Refused
 from farshore_agent.collect.admit import (
     Read,
     TooMuch,
+    admit,
     check_bytes,
     check_count,
     one_by_one,
 )
-from farshore_agent.collect.form import are_sound, check_record
+from farshore_agent.collect.form import NotAdmitted, are_sound, check_record
 from farshore_agent.collect.times import bounds_of
-from farshore_agent.collect.why import raw_text, why_not
+from farshore_agent.collect.why import raw_text, read_leniently, why_not
 from farshore_agent.settings.streams import StreamPolicy
 from farshore_protocol.limits import MAX_RECORD_BYTES
 
@@ -65,8 +66,8 @@ def admit_json(body: bytes, policy: StreamPolicy, now_us: int) -> Admitted:
         return one_by_one([(1, body, _reader(body))], policy, now_us)
     try:
         items = list(map(bytes, _ITEMS.decode(body)))
-    except _UNREADABLE as error:
-        return Admitted([], 0, 0, 0, [Refused(1, None, why_not(body, error).why, raw_text(body))])
+    except _UNREADABLE:
+        return _leniently(body, policy, now_us)
     check_count(len(items))
     longest = max(map(len, items), default=0)
     if longest <= MAX_RECORD_BYTES:
@@ -74,6 +75,15 @@ def admit_json(body: bytes, policy: StreamPolicy, now_us: int) -> Admitted:
         if admitted is not None:
             return admitted
     return one_by_one(((place, item, _reader(item)) for place, item in enumerate(items, 1)), policy, now_us)
+
+
+def _leniently(body: bytes, policy: StreamPolicy, now_us: int) -> Admitted:
+    """An array that only a lenient reader takes apart: judged item by item; one that none can is refused whole."""
+    try:
+        items = read_leniently(body)
+    except NotAdmitted as error:
+        return Admitted([], 0, 0, 0, [Refused(1, error.field, error.why, raw_text(body))])
+    return admit(items if isinstance(items, list) else [items], policy, now_us)
 
 
 def _checked(body: bytes) -> bytes:

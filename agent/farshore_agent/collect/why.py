@@ -17,21 +17,30 @@ _BOUNDED.maxstring = _BOUNDED.maxother = 4 * KIB
 _BOUNDED.maxlist = _BOUNDED.maxdict = 100
 
 
+def read_leniently(text: bytes) -> object:
+    """The value of a JSON text that may hold NaN, infinities and half surrogate pairs.
+
+    Raises:
+        NotAdmitted: it is no JSON even so.
+    """
+    try:
+        return json.loads(text.decode())
+    except UnicodeDecodeError as bad:
+        raise NotAdmitted(f"not UTF-8 at byte {bad.start + 1}") from None
+    except json.JSONDecodeError as bad:
+        raise NotAdmitted(f"not JSON: {bad.msg} at character {bad.pos + 1}") from None
+    except RecursionError:
+        raise NotAdmitted(f"nested deeper than {MAX_RECORD_DEPTH} levels") from None
+    except ValueError:
+        raise NotAdmitted("a number has too many digits") from None
+
+
 def why_not(text: bytes, error: Exception) -> NotAdmitted:
     """Why the decoder refused `text` with `error`. A second, more lenient reader often finds the field."""
     try:
-        lenient = json.loads(text.decode())
-        check_record(lenient)
+        check_record(read_leniently(text))
     except NotAdmitted as found:
         return found
-    except UnicodeDecodeError as bad:
-        return NotAdmitted(f"not UTF-8 at byte {bad.start + 1}")
-    except json.JSONDecodeError as bad:
-        return NotAdmitted(f"not JSON: {bad.msg} at character {bad.pos + 1}")
-    except RecursionError:
-        return NotAdmitted(f"nested deeper than {MAX_RECORD_DEPTH} levels")
-    except ValueError:
-        return NotAdmitted("a number has too many digits")
     return NotAdmitted(f"not JSON: {error}")
 
 
