@@ -13,7 +13,7 @@ from typing import Any, Final
 from farshore_protocol.columns import grouping, sections
 from farshore_protocol.columns.dictionary import Dictionary
 from farshore_protocol.columns.history import History
-from farshore_protocol.columns.limits import DEFAULT_LIMITS, DecodeError, DecodeLimits
+from farshore_protocol.columns.limits import DEFAULT_LIMITS, DICTIONARY_LIMITS, DecodeError, DecodeLimits
 from farshore_protocol.columns.plan import Choice, Effort, Plan
 from farshore_protocol.columns.reader import Reader
 from farshore_protocol.columns.sections import Sections
@@ -152,7 +152,7 @@ def _ungroup(reader: Reader, fields: dict[str, list[Any]], group_number: int) ->
 @lru_cache(maxsize=_HISTORIES_KEPT)
 def _history_of(content: bytes) -> History:
     """What a dictionary knows. Building it takes as long as decoding its records, so that a few are kept."""
-    streams, _ = _open(content, DEFAULT_LIMITS, None)
-    reader = Reader(*streams, DEFAULT_LIMITS)
+    streams, _ = _open(content, DICTIONARY_LIMITS, None)
+    reader = Reader(*streams, DICTIONARY_LIMITS)
     _read(reader)
     return History(reader.leaves, streams.structure + streams.text)

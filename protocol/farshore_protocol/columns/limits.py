@@ -35,8 +35,15 @@ class DecodeLimits:
     max_columns: int = 65_536
     max_depth: int = MAX_DEPTH
     max_body_bytes: int = MAX_BODY_BYTES
-    max_cells: int = 32_000_000
+    max_cells: int = 16_000_000
     max_text_chars: int = 256 * MIB
 
 
 DEFAULT_LIMITS: Final = DecodeLimits()
+
+MAX_DICTIONARY_RECORDS: Final = 10_000
+
+DICTIONARY_LIMITS: Final = DecodeLimits(
+    max_records=MAX_DICTIONARY_RECORDS, max_body_bytes=16 * MIB, max_cells=4_000_000, max_text_chars=64 * MIB
+)
+"""A dictionary stays in memory as long as it is in use."""

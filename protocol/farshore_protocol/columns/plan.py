@@ -15,7 +15,7 @@ Path: TypeAlias = tuple[object, ...]
 RENEW_AT_GROWTH: Final = 1.25
 """A plan is renewed when a batch takes this many times the bytes per record of the one it was made on."""
 
-MIN_BATCHES_BETWEEN: Final = 4
+MIN_BATCHES_BETWEEN: Final = 8
 """Growth alone renews a plan no sooner, so that restless data is not planned for every batch."""
 
 

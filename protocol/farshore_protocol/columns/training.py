@@ -6,6 +6,7 @@ from typing import Final
 
 from farshore_protocol.columns.codec import encode
 from farshore_protocol.columns.dictionary import Dictionary
+from farshore_protocol.columns.limits import MAX_DICTIONARY_RECORDS
 from farshore_protocol.columns.plan import Effort
 from farshore_protocol.columns.values import Columns
 from farshore_protocol.limits import KIB
@@ -20,7 +21,7 @@ def train_dictionary(columns: Columns, *, max_bytes: int = DEFAULT_DICTIONARY_BY
     Raises:
         ValueError: not even one record fits.
     """
-    count = columns.count
+    count = min(columns.count, MAX_DICTIONARY_RECORDS)
     for _ in range(_MAX_TRIES):
         content = encode(columns.slice(columns.count - count, columns.count), effort=Effort.SMALL)
         if len(content) <= max_bytes:

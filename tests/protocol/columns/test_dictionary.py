@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from farshore_protocol.columns import Columns, DecodeError, Dictionary, Effort, decode, encode, train_dictionary
 from tests.protocol.columns.records import RECORDS, same
@@ -36,6 +36,7 @@ def test_a_dictionary_makes_log_lines_smaller(effort: Effort) -> None:
     assert decode(with_dictionary, dictionary=DICTIONARY) == lines
 
 
+@settings(max_examples=40)
 @given(RECORDS, RECORDS)
 def test_a_dictionary_of_other_records_loses_nothing(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> None:
     dictionary = train_dictionary(Columns.from_records(first))

@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from farshore_protocol.columns import MAX_DEPTH, Columns, Effort, Plan, Value, decode, encode
 from tests.protocol.columns.records import RECORDS, float_of_bits, same
@@ -25,12 +25,14 @@ def test_any_records_come_back_to_the_bit(records: list[dict[str, Any]]) -> None
     assert same(round_trip(records), records)
 
 
+@settings(max_examples=30)
 @given(RECORDS)
 def test_the_same_records_give_the_same_bytes(records: list[dict[str, Any]]) -> None:
     columns = Columns.from_records(records)
     assert encode(columns) == encode(columns)
 
 
+@settings(max_examples=40)
 @given(RECORDS, RECORDS)
 def test_a_plan_made_on_other_records_loses_nothing(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> None:
     plan = Plan()

@@ -1,0 +1,48 @@
+"""A plan spares the search, renews itself, and never changes what comes back."""
+
+from __future__ import annotations
+
+import pytest
+
+from farshore_protocol.columns import Columns, Effort, Plan, decode, encode
+from farshore_protocol.columns.plan import MIN_BATCHES_BETWEEN, RENEW_AFTER_BATCHES
+from tests.protocol.columns.test_round_trip import sensor
+
+
+@pytest.mark.parametrize("effort", list(Effort))
+def test_a_plan_lasts_a_number_of_batches(effort: Effort) -> None:
+    plan = Plan()
+    columns = Columns.from_records(sensor(10))
+    for _ in range(RENEW_AFTER_BATCHES[effort] - 1):
+        encode(columns, effort=effort, plan=plan)
+        assert plan.is_made
+    encode(columns, effort=effort, plan=plan)
+    assert not plan.is_made
+    encode(columns, effort=effort, plan=plan)
+    assert plan.is_made
+
+
+def test_a_plan_is_renewed_when_batches_become_much_larger() -> None:
+    plan = Plan()
+    even = Columns.from_records([{"a": 1}] * 50)
+    for _ in range(MIN_BATCHES_BETWEEN):
+        encode(even, effort=Effort.FAST, plan=plan)
+    assert plan.is_made
+    encode(Columns.from_records([{"a": at * at * 7919 % 10_007} for at in range(50)]), effort=Effort.FAST, plan=plan)
+    assert not plan.is_made
+
+
+def test_following_a_plan_costs_few_bytes() -> None:
+    plan = Plan()
+    encode(Columns.from_records(sensor(200, seed=1)), plan=plan)
+    later = Columns.from_records(sensor(200, seed=2))
+    planned = encode(later, plan=plan)
+    assert len(planned) < 1.05 * len(encode(later))
+    assert decode(planned) == later
+
+
+def test_a_plan_for_one_set_of_keys_serves_another() -> None:
+    plan = Plan()
+    encode(Columns.from_records([{"key": f"k{at % 3}", "n": at} for at in range(50)]), plan=plan)
+    other = Columns.from_records([{"key": at, "m": str(at)} for at in range(50)])
+    assert decode(encode(other, plan=plan)) == other
