@@ -31,7 +31,11 @@ _log = logging.getLogger(__name__)
 
 
 class LakeWriter:
-    """Writes the lake. All its work is done on `runner`, one piece after the other."""
+    """Writes the lake. All its work is done on `runner`, one piece after the other.
+
+    Attributes:
+        fault: what is wrong with which streams, as of the last turn; empty when all is well.
+    """
 
     def __init__(
         self,
@@ -49,6 +53,7 @@ class LakeWriter:
         self._commits = Commits(engine, Loader(engine, opener), tables, clock, settings)
         self._upkeep = Upkeep(engine, tables, settings)
         self._lease = lease_for(engine, tables.path)
+        self.fault = ""
         self._is_ours = False
         self._upkeep_at_s = 0.0
         self._woken = asyncio.Event()
@@ -98,9 +103,10 @@ class LakeWriter:
                 return self._settings.retry_s
             failed = self._write_due()
             self._keep_up()
-        except Exception:  # noqa: BLE001  the hub takes records whatever becomes of the lake
+        except Exception as error:  # noqa: BLE001  the hub takes records whatever becomes of the lake
             _log.exception("the lake writer stumbled; it tries again in %s s", self._settings.retry_s)
-            return self._settings.retry_s
+            failed = {"all streams": error}
+        self.fault = "; ".join(f"{stream}: {error}" for stream, error in failed.items())
         return self._settings.retry_s if failed else TICK_S
 
     def _hold(self) -> bool:
@@ -114,15 +120,14 @@ class LakeWriter:
         self._is_ours = False
         self._lease.release()
 
-    def _write_due(self) -> set[str]:
-        """Finish what is pending, then write what waited long enough; returns the streams that failed."""
-        failed: set[str] = set()
+    def _write_due(self) -> dict[str, Exception]:
+        """Finish what is pending, then write what waited long enough; returns the streams that failed, and why."""
+        failed: dict[str, Exception] = {}
         for commit in self._pending():
-            if commit.stream not in failed and not self._try(commit.stream, commit):
-                failed.add(commit.stream)
+            self._try(failed, commit.stream, commit)
         for each in self._waiting():
-            if each.stream not in failed and self._is_due(each) and not self._try(each.stream):
-                failed.add(each.stream)
+            if self._is_due(each):
+                self._try(failed, each.stream)
         return failed
 
     def _is_due(self, waiting: WaitingStream) -> bool:
@@ -130,13 +135,15 @@ class LakeWriter:
         # A negative age: the clock was set back since, and nobody knows how old the batch is.
         return waiting.records >= self._settings.max_commit_records or not 0 <= age_us < self._settings.linger_us
 
-    def _try(self, stream: str, commit: LakeCommit | None = None) -> bool:
+    def _try(self, failed: dict[str, Exception], stream: str, commit: LakeCommit | None = None) -> None:
+        """Write one commit; none after one that failed, because a table takes them in their order."""
+        if stream in failed:
+            return
         try:
             self._write(commit or self._commits.begin(stream))
-        except Exception:  # noqa: BLE001  a table that cannot be written must not hold up the others
+        except Exception as error:  # noqa: BLE001  a table that cannot be written must not hold up the others
             _log.exception("a lake commit of %s failed; it will be tried again", stream)
-            return False
-        return True
+            failed[stream] = error
 
     def _write(self, commit: LakeCommit | None) -> int:
         if commit is None:

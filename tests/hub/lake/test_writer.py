@@ -157,7 +157,9 @@ async def test_a_stream_whose_table_cannot_be_written_does_not_hold_up_the_other
         writer._turn()
         writer._turn()
     assert (stored.sequences("bad"), stored.sequences("good")) == ([], [1])
+    assert writer.fault == "bad: [Errno 28] No space left on device"
     writer._turn()
+    assert writer.fault == ""
     assert stored.sequences("bad") == [1]
     await writer.close()
 
