@@ -36,7 +36,7 @@ listen = {listen}
 addresses = {addresses}
 
 [database]
-# empty: hub.db in this folder; or postgresql+psycopg://USER:PASSWORD@HOST/NAME
+# empty: hub.db in this folder; or postgresql://USER:PASSWORD@HOST/NAME
 url = {url}
 
 # [lake]

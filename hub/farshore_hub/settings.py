@@ -27,6 +27,15 @@ def _check_listen(text: str) -> str:
     return text
 
 
+def _check_database_url(text: str) -> str:
+    if text.startswith("postgresql://"):
+        text = "postgresql+psycopg" + text.removeprefix("postgresql")
+    if not text or text.startswith(("postgresql+psycopg://", "sqlite:///")):
+        return text
+    raise ValueError("this is not a database: write it as postgresql://USER:PASSWORD@HOST/NAME")
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_check_database_url)]
 Address = Annotated[str, AfterValidator(check_address)]
 Listen = Annotated[str, AfterValidator(_check_listen)]
 
@@ -38,8 +47,8 @@ class _Table(BaseModel):
 class Database(_Table):
     """Where the ledger and the inbox are kept."""
 
-    url: str = Field(
-        default="", description="SQLAlchemy URL of a PostgreSQL or SQLite database; empty: hub.db in the data directory"
+    url: DatabaseUrl = Field(
+        default="", description="URL of a PostgreSQL database; empty: hub.db in the data directory"
     )
 
 

@@ -5,6 +5,7 @@ The token is used up in the transaction that issues the certificate: of two that
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,6 +21,7 @@ from farshore_hub.store.fleet import Site
 from farshore_protocol import wire
 from farshore_protocol.enrolment import EnrolmentRequest, Membership, read_enrolment
 
+_log = logging.getLogger(__name__)
 _REMEDY = "ask the hub's operator for a new one: farshore-hub site token NAME"
 
 
@@ -37,7 +39,9 @@ def enrol(fleet: Fleet, raw: bytes) -> bytes:
         site = _redeem(fleet, connection, request)
         store.delete_certificates(connection, site.id)
         store.activate_site(connection, site.id, request.signing_key, fleet.clock.now_us())
-        return issue_membership(fleet, connection, site, key)
+        membership = issue_membership(fleet, connection, site, key)
+    _log.info("site %s has joined", site.name)
+    return membership
 
 
 def issue_membership(fleet: Fleet, connection: Connection, site: Site, key: ec.EllipticCurvePublicKey) -> bytes:

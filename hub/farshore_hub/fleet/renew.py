@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection
 
@@ -15,6 +17,7 @@ from farshore_hub.store.fleet import Site, SiteState
 from farshore_protocol.enrolment import RenewalRequest, read_renewal, signed_renewal
 from farshore_protocol.sealing import check_signature
 
+_log = logging.getLogger(__name__)
 _US_PER_S = 1_000_000
 
 
@@ -36,7 +39,9 @@ def renew(fleet: Fleet, raw: bytes, signed_in: str | None) -> bytes:
     key = read_csr(request.csr)
     with writing(fleet.engine) as connection:
         site = _entitled(fleet, connection, request, signed_in)
-        return issue_membership(fleet, connection, site, key)
+        membership = issue_membership(fleet, connection, site, key)
+    _log.info("site %s has a new certificate", site.name)
+    return membership
 
 
 def _entitled(fleet: Fleet, connection: Connection, request: RenewalRequest, signed_in: str | None) -> Site:

@@ -7,6 +7,7 @@ enrolling anew, with a token that was made after the revocation; its old certifi
 from __future__ import annotations
 
 import hashlib
+import logging
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -18,6 +19,8 @@ from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.fleet import Site
 from farshore_protocol.enrolment import SECRET_BYTES, JoinToken, write_token
 from farshore_protocol.names import BadName, check_site
+
+_log = logging.getLogger(__name__)
 
 
 def add(fleet: Fleet, name: str, token_life_s: int) -> str:
@@ -72,7 +75,9 @@ def revoke(fleet: Fleet, name: str) -> Site:
         store.revoke_site(connection, site.id, fleet.clock.now_us())
         store.delete_unused_join_tokens(connection, site.id)
         store.delete_certificates(connection, site.id)
-        return _known(connection, name)
+        revoked = _known(connection, name)
+    _log.info("site %s is revoked", name)
+    return revoked
 
 
 def hash_of(secret: bytes) -> bytes:

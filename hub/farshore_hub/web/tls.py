@@ -23,6 +23,9 @@ MAX_HEAD_BYTES: Final = 32 * 1024
 HEAD_TIMEOUT_S: Final = 30
 """From the connection, or a request's first byte, until its head is complete."""
 
+CLOSING_S: Final = 1.0
+"""How long a client may take to end TLS when the hub stops."""
+
 CHECK_S: Final = 6 * 3600
 """Between two looks at the hub's own certificate."""
 
@@ -115,6 +118,12 @@ class HubProtocol(HttpToolsProtocol):
         self._in_head = True
         self._forget_deadline()
         super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """Close when the request under way is answered; a client that does not close its side is not waited for."""
+        super().shutdown()
+        if self.transport.is_closing():
+            self.loop.call_later(CLOSING_S, self.transport.abort)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn calls it
         """Answer what is not HTTP."""

@@ -81,3 +81,26 @@ def test_an_init_that_was_killed_goes_on_where_it_was(
     with open_hub(data_dir) as hub:
         assert api_tokens.role_of(hub.fleet, token) is Role.ADMIN
         assert kept is None or hub.keys.hub.hex() == kept
+
+
+def test_a_hub_keeps_its_ledger_in_postgresql_where_it_is_told_to(run: Run, tmp_path: Path, postgres_url: str) -> None:
+    folder = tmp_path / "hub"
+    url = postgres_url.replace("postgresql+psycopg://", "postgresql://")
+    assert run("--data-dir", folder, "init", "--address", ADDRESS, "--database", url).exit_code == 0
+    assert run("--data-dir", folder, "site", "add", "pump-1").exit_code == 0
+    assert run("--data-dir", folder, "site", "list", "--json").json[0]["name"] == "pump-1"
+    assert not (folder / "hub.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "exit_code", "said"),
+    [
+        ("mysql://a@b/c", 3, "database.url: this is not a database"),
+        ("postgresql://a@127.0.0.1:1/c", 4, "the database does not answer"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_told_so(
+    run: Run, tmp_path: Path, url: str, exit_code: int, said: str
+) -> None:
+    ended = run("--data-dir", tmp_path / "hub", "init", "--address", ADDRESS, "--database", url)
+    assert (ended.exit_code, said in ended.err) == (exit_code, True), ended
