@@ -217,7 +217,7 @@ class Forwarder:
         if what.kind is Failed.OURS:
             _LOG.error("forwarding failed; trying again", exc_info=error)
         else:
-            _LOG.log(logging.WARNING if was_up else logging.INFO, "%s; %s", what.why, self._outlook.resume_why)
+            _LOG.log(logging.WARNING if was_up else logging.INFO, "%s", self._outlook.resume_why)
         if _needs_renewal(error):
             self._orders.renew(what.why)
 

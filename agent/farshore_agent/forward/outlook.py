@@ -131,7 +131,7 @@ def failed(before: Outlook, what: Failure, now_s: float, jitter: float, settings
     failures = before.failures + 1
     if what.retry_after_s is not None:
         pause_s = min(what.retry_after_s, MAX_RETRY_AFTER_S)
-        why = f"the hub asks to be left alone for {what.retry_after_s:.0f} s"
+        why = f"the hub asks to be left alone for {what.retry_after_s:.0f} s: {what.why}"
     else:
         shortest_s, longest_s = settings.backoff_min_s, settings.backoff_max_s
         pause_s = backoff_s(failures, shortest_s=shortest_s, longest_s=longest_s, jitter=jitter)

@@ -62,7 +62,7 @@ async def test_records_of_a_cut_link_arrive_when_it_is_back(hub: HubStub, settin
         await hub.cut_link()
         await agent.append("boiler", records(10, start=10))
         await until(lambda: agent.delivery.report.failures > 2)
-        assert not agent.delivery.link_up
+        assert (await agent.status())["link"]["up"] is False
         await hub.restore_link()
         await agent.flush()
         assert agent.delivery.link_up

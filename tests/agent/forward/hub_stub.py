@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -91,7 +91,7 @@ class HubStub:
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
 
-    async def __aenter__(self) -> HubStub:
+    async def __aenter__(self) -> Self:
         await self.restore_link()
         return self
 
@@ -255,8 +255,8 @@ class HubStub:
             return Refusal(batch.digest, Refused.UNKNOWN_EPOCH, "", header.epoch)
         body = epoch.open(batch)
         if header.kind is Kind.DICTIONARY:
-            dictionary = Dictionary(body)
-            self.ledger.dictionaries[dictionary.id] = dictionary
+            fresh = Dictionary(body)
+            self.ledger.dictionaries[fresh.id] = fresh
             return None
         dictionary = self.ledger.dictionaries.get(header.dictionary) if header.dictionary else None
         for at, record in enumerate(decode(body, dictionary=dictionary).records(), header.first):
@@ -283,7 +283,11 @@ class HubStub:
 
 def _copied(ledger: Ledger) -> Ledger:
     return Ledger(
-        dict(ledger.stored), dict(ledger.receipted), dict(ledger.records), dict(ledger.epochs), dict(ledger.dictionaries)
+        dict(ledger.stored),
+        dict(ledger.receipted),
+        dict(ledger.records),
+        dict(ledger.epochs),
+        dict(ledger.dictionaries),
     )
 
 
