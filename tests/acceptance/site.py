@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import random
 import shutil
 import socket
 from collections import Counter, defaultdict
@@ -105,6 +106,7 @@ class Site:
         self.refused: Counter[str] = Counter()
         self.drop.mkdir(parents=True)
         self._files = 0
+        self._chance = random.Random(name)
         self.write_settings(port, policy=policy, buffer=buffer)
         self.daemon = Daemon("farshore-agent", "--config", self.settings, "run", log=folder / "agent.log")
 
@@ -161,6 +163,10 @@ class Site:
         assert not self.daemon.runs
         shutil.rmtree(self.state)
         shutil.copytree(backup, self.state)
+
+    def noise(self, count: int) -> str:
+        """Text that nothing makes smaller."""
+        return self._chance.randbytes(count).hex()
 
     # ------------------------------------------------------------ the doors
 
