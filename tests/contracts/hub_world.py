@@ -6,12 +6,13 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine, func, insert, select, update
 
 from farshore_hub.ledger.account import balance
+from farshore_hub.ledger.completeness import StreamCompleteness, completeness
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.receive.receiver import Receiver
 from farshore_hub.store import migrate
@@ -21,9 +22,9 @@ from farshore_hub.store.ranges import unpack_ranges
 from farshore_hub.store.schema import accounts, batches, sites
 from farshore_protocol.batch import BatchHeader, Kind, SealedBatch
 from farshore_protocol.columns import Columns, encode
-from farshore_protocol.messages import Answer, Claim, KeyEpoch, Receipt, Statement
+from farshore_protocol.messages import Answer, Claim, KeyEpoch, Reason, Receipt, Statement
 from farshore_protocol.parcel import open_answer, pack_parcel
-from farshore_protocol.ranges import RangeSet
+from farshore_protocol.ranges import Range, RangeSet
 from farshore_protocol.sealing import EpochKey, HubSealingKey, seal_epoch
 
 T = TypeVar("T")
@@ -145,6 +146,11 @@ class HubWorld:
         stands = {(row.site, row.stream): balance(row.account) for row in rows}
         return {key: (of.produced, of.stored, of.receipted, of.pending, of.gap) for key, of in stands.items()}
 
+    def completeness(self, *, silent_after_us: int = 10**15) -> list[StreamCompleteness]:
+        with reading(self.engine) as connection:
+            rows = read_accounts(connection)
+            return completeness(rows, now_us=self.clock.now_us(), silent_after_us=silent_after_us)
+
     def count_batches(self) -> int:
         with reading(self.engine) as connection:
             return int(connection.scalar(select(func.count()).select_from(batches)) or 0)
@@ -186,19 +192,38 @@ class FakeSite:
         head: int = 0,
         held: RangeSet | None = None,
         receipts: list[Receipt] | None = None,
-        epochs: bool = True,
+        epochs: bool | list[KeyEpoch] = True,
         number: int | None = None,
+        **statement: object,
     ) -> bytes:
-        """A parcel with a claim about `boiler` when there is a head."""
+        """A parcel with a claim about `boiler` when there is a head; `statement` sets any field of the statement."""
         self.number += 1
-        claims = [Claim(self.incarnation, "boiler", head, (held or RangeSet()).to_wire())] if head else []
-        statement = Statement(
-            site=self.name,
-            incarnation=self.incarnation,
-            number=number or self.number,
-            at_us=0,
-            claims=claims,
-            receipts=receipts or [],
-        )
+        facts: dict[str, Any] = {
+            "site": self.name,
+            "incarnation": self.incarnation,
+            "number": number or self.number,
+            "at_us": 0,
+            "claims": [Claim(self.incarnation, "boiler", head, (held or RangeSet()).to_wire())] if head else [],
+            "receipts": receipts or [],
+        }
         raw = [each if isinstance(each, bytes) else each.raw for each in batches]
-        return pack_parcel(statement, self.signer, epochs=[self.epoch] if epochs else [], batches=raw)
+        sent = epochs if isinstance(epochs, list) else [self.epoch] * epochs
+        return pack_parcel(Statement(**facts | statement), self.signer, epochs=sent, batches=raw)
+
+    def claim(self, head: int, *held: Range, stream: str = "boiler", closed: bool = False) -> Claim:
+        return Claim(self.incarnation, stream, head, RangeSet.of(*held).to_wire(), closed=closed)
+
+    def receipt(
+        self,
+        first: int,
+        last: int,
+        stream: str = "boiler",
+        detail: str = "",
+        summary: tuple[str, int, int] | None = None,
+    ) -> Receipt:
+        return Receipt(self.incarnation, stream, first, last, Reason.EVICTED, 5, detail, summary)
+
+    def dictionary(self, content: bytes) -> SealedBatch:
+        header = BatchHeader(Kind.DICTIONARY, self.incarnation, self.epoch_id, self.counter, "boiler", 0, 0)
+        self.counter += 1
+        return self.key.seal(header, content)

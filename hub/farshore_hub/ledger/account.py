@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from farshore_protocol.messages import Claim, Receipt
+from farshore_protocol.messages import Claim
 from farshore_protocol.ranges import EMPTY, RangeSet, upto
 
 
@@ -15,7 +15,7 @@ class Account:
     Attributes:
         stored: sequences whose records are stored.
         receipted: sequences for which a receipt is stored; may overlap `stored` when a batch came after its receipt.
-        wanted: sequences whose stored copy was damaged.
+        wanted: sequences whose stored copy was damaged; they count as not stored.
         head: the highest sequence that the site says it gave out.
         held: what the site says is still at the edge.
         oldest_us: event time of the oldest of it.
@@ -34,9 +34,9 @@ class Account:
     number: int = 0
 
     def with_claim(self, claim: Claim, held: RangeSet, stated_by: bytes, number: int) -> Account:
-        """The account after a claim; an older statement of the same life changes nothing but a higher head."""
+        """The account after a claim; that of an older statement changes nothing but a higher head."""
         head = max(self.head, claim.head)
-        if stated_by == self.stated_by and number < self.number:
+        if self._is_older(claim, stated_by, number):
             return replace(self, head=head)
         return replace(
             self,
@@ -48,9 +48,15 @@ class Account:
             number=number,
         )
 
-    def with_receipt(self, receipt: Receipt) -> Account:
-        """The account after a receipt. Records that are stored stay stored."""
-        return replace(self, receipted=self.receipted | RangeSet(((receipt.first, receipt.last),)))
+    def _is_older(self, claim: Claim, stated_by: bytes, number: int) -> bool:
+        """Lives follow one another, so the one that gave out the sequences speaks before all others."""
+        if stated_by == self.stated_by:
+            return number < self.number
+        return self.stated_by is not None and stated_by == claim.incarnation
+
+    def with_receipts(self, receipted: RangeSet) -> Account:
+        """The account after receipts. Records that are stored stay stored."""
+        return replace(self, receipted=self.receipted | receipted)
 
     def with_stored(self, take: RangeSet) -> Account:
         """The account after records were stored."""
@@ -82,13 +88,14 @@ class Balance:
 def balance(account: Account) -> Balance:
     """Divide everything that was produced into stored, receipted, pending and gap, in this order of precedence."""
     produced = max(account.head, account.stored.highest, account.receipted.highest, account.held.highest)
-    receipted = account.receipted - account.stored
-    settled = account.stored | receipted
+    stored = account.stored - account.wanted
+    receipted = account.receipted - stored
+    settled = stored | receipted
     unsettled = upto(produced) - settled
     pending = unsettled & account.held
     return Balance(
         produced=produced,
-        stored=account.stored.count,
+        stored=stored.count,
         receipted=receipted.count,
         pending=pending.count,
         watermark=settled.watermark,

@@ -18,6 +18,8 @@ class StoredBatch:
     count: int
     digest: bytes
     content_digest: bytes
+    partial: bool = False
+    """Only some of it was taken, because other batches had the rest."""
 
 
 class Fate(enum.StrEnum):
@@ -28,7 +30,7 @@ class Fate(enum.StrEnum):
     DUPLICATE = "duplicate"
     """All of it is stored, with the same content: acknowledged again, nothing written."""
     OVERLAP = "overlap"
-    """Some of it is stored: the rest is taken, the whole batch is kept and reported."""
+    """Some of it is stored in other batches: the rest is taken, the whole batch is kept and reported."""
     FORK = "fork"
     """All of it is stored, with other content: kept aside and reported."""
 
@@ -40,11 +42,8 @@ class Verdict:
     fate: Fate
     take: RangeSet
     why: str
-
-    @property
-    def forked(self) -> bool:
-        """Whether two different records may claim one sequence."""
-        return self.fate in {Fate.OVERLAP, Fate.FORK}
+    forked: bool = False
+    """Two different records may claim one sequence."""
 
 
 def decide(account: Account, newcomer: StoredBatch, known: Sequence[StoredBatch]) -> Verdict:
@@ -53,22 +52,23 @@ def decide(account: Account, newcomer: StoredBatch, known: Sequence[StoredBatch]
     Args:
         account: the account it belongs to, as it is now.
         newcomer: the batch.
-        known: the stored batches that overlap it; needed only when `account.stored` does.
+        known: the stored batches that start where it does; needed only when some of it is stored.
     """
     first, last = newcomer.first, newcomer.first + newcomer.count - 1
     whole = RangeSet(((first, last),))
     have = account.stored.clip(first, last) - account.wanted
     if not have:
         return Verdict(Fate.FRESH, whole, "none of it is stored")
-    if have != whole:
-        return Verdict(Fate.OVERLAP, whole - have, f"{have} is stored already")
-    for each in known:
-        if each.digest == newcomer.digest:
-            return Verdict(Fate.DUPLICATE, EMPTY, "the same batch is stored")
-        if _same_records(each, newcomer):
-            return Verdict(Fate.DUPLICATE, EMPTY, "the same records are stored, sealed another time")
-    return Verdict(Fate.FORK, EMPTY, f"{first}…{last} is stored with other content")
+    twin = next((each for each in known if _same_records(each, newcomer)), None)
+    if twin is not None and have == whole:
+        # Reported until the agent knows: the answer that said so first may be lost.
+        return Verdict(Fate.DUPLICATE, EMPTY, "the same records are stored", forked=twin.partial)
+    if have == whole:
+        return Verdict(Fate.FORK, EMPTY, f"{first}…{last} is stored with other content", forked=True)
+    return Verdict(Fate.OVERLAP, whole - have, f"{have} is stored already", forked=twin is None or twin.partial)
 
 
 def _same_records(one: StoredBatch, other: StoredBatch) -> bool:
+    if one.digest == other.digest:
+        return True
     return (one.first, one.count, one.content_digest) == (other.first, other.count, other.content_digest)

@@ -9,13 +9,11 @@ import threading
 from collections import OrderedDict
 from typing import Final, Generic, TypeVar
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, Engine
 
 from farshore_hub.receive.keys import ReceivingKeys
 from farshore_hub.store import inbox
 from farshore_hub.store.engine import reading
-from farshore_hub.store.fleet import find_site
 from farshore_protocol.batch import SealedBatch, parse_batch
 from farshore_protocol.columns import Columns, Dictionary, decode
 from farshore_protocol.errors import NotAuthentic
@@ -26,6 +24,7 @@ V = TypeVar("V")
 
 _CACHED_KEYS: Final = 4096
 _CACHED_DICTIONARIES: Final = 64
+_CACHED_NAMES: Final = 65_536
 
 
 class BatchOpener:
@@ -36,6 +35,7 @@ class BatchOpener:
         self._keys = keys
         self._epochs: _Recent[tuple[str, bytes], EpochKey] = _Recent(_CACHED_KEYS)
         self._dictionaries: _Recent[tuple[str, bytes], Dictionary] = _Recent(_CACHED_DICTIONARIES)
+        self._names: _Recent[tuple[str, bytes], bool] = _Recent(_CACHED_NAMES)
 
     def columns(self, site: str, raw: bytes) -> Columns:
         """The records of a stored batch.
@@ -60,15 +60,21 @@ class BatchOpener:
         known = self._epochs.get((site, epoch))
         if known is not None:
             return known
-        row = find_site(connection, site)
-        if row is None or row.signing_key is None:
+        stored = inbox.find_epoch(connection, site, epoch)
+        if stored is None:
             return None
-        sealed = inbox.find_epoch(connection, row.id, epoch)
-        if sealed is None:
-            return None
-        key = self._keys.sealing.open_epoch(sealed, Ed25519PublicKey.from_public_bytes(row.signing_key))
+        key = self._keys.sealing.open_epoch(*stored)
         self._epochs.put((site, epoch), key)
         return key
+
+    def has_dictionary(self, connection: Connection, site: str, name: bytes) -> bool:
+        """Whether a dictionary of a site is stored."""
+        if self._names.get((site, name)):
+            return True
+        found = inbox.has_dictionary(connection, site, name)
+        if found:
+            self._names.put((site, name), found)
+        return found
 
     def _dictionary(self, connection: Connection, site: str, name: bytes | None) -> Dictionary | None:
         if name is None:
@@ -76,8 +82,7 @@ class BatchOpener:
         known = self._dictionaries.get((site, name))
         if known is not None:
             return known
-        row = find_site(connection, site)
-        raw = inbox.find_dictionary(connection, row.id, name) if row else None
+        raw = inbox.find_dictionary(connection, site, name)
         if raw is None:
             raise NotAuthentic(f"dictionary {name.hex()} of site {site} is not stored")
         opened = Dictionary(self._open(connection, site, parse_batch(raw)))

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
@@ -18,7 +19,11 @@ from farshore_hub.receive.verify import VerifiedBatch, VerifiedParcel
 from farshore_hub.store import accounts, inbox
 from farshore_hub.store.accounts import AccountKey
 from farshore_hub.store.ranges import pack_ranges
-from farshore_protocol.messages import Receipt
+from farshore_protocol.limits import MAX_PARCEL_CLAIMS
+from farshore_protocol.messages import Claim, Receipt
+from farshore_protocol.ranges import EMPTY, Range, RangeSet
+
+_MAX_ANSWERED: Final = 2 * MAX_PARCEL_CLAIMS
 
 
 @dataclass(slots=True)
@@ -27,7 +32,7 @@ class Outcome:
 
     Attributes:
         revoked: its site was revoked meanwhile; nothing of it was taken.
-        accounts: by incarnation and stream, for everything that the parcel names.
+        accounts: by incarnation and stream: what the parcel names, and after a whole statement what is not settled.
         forked: digests of batches that claim sequences which others have.
         fates: how many batches met which fate.
         records: how many records were stored.
@@ -44,7 +49,9 @@ def post(connection: Connection, parcels: Sequence[VerifiedParcel], now_us: int)
     """Store a group of parcels in the caller's transaction; an outcome for each."""
     active = inbox.active_sites(connection, (parcel.site.id for parcel in parcels))
     taken = [parcel for parcel in parcels if parcel.site.id in active]
-    posting = _Posting(connection, accounts.open_accounts(connection, _keys(taken)), now_us)
+    unsettled = {site_id: accounts.unsettled(connection, site_id) for site_id in _stating_all(taken)}
+    keys = _keys(taken).union(*unsettled.values())
+    posting = _Posting(connection, accounts.open_accounts(connection, keys), unsettled, now_us)
     outcomes = [posting.decide(parcel) if parcel.site.id in active else Outcome(revoked=True) for parcel in parcels]
     posting.write(taken)
     return outcomes
@@ -52,6 +59,11 @@ def post(connection: Connection, parcels: Sequence[VerifiedParcel], now_us: int)
 
 def _keys(parcels: Sequence[VerifiedParcel]) -> set[AccountKey]:
     return {(parcel.site.id, *named) for parcel in parcels for named in _named(parcel)}
+
+
+def _stating_all(parcels: Sequence[VerifiedParcel]) -> set[int]:
+    """The sites that say here and now what they have and have not. A file says it of a time that has passed."""
+    return {parcel.site.id for parcel in parcels if parcel.statement.whole and not parcel.by_file}
 
 
 def _named(parcel: VerifiedParcel) -> set[tuple[bytes, str]]:
@@ -63,13 +75,20 @@ def _named(parcel: VerifiedParcel) -> set[tuple[bytes, str]]:
 class _Posting:
     """The state of one group while it is decided: accounts as they become, and the rows to write."""
 
-    def __init__(self, connection: Connection, opened: dict[AccountKey, tuple[int, Account]], now_us: int) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        opened: dict[AccountKey, tuple[int, Account]],
+        unsettled: dict[int, set[AccountKey]],
+        now_us: int,
+    ) -> None:
         self._connection = connection
+        self._unsettled = unsettled
         self._now_us = now_us
         self._ids = {key: account_id for key, (account_id, _) in opened.items()}
         self._before = dict(opened.values())
         self._after = dict(self._before)
-        self._added: dict[int, list[StoredBatch]] = defaultdict(list)
+        self._added: dict[tuple[int, int], list[StoredBatch]] = defaultdict(list)
         self._batches: list[dict[str, Any]] = []
         self._forks: list[dict[str, Any]] = []
         self._receipts: list[dict[str, Any]] = []
@@ -77,23 +96,39 @@ class _Posting:
     def decide(self, parcel: VerifiedParcel) -> Outcome:
         """Decide everything about one parcel."""
         outcome, site_id = Outcome(), parcel.site.id
-        statement = parcel.statement
-        for claim, held in parcel.claims:
+        unnamed = self._unnamed(parcel)
+        for claim, held in [*parcel.claims, *((Claim(*each, head=0, held=[]), EMPTY) for each in unnamed)]:
             at = self._ids[site_id, claim.incarnation, claim.stream]
+            statement = parcel.statement
             self._after[at] = self._after[at].with_claim(claim, held, statement.incarnation, statement.number)
         for batch in parcel.batches:
             self._decide_batch(self._ids[site_id, batch.header.incarnation, batch.header.stream], batch, outcome)
-        for receipt in statement.receipts:
-            at = self._ids[site_id, receipt.incarnation, receipt.stream]
-            self._after[at] = self._after[at].with_receipt(receipt)
-            self._receipts.append(_receipt_row(at, receipt, self._now_us))
-        outcome.accounts = {named: self._after[self._ids[site_id, *named]] for named in _named(parcel)}
+        self._take_receipts(parcel)
+        answered = islice([*_named(parcel), *unnamed], _MAX_ANSWERED)
+        outcome.accounts = {named: self._after[self._ids[site_id, *named]] for named in answered}
         return outcome
+
+    def _unnamed(self, parcel: VerifiedParcel) -> list[tuple[bytes, str]]:
+        """What is not settled and a whole statement does not claim: the site no longer has it, on a lost disk say."""
+        if not _stating_all([parcel]):
+            return []
+        claimed = {(claim.incarnation, claim.stream) for claim, _ in parcel.claims}
+        return [key[1:] for key in sorted(self._unsettled[parcel.site.id]) if key[1:] not in claimed]
+
+    def _take_receipts(self, parcel: VerifiedParcel) -> None:
+        ranges: dict[int, list[Range]] = defaultdict(list)
+        for receipt in parcel.statement.receipts:
+            at = self._ids[parcel.site.id, receipt.incarnation, receipt.stream]
+            ranges[at].append((receipt.first, receipt.last))
+            self._receipts.append(_receipt_row(at, receipt, self._now_us))
+        for at, receipted in ranges.items():
+            self._after[at] = self._after[at].with_receipts(RangeSet.of(*receipted))
 
     def _decide_batch(self, at: int, batch: VerifiedBatch, outcome: Outcome) -> None:
         first, last = batch.header.first, batch.header.last
         newcomer = StoredBatch(first, batch.header.count, batch.digest, batch.content_digest)
-        verdict = decide(self._after[at], newcomer, self._known(at, first, last))
+        known = self._known(at, first) if self._after[at].stored.clip(first, last) else []
+        verdict = decide(self._after[at], newcomer, known)
         outcome.fates[verdict.fate] += 1
         if verdict.forked:
             outcome.forked.append(batch.digest)
@@ -105,14 +140,13 @@ class _Posting:
 
     def _store(self, at: int, batch: VerifiedBatch, newcomer: StoredBatch, verdict: Verdict) -> None:
         self._after[at] = self._after[at].with_stored(verdict.take)
-        self._added[at].append(newcomer)
-        take = pack_ranges(verdict.take) if verdict.fate is Fate.OVERLAP else None
+        partial = verdict.fate is Fate.OVERLAP
+        self._added[at, newcomer.first].append(replace(newcomer, partial=partial))
+        take = pack_ranges(verdict.take) if partial else None
         self._batches.append({**self._row(at, batch), "content_digest": batch.content_digest, "take": take})
 
-    def _known(self, at: int, first: int, last: int) -> list[StoredBatch]:
-        if not self._after[at].stored.clip(first, last):
-            return []
-        return [*inbox.overlapping(self._connection, at, first, last), *self._added[at]]
+    def _known(self, at: int, first: int) -> list[StoredBatch]:
+        return [*inbox.starting_at(self._connection, at, first), *self._added[at, first]]
 
     def _row(self, at: int, batch: VerifiedBatch) -> dict[str, Any]:
         return {
@@ -127,7 +161,7 @@ class _Posting:
     def write(self, parcels: Sequence[VerifiedParcel]) -> None:
         """Write what was decided."""
         for parcel in parcels:
-            inbox.add_epochs(self._connection, parcel.site.id, parcel.epochs)
+            inbox.add_epochs(self._connection, parcel.site.id, parcel.signer, parcel.epochs)
             inbox.add_dictionaries(self._connection, parcel.site.id, parcel.dictionaries)
         inbox.add_batches(self._connection, self._batches)
         inbox.add_forks(self._connection, self._forks)
@@ -144,7 +178,7 @@ def _receipt_row(at: int, receipt: Receipt, now_us: int) -> dict[str, Any]:
         "first": receipt.first,
         "last": receipt.last,
         "reason": receipt.reason.value,
-        "detail": receipt.detail,
+        "detail": _text(receipt.detail),
         "at_us": receipt.at_us,
         "received_us": now_us,
         "summary_stream": stream,
@@ -154,9 +188,21 @@ def _receipt_row(at: int, receipt: Receipt, now_us: int) -> dict[str, Any]:
 
 
 def _heard(parcel: VerifiedParcel, now_us: int) -> dict[str, Any]:
+    at_us, offset_us = parcel.statement.at_us, parcel.site.clock_offset_us
+    seen_us = now_us
+    if parcel.by_file:
+        # Carried for days, perhaps: nothing is known of the site since it wrote the file.
+        seen_us = min(now_us, at_us - (offset_us or 0))
+    else:
+        offset_us = at_us - now_us
     return {
         "site": parcel.site.id,
-        "last_seen_us": now_us,
-        "clock_offset_us": parcel.statement.at_us - now_us,
-        "agent_version": parcel.statement.agent_version,
+        "seen_us": seen_us,
+        "clock_offset_us": offset_us,
+        "agent_version": _text(parcel.statement.agent_version),
     }
+
+
+def _text(text: str) -> str:
+    """A text that both databases can hold."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

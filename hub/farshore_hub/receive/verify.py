@@ -7,24 +7,28 @@ cannot be taken does not spoil its neighbours: it becomes a refusal in the answe
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, Engine
 
-from farshore_hub.errors import Forbidden, NotAuthentic, SiteRevoked, Unauthenticated
+from farshore_hub.errors import Forbidden, SiteRevoked, Unauthenticated
 from farshore_hub.receive.keys import ReceivingKeys
 from farshore_hub.receive.opener import BatchOpener
-from farshore_hub.store import inbox
 from farshore_hub.store.engine import reading
 from farshore_hub.store.fleet import Site, SiteState, find_site
 from farshore_protocol import errors
 from farshore_protocol.batch import DIGEST_BYTES, ID_BYTES, BatchHeader, Kind, SealedBatch, digest_of, parse_batch
+from farshore_protocol.limits import MAX_DICTIONARY_BYTES, MAX_TEXT_CHARS
 from farshore_protocol.messages import Claim, KeyEpoch, Parcel, Refusal, Refused, Statement
-from farshore_protocol.names import BadName, check_any_stream
+from farshore_protocol.names import BadName, check_any_stream, check_site
 from farshore_protocol.parcel import open_statement, parse_parcel
 from farshore_protocol.ranges import RangeSet
 from farshore_protocol.sealing import EpochKey
+
+_Keys = dict[bytes, EpochKey | errors.ProtocolError]
+"""The keys of epochs by name, or why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +46,20 @@ class VerifiedParcel:
     """A parcel whose every part is known to be the site's.
 
     Attributes:
+        signer: the site's signing key.
+        by_file: it did not come from the site itself, and may be old.
         claims: each with its range set, checked.
         dictionaries: id and sealed batch.
         refusals: batches that are not taken.
     """
 
     site: Site
+    signer: Ed25519PublicKey
     statement: Statement
-    epochs: list[KeyEpoch]
     claims: list[tuple[Claim, RangeSet]]
     size: int
+    by_file: bool = False
+    epochs: list[KeyEpoch] = field(default_factory=list)
     batches: list[VerifiedBatch] = field(default_factory=list)
     dictionaries: list[tuple[bytes, bytes]] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
@@ -74,53 +82,60 @@ class Verifier:
 
         Raises:
             ProtocolError: the parcel as a whole cannot be read.
-            Unauthenticated, SiteRevoked, NotAuthentic, Forbidden: it is not from an active site, or from another one.
+            Unauthenticated, SiteRevoked, Forbidden: it is not from an active site, or from another one.
         """
         parcel = parse_parcel(raw)
+        _check_names([parcel.site], check_site)
         if signed_in is not None and parcel.site != signed_in:
             raise Forbidden(f"site {signed_in} brought a parcel of {parcel.site!r}", remedy="each site sends its own")
         with reading(self._engine) as connection:
             site = _active(find_site(connection, parcel.site), parcel.site)
             signer = Ed25519PublicKey.from_public_bytes(site.signing_key or b"")
             statement = open_statement(parcel, signer)
-            verified = VerifiedParcel(site, statement, [], _claims(statement), len(raw))
-            keys = self._new_keys(connection, parcel, signer, verified)
+            claims = _checked_claims(statement)
+            verified = VerifiedParcel(site, signer, statement, claims, len(raw), by_file=signed_in is None)
+            keys = self._new_keys(connection, parcel, verified)
             for one in parcel.batches:
-                self._take(connection, one, keys, verified)
+                try:
+                    self._take(connection, one, keys, verified)
+                except errors.ProtocolError as error:
+                    verified.refusals.append(Refusal(digest_of(one), _reason(error), str(error)[:MAX_TEXT_CHARS]))
         return verified
 
-    def _new_keys(
-        self, connection: Connection, parcel: Parcel, signer: Ed25519PublicKey, verified: VerifiedParcel
-    ) -> dict[bytes, EpochKey]:
+    def _new_keys(self, connection: Connection, parcel: Parcel, verified: VerifiedParcel) -> _Keys:
         """The keys of the epochs that came with the parcel; those that are stored already are not opened again."""
-        keys: dict[bytes, EpochKey] = {}
+        keys: _Keys = {}
         for epoch in parcel.epochs:
-            if epoch.site != parcel.site:
-                raise NotAuthentic(f"the parcel of {parcel.site} brings a key epoch of {epoch.site!r}")
-            key = self._opener.stored_key(connection, parcel.site, epoch.id)
-            keys[epoch.id] = key or self._keys.sealing.open_epoch(epoch, signer)
-            verified.epochs.append(epoch)
+            try:
+                keys[epoch.id] = self._new_key(connection, epoch, verified)
+            except errors.ProtocolError as error:
+                keys[epoch.id] = error
+            else:
+                verified.epochs.append(epoch)
         return keys
 
-    def _take(self, connection: Connection, raw: bytes, keys: dict[bytes, EpochKey], verified: VerifiedParcel) -> None:
-        try:
-            batch = parse_batch(raw)
-            key = keys.get(batch.header.epoch)
-            if key is None:
-                key = self._opener.stored_key(connection, verified.site.name, batch.header.epoch)
-            if key is None:
-                missing = batch.header.epoch
-                verified.refusals.append(Refusal(digest_of(raw), Refused.UNKNOWN_EPOCH, "", missing))
-                return
-            keys[batch.header.epoch] = key
-            body = key.open(batch)
-        except errors.ProtocolError as error:
-            verified.refusals.append(Refusal(digest_of(raw), _reason(error), str(error)[:500]))
+    def _new_key(self, connection: Connection, epoch: KeyEpoch, verified: VerifiedParcel) -> EpochKey:
+        if epoch.site != verified.site.name:
+            raise errors.NotAuthentic(f"key epoch {epoch.id.hex()} is of {epoch.site!r}")
+        stored = self._opener.stored_key(connection, epoch.site, epoch.id)
+        return stored or self._keys.sealing.open_epoch(epoch, verified.signer)
+
+    def _take(self, connection: Connection, raw: bytes, keys: _Keys, verified: VerifiedParcel) -> None:
+        batch = parse_batch(raw)
+        epoch = batch.header.epoch
+        key = keys.get(epoch) or self._opener.stored_key(connection, verified.site.name, epoch)
+        if key is None:
+            verified.refusals.append(Refusal(batch.digest, Refused.UNKNOWN_EPOCH, "", epoch))
             return
-        self._sort_in(connection, batch, body, verified)
+        if isinstance(key, errors.ProtocolError):
+            raise key
+        keys[epoch] = key
+        self._sort_in(connection, batch, key.open(batch), verified)
 
     def _sort_in(self, connection: Connection, batch: SealedBatch, body: bytes, verified: VerifiedParcel) -> None:
         if batch.header.kind is Kind.DICTIONARY:
+            if len(body) > MAX_DICTIONARY_BYTES:
+                raise errors.OverLimit(f"a dictionary has {len(body)} bytes, the bound is {MAX_DICTIONARY_BYTES}")
             verified.dictionaries.append((hashlib.sha256(body).digest()[:ID_BYTES], batch.raw))
             return
         named = batch.header.dictionary
@@ -133,7 +148,7 @@ class Verifier:
     def _has_dictionary(self, connection: Connection, name: bytes, verified: VerifiedParcel) -> bool:
         if any(name == each for each, _ in verified.dictionaries):
             return True
-        return inbox.find_dictionary(connection, verified.site.id, name) is not None
+        return self._opener.has_dictionary(connection, verified.site.name, name)
 
 
 def _active(site: Site | None, name: str) -> Site:
@@ -144,16 +159,23 @@ def _active(site: Site | None, name: str) -> Site:
     return site
 
 
-def _claims(statement: Statement) -> list[tuple[Claim, RangeSet]]:
+def _checked_claims(statement: Statement) -> list[tuple[Claim, RangeSet]]:
+    """The claims with their range sets, once all names and ranges of the statement make sense."""
+    summaries = [receipt.summary for receipt in statement.receipts if receipt.summary is not None]
+    named = {claim.stream for claim in statement.claims} | {receipt.stream for receipt in statement.receipts}
+    _check_names(named | {summary[0] for summary in summaries}, check_any_stream)
+    for first, last in [*((each.first, each.last) for each in statement.receipts), *(each[1:] for each in summaries)]:
+        if last < first:
+            raise errors.Malformed(f"a receipt ends at {last}, before it starts at {first}")
+    return [(claim, RangeSet.from_wire(claim.held)) for claim in statement.claims]
+
+
+def _check_names(names: Iterable[str], check: Callable[[str], str]) -> None:
     try:
-        for stream in {claim.stream for claim in statement.claims} | {one.stream for one in statement.receipts}:
-            check_any_stream(stream)
+        for name in names:
+            check(name)
     except BadName as error:
         raise errors.Malformed(str(error)) from None
-    for receipt in statement.receipts:
-        if receipt.last < receipt.first:
-            raise errors.Malformed(f"a receipt ends at {receipt.last}, before it starts at {receipt.first}")
-    return [(claim, RangeSet.from_wire(claim.held)) for claim in statement.claims]
 
 
 def _reason(error: errors.ProtocolError) -> Refused:

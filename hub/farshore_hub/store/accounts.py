@@ -48,6 +48,14 @@ def open_accounts(connection: Connection, keys: set[AccountKey]) -> dict[Account
     return {key: (account_id, _account(row, sets[account_id])) for account_id, (key, row) in found.items()}
 
 
+def unsettled(connection: Connection, site_id: int) -> set[AccountKey]:
+    """A site's accounts with records that are neither stored nor receipted."""
+    query = select(accounts.c.site_id, accounts.c.incarnation, accounts.c.stream)
+    missing = accounts.c.head - accounts.c.stored_count - accounts.c.receipted_count > 0
+    rows = connection.execute(query.where(accounts.c.site_id == site_id, missing))
+    return {(row.site_id, bytes(row.incarnation), row.stream) for row in rows}
+
+
 def save_accounts(connection: Connection, changed: Mapping[int, tuple[Account, Account]], now_us: int) -> None:
     """Write what became of accounts, given by id as before and after."""
     rows = [_row(account_id, after, now_us) for account_id, (before, after) in changed.items() if before != after]
@@ -125,7 +133,7 @@ def _row(account_id: int, account: Account, now_us: int) -> dict[str, Any]:
     stands = balance(account)
     return {
         "account": account_id,
-        "head": account.head,
+        "head": stands.produced,
         "held": pack_ranges(account.held),
         "oldest_us": account.oldest_us,
         "closed": account.closed,

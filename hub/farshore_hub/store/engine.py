@@ -17,6 +17,7 @@ _BUSY_TIMEOUT_MS: Final = 30_000
 _AUTOCHECKPOINT_PAGES: Final = 1000
 _CACHE_KIB: Final = 32_768
 _READING: Final = "farshore_reading"
+_SNAPSHOT: Final = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 _SQLITE_PRAGMAS: Final = (
     f"busy_timeout={_BUSY_TIMEOUT_MS}",
@@ -49,7 +50,8 @@ def writing(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads: one consistent view, and nobody waits for it."""
-    with engine.connect().execution_options(**{_READING: True}) as connection:
+    options = {_READING: True} if engine.dialect.name == "sqlite" else _SNAPSHOT
+    with engine.connect().execution_options(**options) as connection:
         yield connection
 
 

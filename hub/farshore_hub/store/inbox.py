@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import BindParameter, Column, Connection, Select, bindparam, case, insert, select, update
 
 from farshore_hub.ledger.verdict import StoredBatch
 from farshore_hub.store.dialect import insert_missing, locked
@@ -17,12 +18,14 @@ from farshore_protocol.messages import KEY_EPOCH, KeyEpoch
 Rows = Sequence[dict[str, Any]]
 
 
-def overlapping(connection: Connection, account_id: int, first: int, last: int) -> list[StoredBatch]:
-    """The stored batches of an account that share a sequence with `first`…`last`."""
-    query = select(batches.c.first, batches.c.count, batches.c.digest, batches.c.content_digest).where(
-        batches.c.account_id == account_id, batches.c.first <= last, batches.c.first + batches.c.count > first
-    )
-    return [StoredBatch(row[0], row[1], bytes(row[2]), bytes(row[3])) for row in connection.execute(query)]
+def starting_at(connection: Connection, account_id: int, first: int) -> list[StoredBatch]:
+    """The stored batches of an account that start at `first`: only among them can another one's equal be."""
+    columns = (batches.c.first, batches.c.count, batches.c.digest, batches.c.content_digest, batches.c.take)
+    query = select(*columns).where(batches.c.account_id == account_id, batches.c.first == first)
+    return [
+        StoredBatch(at, count, bytes(digest), bytes(content_digest), partial=take is not None)
+        for at, count, digest, content_digest, take in connection.execute(query)
+    ]
 
 
 def add_batches(connection: Connection, rows: Rows) -> None:
@@ -41,19 +44,21 @@ def add_receipts(connection: Connection, rows: Rows) -> None:
     insert_missing(connection, receipts, rows)
 
 
-def add_epochs(connection: Connection, site_id: int, epochs: Iterable[KeyEpoch]) -> None:
-    """Store sealed key epochs; one that is there already stays."""
-    rows = [{"site_id": site_id, "epoch": each.id, "message": wire.pack(each)} for each in epochs]
+def add_epochs(connection: Connection, site_id: int, signed_by: Ed25519PublicKey, epochs: Iterable[KeyEpoch]) -> None:
+    """Store sealed key epochs with the key that signed them; one that is there already stays."""
+    key = signed_by.public_bytes_raw()
+    rows = [{"site_id": site_id, "epoch": each.id, "message": wire.pack(each), "signed_by": key} for each in epochs]
     insert_missing(connection, key_epochs, rows)
 
 
-def find_epoch(connection: Connection, site_id: int, epoch: bytes) -> KeyEpoch | None:
-    """A site's sealed key epoch."""
-    query = select(key_epochs.c.message).where(key_epochs.c.site_id == site_id, key_epochs.c.epoch == epoch)
-    message = connection.scalar(query)
-    if message is None:
+def find_epoch(connection: Connection, site: str, epoch: bytes) -> tuple[KeyEpoch, Ed25519PublicKey] | None:
+    """A site's sealed key epoch, and the key that signed it: a site that joins again has another one since."""
+    query = select(key_epochs.c.message, key_epochs.c.signed_by).join(sites, sites.c.id == key_epochs.c.site_id)
+    row = connection.execute(query.where(sites.c.name == site, key_epochs.c.epoch == epoch)).one_or_none()
+    if row is None:
         return None
-    return wire.unpack(KEY_EPOCH, bytes(message), what="stored key epoch", max_bytes=MAX_BATCH_BYTES)
+    sealed = wire.unpack(KEY_EPOCH, bytes(row.message), what="stored key epoch", max_bytes=MAX_BATCH_BYTES)
+    return sealed, Ed25519PublicKey.from_public_bytes(bytes(row.signed_by))
 
 
 def add_dictionaries(connection: Connection, site_id: int, sealed: Iterable[tuple[bytes, bytes]]) -> None:
@@ -62,13 +67,20 @@ def add_dictionaries(connection: Connection, site_id: int, sealed: Iterable[tupl
     insert_missing(connection, dictionaries, rows)
 
 
-def find_dictionary(connection: Connection, site_id: int, dictionary: bytes) -> bytes | None:
+def find_dictionary(connection: Connection, site: str, dictionary: bytes) -> bytes | None:
     """A site's dictionary, as the sealed batch that brought it."""
-    query = select(dictionaries.c.content).where(
-        dictionaries.c.site_id == site_id, dictionaries.c.dictionary == dictionary
-    )
-    content = connection.scalar(query)
+    content = connection.scalar(_of_dictionary(dictionaries.c.content, site, dictionary))
     return None if content is None else bytes(content)
+
+
+def has_dictionary(connection: Connection, site: str, dictionary: bytes) -> bool:
+    """Whether a site's dictionary is stored."""
+    return connection.scalar(_of_dictionary(dictionaries.c.site_id, site, dictionary)) is not None
+
+
+def _of_dictionary(column: Column[Any], site: str, dictionary: bytes) -> Select[tuple[Any]]:
+    joined = select(column).join_from(dictionaries, sites, sites.c.id == dictionaries.c.site_id)
+    return joined.where(sites.c.name == site, dictionaries.c.dictionary == dictionary)
 
 
 def active_sites(connection: Connection, ids: Iterable[int]) -> set[int]:
@@ -78,6 +90,8 @@ def active_sites(connection: Connection, ids: Iterable[int]) -> set[int]:
 
 
 def heard_from(connection: Connection, rows: Rows) -> None:
-    """Note when sites were heard: `site`, `last_seen_us`, `clock_offset_us`, `agent_version`."""
+    """Note what was heard of sites: `site`, `seen_us` (never set back), `clock_offset_us`, `agent_version`."""
     if rows:
-        connection.execute(update(sites).where(sites.c.id == bindparam("site")), rows)
+        seen_us: BindParameter[int] = bindparam("seen_us")
+        latest = case((sites.c.last_seen_us > seen_us, sites.c.last_seen_us), else_=seen_us)
+        connection.execute(update(sites).where(sites.c.id == bindparam("site")).values(last_seen_us=latest), rows)

@@ -108,6 +108,7 @@ key_epochs = Table(
     Column("site_id", _ID, ForeignKey("sites.id"), primary_key=True, autoincrement=False),
     Column("epoch", LargeBinary, primary_key=True),
     Column("message", LargeBinary, nullable=False, comment="the packed, still sealed KeyEpoch"),
+    Column("signed_by", LargeBinary, nullable=False, comment="the site's signing key when it was stored"),
 )
 
 dictionaries = Table(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from farshore_hub.ledger.account import Account, balance
 from farshore_hub.ledger.completeness import AccountRow, Gap, State, completeness
 from farshore_hub.ledger.verdict import Fate, StoredBatch, decide
-from farshore_protocol.messages import Claim, Reason, Receipt
+from farshore_protocol.messages import Claim
 from farshore_protocol.ranges import EMPTY, RangeSet, upto
 
 LIFE, LATER_LIFE = b"life-one", b"life-two"
@@ -78,7 +78,7 @@ def test_a_later_life_may_restate_an_account_with_a_lower_number() -> None:
 
 
 def test_a_receipt_never_hides_stored_records() -> None:
-    account = Account(stored=upto(5)).with_receipt(Receipt(LIFE, "boiler", 1, 10, Reason.EVICTED, 0))
+    account = Account(stored=upto(5)).with_receipts(upto(10))
     stands = balance(account)
     assert (stands.stored, stands.receipted, stands.gap) == (5, 5, 0)
 

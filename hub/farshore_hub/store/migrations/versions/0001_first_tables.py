@@ -119,6 +119,7 @@ def upgrade() -> None:
         sa.Column("site_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("epoch", sa.LargeBinary(), nullable=False),
         sa.Column("message", sa.LargeBinary(), nullable=False, comment="the packed, still sealed KeyEpoch"),
+        sa.Column("signed_by", sa.LargeBinary(), nullable=False, comment="the site's signing key when it was stored"),
         sa.ForeignKeyConstraint(["site_id"], ["sites.id"], name=op.f("fk_key_epochs_site_id")),
         sa.PrimaryKeyConstraint("site_id", "epoch", name=op.f("pk_key_epochs")),
     )
