@@ -15,9 +15,6 @@ Path: TypeAlias = tuple[object, ...]
 RENEW_AT_GROWTH: Final = 1.25
 """A plan is renewed when a batch takes this many times the bytes per record of the one it was made on."""
 
-MIN_BATCHES_BETWEEN: Final = 8
-"""Growth alone renews a plan no sooner, so that restless data is not planned for every batch."""
-
 
 class Packing(NamedTuple):
     """The compressor of each section; without a second one they are joined."""
@@ -36,6 +33,9 @@ class Effort(enum.Enum):
 
 RENEW_AFTER_BATCHES: Final = {Effort.FAST: 64, Effort.BALANCED: 64, Effort.SMALL: 8}
 """A plan lasts so many batches. Data drifts, and renewing often costs time but saves up to a tenth."""
+
+MIN_BATCHES_BETWEEN: Final = {Effort.FAST: 8, Effort.BALANCED: 4, Effort.SMALL: 2}
+"""Growth alone renews a plan no sooner, so that restless data is not planned for every batch."""
 
 
 class Choice:
@@ -94,6 +94,6 @@ class Plan:
         self._batches += 1
         if self._batches == 1:
             self._planned_size = per_record
-        has_grown = per_record > self._planned_size * RENEW_AT_GROWTH and self._batches > MIN_BATCHES_BETWEEN
+        has_grown = per_record > self._planned_size * RENEW_AT_GROWTH and self._batches > MIN_BATCHES_BETWEEN[effort]
         if has_grown or self._batches >= RENEW_AFTER_BATCHES[effort]:
             self.forget()

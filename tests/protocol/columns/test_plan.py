@@ -25,7 +25,7 @@ def test_a_plan_lasts_a_number_of_batches(effort: Effort) -> None:
 def test_a_plan_is_renewed_when_batches_become_much_larger() -> None:
     plan = Plan()
     even = Columns.from_records([{"a": 1}] * 50)
-    for _ in range(MIN_BATCHES_BETWEEN):
+    for _ in range(MIN_BATCHES_BETWEEN[Effort.FAST]):
         encode(even, effort=Effort.FAST, plan=plan)
     assert plan.is_made
     encode(Columns.from_records([{"a": at * at * 7919 % 10_007} for at in range(50)]), effort=Effort.FAST, plan=plan)
