@@ -33,7 +33,8 @@ from farshore_protocol.enrolment import (
     signed_renewal,
     write_token,
 )
-from farshore_protocol.messages import Account, Answer, Parcel, Refusal, Refused, Statement
+from farshore_protocol.errors import ProtocolError
+from farshore_protocol.messages import Account, Answer, KeyEpoch, Parcel, Refusal, Refused, Statement
 from farshore_protocol.parcel import open_statement, pack_answer, parse_parcel
 from farshore_protocol.ranges import EMPTY, RangeSet
 from farshore_protocol.sealing import EpochKey, HubSealingKey, check_signature
@@ -85,6 +86,7 @@ class HubStub:
         self.refuse_next: list[Refused] = []
         self.requests: list[str] = []
         self.connections = 0
+        self.unknown_certificates = False
         self.pause_ms = 0
         self.max_parcel_bytes = 16 * 1024 * 1024
         self.port = 0
@@ -151,6 +153,7 @@ class HubStub:
 
     def _respond(self, request: str, body: bytes, site: str | None) -> bytes:
         self.requests.append(request)
+        site = None if self.unknown_certificates else site
         try:
             answer = {
                 "GET /v1/ca": lambda: self.ca.public_bytes(serialization.Encoding.PEM),
@@ -158,6 +161,8 @@ class HubStub:
                 "POST /v1/renew": lambda: self._renew(body, site),
                 "POST /v1/parcels": lambda: self._take(body, site),
             }[request]()
+        except ProtocolError as error:
+            return _http(400, json.dumps({"title": "malformed", "detail": str(error)}).encode())
         except Problem as problem:
             document = {"type": f"urn:farshore:problem:{problem.kind}", "title": problem.kind, "detail": str(problem)}
             return _http(problem.status, json.dumps(document).encode(), problem.headers)
@@ -202,7 +207,7 @@ class HubStub:
         if self.faults:
             raise self.faults.pop(0)
         if site is None:
-            raise Problem(401, "unauthenticated", "no certificate")
+            raise Problem(401, "unauthenticated", "this certificate is not known here")
         if site in self.revoked:
             raise Problem(403, "site-revoked", f"site {site} is revoked")
         if len(body) > self.max_parcel_bytes:
@@ -217,7 +222,7 @@ class HubStub:
         self.parcels.append(parcel)
         self.statements.append(statement)
         for epoch in parcel.epochs:
-            self.ledger.epochs[epoch.id] = self._sealing.open_epoch(epoch, self.signing_keys[site])
+            self.ledger.epochs[epoch.id] = self.open_epoch(epoch)
         refusals = [refusal for raw in parcel.batches if (refusal := self._store(raw))]
         named = {(claim.incarnation, claim.stream) for claim in statement.claims}
         for receipt in statement.receipts:
@@ -239,6 +244,9 @@ class HubStub:
             pause_ms=self.pause_ms,
         )
         return pack_answer(answer, self._signing_id, self._signer)
+
+    def open_epoch(self, epoch: KeyEpoch) -> EpochKey:
+        return self._sealing.open_epoch(epoch, self.signing_keys[epoch.site])
 
     def _account(self, incarnation: bytes, stream: str) -> Account:
         stored = self.ledger.stored.get((incarnation, stream), EMPTY)
