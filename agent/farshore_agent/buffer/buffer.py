@@ -68,8 +68,11 @@ class Buffer:
         clock: Clock,
         random: Random,
         runner: Runner,
+        vfs: str | None = None,
     ) -> Buffer:
         """Open or create the buffer's file and begin a new incarnation.
+
+        `vfs` names the SQLite file system to use instead of the machine's.
 
         Raises:
             BufferBroken: the disk refuses, or a newer agent made the file.
@@ -82,6 +85,7 @@ class Buffer:
             policies=policies,
             incarnation=random.token(ID_BYTES),
             now_us=clock.now_us(),
+            vfs=vfs,
         )
         return cls(await runner(open_store), settings, clock, random, runner)
 

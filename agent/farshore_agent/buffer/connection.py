@@ -132,6 +132,13 @@ class Database:
         with translated():
             return int(self.connection.pragma("page_count")) * PAGE_BYTES
 
+    def fold(self) -> None:
+        """Bring everything that is in the log into the file, and empty the log, if the disk lets it."""
+        try:
+            self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except (apsw.FullError, apsw.IOError, apsw.BusyError):
+            return
+
     def shrink(self, pages: int) -> None:
         """Give up to `pages` free pages back to the file system."""
         with translated():

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from farshore_agent.buffer.connection import Database, translated
+from farshore_agent.buffer.connection import Database, Malformed, translated
 from farshore_agent.buffer.queries import read_sql
 from farshore_agent.errors import BufferBroken
 
 STEPS: Final = ("schema.sql",)
+IMPLAUSIBLE_VERSION: Final = 1_000
 
 
 def migrate(database: Database) -> None:
@@ -19,9 +20,12 @@ def migrate(database: Database) -> None:
 
     Raises:
         BufferBroken: a newer agent made the file.
+        Malformed: no agent made it.
     """
     with translated():
         version = int(database.connection.pragma("user_version"))
+    if not 0 <= version < IMPLAUSIBLE_VERSION:
+        raise Malformed(f"schema version {version}")
     if version > len(STEPS):
         raise BufferBroken(
             f"the buffer's file has schema {version}, this agent knows {len(STEPS)}",

@@ -26,7 +26,7 @@ _SUFFIXES: Final = ("", "-wal", "-shm")
 _log = logging.getLogger(__name__)
 
 
-def open_file(path: Path, now_us: int) -> Database:
+def open_file(path: Path, now_us: int, vfs: str | None = None) -> Database:
     """Open the file, create it, or repair it.
 
     Raises:
@@ -34,36 +34,40 @@ def open_file(path: Path, now_us: int) -> Database:
     """
     mended = wal.mend(path)
     try:
-        database = _open_and_look(path)
+        database = _open_and_look(path, vfs)
     except Malformed as error:
-        return replace_file(path, str(error), now_us)
+        return replace_file(path, str(error), now_us, vfs)
     if mended:
         _note(database, mended)
     return database
 
 
-def replace_file(path: Path, why: str, now_us: int) -> Database:
+def replace_file(path: Path, why: str, now_us: int, vfs: str | None = None) -> Database:
     """Set a damaged file aside, and begin a new one with what can be read of it."""
     aside = path.with_name(f"{path.name}.damaged-{now_us}")
     for suffix in _SUFFIXES:
         source = path.with_name(path.name + suffix)
         if source.exists():
             source.replace(aside.with_name(aside.name + suffix))
-    database = _open_and_look(path)
+    database = _open_and_look(path, vfs)
     lost = salvage(aside, database, now_us)
     found = f"the file was damaged ({why}), set aside as {aside.name} and read again"
     _note(database, f"{found}; {lost} records are known to be lost")
     return database
 
 
-def _open_and_look(path: Path) -> Database:
-    database = Database.open(path)
+def _open_and_look(path: Path, vfs: str | None) -> Database:
+    """Open the file, and read enough of it to know that it can be worked with."""
+    try:
+        database = Database.open(path, vfs=vfs)
+    except apsw.SQLError as error:
+        raise Malformed(str(error)) from error
     try:
         migrate(database)
         all_streams(database)
         tails(database, 0)
         database.rows("pending_totals")
-    except (Malformed, apsw.SQLError) as error:
+    except (Malformed, apsw.SQLError, ValueError, TypeError) as error:
         database.abandon()
         raise Malformed(str(error)) from error
     except BaseException:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from farshore_agent.buffer import expiry, outbox, statement, status, tail
+from farshore_agent.buffer.ballast import Ballast
 from farshore_agent.buffer.chunk import Unencodable
 from farshore_agent.buffer.connection import Database
 from farshore_agent.buffer.group import Group, QueuedAppend, merge
@@ -36,13 +37,17 @@ Outcome = Appended | AgentError
 class Store:
     """The open file and its present life."""
 
-    def __init__(self, path: Path, settings: BufferSettings, seal: SealSettings, policies: StreamPolicies) -> None:
+    def __init__(
+        self, path: Path, settings: BufferSettings, seal: SealSettings, policies: StreamPolicies, vfs: str | None
+    ) -> None:
         self._path = path
+        self._vfs = vfs
         self._settings = settings
         self._seal = seal
         self._policies = policies
         self._sealer: Sealer | None = None
         self._epoch: KeyEpoch | None = None
+        self._ballast = Ballast(path, settings.max_bytes)
 
     @classmethod
     def open(
@@ -54,15 +59,17 @@ class Store:
         policies: StreamPolicies,
         incarnation: bytes,
         now_us: int,
+        vfs: str | None = None,
     ) -> Store:
         """Open, create or repair the file and begin a new life in it."""
-        store = cls(path, settings, seal, policies)
-        store._begin(open_file(path, now_us), incarnation, now_us)
+        store = cls(path, settings, seal, policies, vfs)
+        store._begin(open_file(path, now_us, vfs), incarnation, now_us)
         return store
 
     def _begin(self, database: Database, incarnation: bytes, now_us: int) -> None:
         database.limit(self._settings.max_bytes)
         self._database = database
+        self._ballast.restore()
         self._shedder = Shedder(database, self._settings.max_bytes, self._policies)
         with database.transaction():
             apply_priorities(database, self._policies)
@@ -71,7 +78,7 @@ class Store:
     def repair(self, why: str, incarnation: bytes, now_us: int) -> None:
         """Set the damaged file aside and go on in a new one, in a new life, with what could be read."""
         self._database.abandon()
-        self._begin(replace_file(self._path, why, now_us), incarnation, now_us)
+        self._begin(replace_file(self._path, why, now_us, self._vfs), incarnation, now_us)
         if self._epoch:
             outbox.store_epoch(self._database, self._epoch)
 
@@ -88,11 +95,26 @@ class Store:
             additions = tail.encode_group(group, max_records=self._seal.max_records)
         except Unencodable:
             return self._each_apart(appends, now_us)
+        try:
+            refused = self._make_room(additions, now_us)
+            if not refused:
+                return self._append(appends, group, additions, now_us)
+        except BufferFull:
+            self._throw_ballast()
+            refused = self._make_room(additions, now_us)
+            if not refused:
+                return self._append(appends, group, additions, now_us)
+        return self._without(refused, appends, now_us)
+
+    def _make_room(self, additions: Sequence[tail.Addition], now_us: int) -> set[str]:
         demands = [Demand(each.stream, self._priority(each.stream), each.cost_bytes) for each in additions]
-        refused = self._shedder.make_room(demands, self.life, now_us)
-        if refused:
-            return self._without(refused, appends, now_us)
-        return self._append(appends, group, additions, now_us)
+        return self._shedder.make_room(demands, self.life, now_us)
+
+    def _throw_ballast(self) -> None:
+        """Others have filled the disk: work within the file as it is, until `expire` finds the disk has room again."""
+        self._ballast.release()
+        self._database.fold()
+        self._shedder.disk_bytes = self._database.file_bytes()
 
     def _append(
         self, appends: Sequence[QueuedAppend], group: Group, additions: Sequence[tail.Addition], now_us: int
@@ -189,7 +211,9 @@ class Store:
         epoch = self._sealer.epoch if self._sealer else b""
         dictionaries = self._sealer.dictionaries if self._sealer else ()
         expiry.tidy(self._database, receipts_before_us=now_us - retain_us, epoch=epoch, dictionaries=dictionaries)
-        self._database.shrink(SHRINK_PAGES)
+        if self._ballast.restore():
+            self._shedder.disk_bytes = None
+            self._database.shrink(SHRINK_PAGES)
         return gone
 
     def status(self) -> BufferStatus:

@@ -92,7 +92,9 @@ async def test_damage_found_while_running_is_repaired_on_the_spot(world: World, 
     before = buffer.incarnation
     database = buffer._store._database
     database.connection.pragma("wal_checkpoint", "TRUNCATE")
-    root = int(str(database.connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'batches'").fetchall()[0][0]))
+    root = int(
+        str(database.connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'batches'").fetchall()[0][0])
+    )
     with world.path.open("r+b") as file:
         file.seek((root - 1) * 4096)
         file.write(b"\xff" * 4096)

@@ -101,6 +101,7 @@ class World:
     clock: FakeClock = field(default_factory=FakeClock)
     random: FakeRandom = field(default_factory=FakeRandom)
     keys: dict[bytes, EpochKey] = field(default_factory=dict)
+    vfs: str | None = None
 
     async def open(self, *, sealing: bool = True) -> Buffer:
         buffer = await Buffer.open(
@@ -111,6 +112,7 @@ class World:
             clock=self.clock,
             random=self.random,
             runner=at_once,
+            vfs=self.vfs,
         )
         if sealing:
             await self.give_epoch(buffer)

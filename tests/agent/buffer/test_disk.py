@@ -1,0 +1,119 @@
+"""A disk that others fill, or that fails: refused or shed by policy, never stuck, never acknowledged and gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from farshore_agent.buffer import Buffer
+from farshore_agent.errors import BufferBroken, BufferFull
+from farshore_protocol.ranges import EMPTY
+from tests.agent.buffer.world import EVICT, FakeHub, World, admitted, drain, policies, readings
+
+KIB = 1024
+
+
+class Disk(apsw.VFS):
+    """The machine's file system with so much room and no more, and writes that can be made to fail."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.max_bytes = 64 * KIB * KIB
+        self.is_broken = False
+        self.name = f"disk-{folder.name}"
+        super().__init__(self.name, "")
+
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> DiskFile:  # noqa: N802 - apsw's name
+        return DiskFile(self, name, flags)
+
+    def used_bytes(self) -> int:
+        return sum(each.stat().st_size for each in self.folder.iterdir() if not each.name.endswith("-shm"))
+
+
+class DiskFile(apsw.VFSFile):
+    def __init__(self, disk: Disk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
+        self._disk = disk
+        super().__init__("", name, flags)
+
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - apsw's name
+        if self._disk.is_broken:
+            raise apsw.IOError("the disk is broken")
+        growth = max(0, offset + len(data) - self.xFileSize())
+        if growth and self._disk.used_bytes() + growth > self._disk.max_bytes:
+            raise apsw.FullError("no space left")
+        super().xWrite(data, offset)
+
+
+@pytest.fixture
+def disk(world: World) -> Iterator[Disk]:
+    disk = Disk(world.path.parent)
+    world.vfs = disk.name
+    yield disk
+    disk.unregister()
+
+
+def noisy(world: World) -> list[dict[str, object]]:
+    return [{"ts": 1_795_435_200, "noise": world.random.token(50 * KIB)}]
+
+
+async def until_full(buffer: Buffer, world: World) -> int:
+    """Append until there is no room; how many records were taken."""
+    for taken in range(100):
+        try:
+            await buffer.append("boiler", admitted(noisy(world)))
+        except BufferFull:
+            return taken
+    pytest.fail("the disk never became full")
+
+
+async def test_a_disk_filled_by_others_refuses_and_goes_on_when_there_is_room(
+    world: World, hub: FakeHub, disk: Disk
+) -> None:
+    buffer = await world.open()
+    for _ in range(10):
+        await buffer.append("boiler", admitted(noisy(world)))
+    disk.max_bytes = disk.used_bytes()
+    stored = 10 + await until_full(buffer, world)
+    await drain(buffer, hub)
+    assert hub.stored(buffer.incarnation, "boiler").to_wire() == [1, stored]
+    hub.archived[buffer.incarnation, "boiler"] = stored
+    disk.max_bytes *= 2
+    await buffer.expire()
+    assert (await buffer.append("boiler", admitted(noisy(world)))).first == stored + 1
+    await buffer.close()
+
+
+async def test_a_disk_filled_by_others_makes_a_stream_that_may_lose_its_oldest(
+    world: World, hub: FakeHub, disk: Disk
+) -> None:
+    world.policies = policies(boiler=EVICT)
+    buffer = await world.open()
+    for _ in range(20):
+        await buffer.append("boiler", admitted(noisy(world)))
+    disk.max_bytes = disk.used_bytes()
+    for _ in range(60):
+        await buffer.append("boiler", admitted(noisy(world)))
+    await drain(buffer, hub)
+    receipted = hub.receipted[buffer.incarnation, "boiler"]
+    assert receipted
+    assert (hub.stored(buffer.incarnation, "boiler") | receipted).to_wire() == [1, 80]
+    await buffer.close()
+
+
+async def test_a_broken_disk_acknowledges_nothing_and_a_healed_one_goes_on(
+    world: World, hub: FakeHub, disk: Disk
+) -> None:
+    buffer = await world.open()
+    await buffer.append("boiler", admitted(readings(0, 10)))
+    disk.is_broken = True
+    with pytest.raises(BufferBroken):
+        await buffer.append("boiler", admitted(readings(10, 10)))
+    disk.is_broken = False
+    assert (await buffer.append("boiler", admitted(readings(10, 10)))).first == 11
+    await drain(buffer, hub)
+    assert [hub.records[buffer.incarnation, "boiler", n] for n in range(1, 21)] == readings(0, 20)
+    assert hub.receipted.get((buffer.incarnation, "boiler"), EMPTY) == EMPTY
+    await buffer.close()
