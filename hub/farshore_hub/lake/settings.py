@@ -18,7 +18,7 @@ class LakeSettings:
         max_commit_records: records in one lake commit.
         max_commit_bytes: sealed bytes in one lake commit; they inflate to ten or twenty times that.
         retry_s: the pause after a failure, of the disk say.
-        upkeep_every_s: the pause between two looks at small files and old payloads.
+        forget_every_s: the pause between two looks for payloads that are old enough to be given up.
         max_small_files: a table with more of them is compacted.
         vacuum_after_h: files that a compaction replaced are removed after that; longer than any query lasts.
         payloads_kept_us: sealed batches are kept for that long after they are in the lake.
@@ -29,7 +29,7 @@ class LakeSettings:
     max_commit_records: int = 200_000
     max_commit_bytes: int = 16 * MIB
     retry_s: float = 5
-    upkeep_every_s: float = 60
+    forget_every_s: float = 60
     max_small_files: int = 50
     vacuum_after_h: int = 48
     payloads_kept_us: int = 30 * DAY_US

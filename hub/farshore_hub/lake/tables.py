@@ -103,7 +103,8 @@ class StreamTable:
         """
         replaced = sum(self._compact_tier(tier_bytes, max_small_files) for tier_bytes in TIERS_BYTES)
         if replaced:
-            self._table.vacuum(retention_hours=vacuum_after_h, enforce_retention_duration=False, dry_run=False)
+            # In full: what a writer that was killed had begun is in no version and goes too.
+            self._table.vacuum(vacuum_after_h, dry_run=False, enforce_retention_duration=False, full=True)
         return replaced
 
     def _compact_tier(self, tier_bytes: int, max_small_files: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from sqlalchemy import Engine
 
 from farshore_hub.lake.settings import LakeSettings
@@ -11,25 +13,26 @@ from farshore_hub.store.engine import writing
 
 
 class Upkeep:
-    """A little at a time: the tables that were written since they were looked at last, one per turn."""
+    """A little at a time: one table per turn, one that got many files since it was looked at last."""
 
     def __init__(self, engine: Engine, tables: LakeTables, settings: LakeSettings) -> None:
         self._engine = engine
         self._tables = tables
         self._settings = settings
-        self._written: dict[str, None] = {}
+        self._new_files: Counter[str] = Counter()
 
     def note_written(self, stream: str) -> None:
         """A table got rows, in a file more."""
-        self._written.setdefault(stream)
+        self._new_files[stream] += 1
 
     def compact_one(self) -> int:
         """Look at one table and join its small files; returns how many files were replaced."""
-        for stream in self._written:
-            del self._written[stream]
-            table = self._tables.open_or_create(stream)
-            return table.compact(self._settings.max_small_files, self._settings.vacuum_after_h)
-        return 0
+        stream = next((each for each, files in self._new_files.items() if files > self._settings.max_small_files), None)
+        if stream is None:
+            return 0
+        del self._new_files[stream]
+        table = self._tables.open_or_create(stream)
+        return table.compact(self._settings.max_small_files, self._settings.vacuum_after_h)
 
     def forget_payloads(self, now_us: int) -> int:
         """Give up some of the sealed batches that are in the lake for longer than they are kept."""

@@ -55,7 +55,7 @@ class LakeWriter:
         self._lease = lease_for(engine, tables.path)
         self.fault = ""
         self._is_ours = False
-        self._upkeep_at_s = 0.0
+        self._forget_at_s = 0.0
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -172,11 +172,11 @@ class LakeWriter:
             return store.waiting_streams(connection)
 
     def _keep_up(self) -> None:
-        now_s = self._clock.monotonic_s()
-        if now_s < self._upkeep_at_s:
-            return
-        self._upkeep_at_s = now_s + self._settings.upkeep_every_s
         self._upkeep.compact_one()
+        now_s = self._clock.monotonic_s()
+        if now_s < self._forget_at_s:
+            return
+        self._forget_at_s = now_s + self._settings.forget_every_s
         self._upkeep.forget_payloads(self._clock.now_us())
 
     def _retry_quarantined(self) -> int:

@@ -249,7 +249,7 @@ class TestUpkeep:
         assert table.compact(max_small_files=5, vacuum_after_h=0) == 0
 
     async def test_the_loop_does_it(self, stored: Stored) -> None:
-        writer = stored.writer(linger_us=0, max_small_files=2, vacuum_after_h=0, upkeep_every_s=0)
+        writer = stored.writer(linger_us=0, max_small_files=2, vacuum_after_h=0, forget_every_s=0)
         for _ in range(4):
             stored.add(readings(10))
             writer._turn()
@@ -258,7 +258,7 @@ class TestUpkeep:
         assert stored.sequences() == list(range(1, 41))
 
     async def test_payloads_are_given_up_when_they_are_old_and_in_the_lake(self, stored: Stored) -> None:
-        writer = stored.writer(linger_us=0, payloads_kept_us=1_000_000, upkeep_every_s=0)
+        writer = stored.writer(linger_us=0, payloads_kept_us=1_000_000, forget_every_s=0)
         old = stored.add(readings(1))
         writer._turn()
         stored.clock.us += 1_000_001
