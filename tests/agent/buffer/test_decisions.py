@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farshore_agent.buffer import Checkpoint, room, seal_policy, summary
@@ -35,7 +35,7 @@ VALUES = st.recursive(
 RECORDS = st.lists(st.dictionaries(KEYS, VALUES, max_size=4), min_size=1, max_size=12)
 
 
-def exact(value: Any) -> Any:
+def exact(value: object) -> object:
     """The value with its types, so that 1, 1.0 and True differ."""
     if isinstance(value, dict):
         return {key: exact(each) for key, each in value.items()}
@@ -44,6 +44,7 @@ def exact(value: Any) -> Any:
     return (type(value), math.copysign(1, value) if value == 0 and isinstance(value, float) else 1, value)
 
 
+@settings(max_examples=40)
 @given(records=RECORDS, max_records=st.integers(1, 12))
 def test_chunks_give_back_the_records_that_went_in(records: list[dict[str, Any]], max_records: int) -> None:
     back: list[Any] = []
@@ -60,7 +61,7 @@ def test_rubbish_is_a_damaged_chunk_and_nothing_worse(body: bytes) -> None:
 
 
 def test_records_without_common_keys_do_not_become_one_wide_chunk() -> None:
-    records = [{f"key-{n}-{m}": 1 for m in range(20)} for n in range(1000)]
+    records = [{f"key-{n}-{m}": 1 for m in range(20)} for n in range(500)]
     chunks = list(encode_chunks(records, max_records=10_000))
     assert len(chunks) > 1
     assert [r for c in chunks for r in decode_chunk(c.body, c.count).records()] == records
@@ -100,18 +101,18 @@ async def test_one_append_that_cannot_be_stored_does_not_harm_the_others(world: 
 
 
 def queued(stream: str, count: int, size: int, checkpoint: Checkpoint | None = None) -> QueuedAppend:
-    done: asyncio.Future[Any] = asyncio.Future(loop=asyncio.new_event_loop())
+    done = asyncio.get_running_loop().create_future()
     return QueuedAppend(stream, admitted(readings(0, count)), checkpoint, done, size)
 
 
-def test_a_group_holds_what_fits_and_at_least_one() -> None:
+async def test_a_group_holds_what_fits_and_at_least_one() -> None:
     queue = [queued("boiler", 1, 60), queued("pump", 1, 30), queued("boiler", 1, 30)]
     assert next_group(queue, max_bytes=100) == queue[:2]
     assert next_group(queue, max_bytes=10) == queue[:1]
     assert next_group([], max_bytes=10) == []
 
 
-def test_a_group_knows_where_each_append_lies_and_the_last_checkpoint() -> None:
+async def test_a_group_knows_where_each_append_lies_and_the_last_checkpoint() -> None:
     queue = [
         queued("boiler", 2, 1, Checkpoint("a", b"1")),
         queued("pump", 1, 1),
@@ -123,8 +124,8 @@ def test_a_group_knows_where_each_append_lies_and_the_last_checkpoint() -> None:
     assert {name: len(each.records) for name, each in group.streams.items()} == {"boiler": 5, "pump": 1}
 
 
-def tail(**fields: Any) -> Tail:
-    values = {
+def tail(**fields: object) -> Tail:
+    values: dict[str, Any] = {
         "stream_id": 1, "stream": "boiler", "records": 10, "bytes": 100, "since_us": START_US, "priority": 5,
         "closed": False,
     }  # fmt: skip
@@ -163,14 +164,14 @@ def test_a_tail_that_is_due_by_count_keeps_what_fills_no_batch() -> None:
 
 
 def test_effort_follows_the_backlog_and_the_link() -> None:
-    settings = SealSettings()
+    defaults = SealSettings()
     for records, link_up, effort in (
         (10, True, Effort.BALANCED),
         (10, False, Effort.SMALL),
         (50_000, True, Effort.FAST),
     ):
-        assert seal_policy.effort_for(EffortChoice.AUTO, tail(records=records), settings, link_up=link_up) is effort
-    assert seal_policy.effort_for(EffortChoice.SMALL, tail(records=50_000), settings, link_up=True) is Effort.SMALL
+        assert seal_policy.effort_for(EffortChoice.AUTO, tail(records=records), defaults, link_up=link_up) is effort
+    assert seal_policy.effort_for(EffortChoice.SMALL, tail(records=50_000), defaults, link_up=True) is Effort.SMALL
 
 
 def candidate(number: int, priority: int, since_us: int, when_full: WhenFull = WhenFull.EVICT) -> Candidate:
