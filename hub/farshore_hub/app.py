@@ -91,8 +91,7 @@ def _lake_writer(hub: OpenedHub, opener: BatchOpener, runner: ThreadRunner) -> L
 
 def _services(hub: OpenedHub, receiver: Receiver, lake: LakeReader, writer: Loop, stack: ExitStack) -> Services:
     web = hub.place.settings.web
-    clock = hub.fleet.clock
-    reporter = Reporter(hub.engine, clock, hub.place.settings.completeness.silent_after)
+    reporter = Reporter(hub.fleet, hub.place.settings.completeness.silent_after)
     return Services(
         fleet=hub.fleet,
         receive=receiver.receive,
@@ -101,7 +100,7 @@ def _services(hub: OpenedHub, receiver: Receiver, lake: LakeReader, writer: Loop
         query_timeout_s=web.query_timeout,
         max_query_rows=web.max_query_rows,
         checks={"database": lambda: _database_fault(hub), "lake writer": lambda: writer.fault},
-        metrics=HubMetrics(hub.engine, receiver.tally, reporter, clock).text,
+        metrics=HubMetrics(receiver.tally, reporter).text,
         bodies=BodyReader(web.max_bodies_bytes, web.body_timeout),
         run=_threads(stack, "web", SHORT_THREADS),
         run_long=BoundedRunner(_threads(stack, "reports", LONG_THREADS), MAX_LONG_CALLS),

@@ -11,7 +11,6 @@ import click
 from farshore_hub.cli.options import as_json, data_dir, print_json, print_table, shown_time
 from farshore_hub.opening import open_hub
 from farshore_hub.reports import Reporter
-from farshore_hub.system import SystemClock
 from farshore_hub.views import CompletenessView, StreamView
 
 EXIT_GAPS: Final = 10
@@ -42,7 +41,7 @@ def command(site: str | None, stream: str | None, gaps: bool, check: bool, as_js
     Exit codes: 0 shown, 6 there is no such site or stream, 10 --check and something is missing
     """
     with open_hub(data_dir) as hub:
-        reporter = Reporter(hub.engine, SystemClock(), hub.place.settings.completeness.silent_after)
+        reporter = Reporter(hub.fleet, hub.place.settings.completeness.silent_after)
         report = reporter.completeness(site, stream, gaps=gaps)
     if as_json:
         print_json(report.model_dump(mode="json"))

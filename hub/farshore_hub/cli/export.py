@@ -10,9 +10,11 @@ import click
 
 from farshore_hub.app import lake_reader
 from farshore_hub.cli.options import data_dir
+from farshore_hub.fleet import sites
 from farshore_hub.lake.export import Format, Wanted
 from farshore_hub.opening import open_hub
 from farshore_hub.receive.opener import BatchOpener
+from farshore_hub.reports import check_stream
 
 
 @click.command("export")
@@ -34,10 +36,12 @@ def command(stream: str, site: str | None, form: str, output: BinaryIO, data_dir
       farshore-hub export boiler --site pump-station-7 --format parquet --output boiler.parquet
 
     \b
-    Exit codes: 0 written, 6 there is no such stream
+    Exit codes: 0 written, 6 there is no such stream or site
     """
     with open_hub(data_dir) as hub:
+        if site is not None:
+            sites.find(hub.fleet, site)
         reader = lake_reader(hub, BatchOpener(hub.engine, hub.keys))
-        output.writelines(reader.export(Wanted(stream, site), Format(form)))
+        output.writelines(reader.export(Wanted(check_stream(stream), site), Format(form)))
         output.flush()
     sys.stdout.flush()

@@ -30,10 +30,7 @@ def add(fleet: Fleet, name: str, token_life_s: int) -> str:
         Invalid: the name is not allowed.
         Conflict: there is one already.
     """
-    try:
-        check_site(name)
-    except BadName as error:
-        raise Invalid(str(error)) from None
+    _check_name(name)
     try:
         with writing(fleet.engine) as connection:
             site_id = store.insert_site(connection, name, fleet.clock.now_us())
@@ -64,6 +61,17 @@ def listing(fleet: Fleet) -> list[Site]:
         return store.all_sites(connection)
 
 
+def find(fleet: Fleet, name: str) -> Site:
+    """The site of that name.
+
+    Raises:
+        Invalid, Unknown: there is none.
+    """
+    _check_name(name)
+    with reading(fleet.engine) as connection:
+        return _known(connection, name)
+
+
 def revoke(fleet: Fleet, name: str) -> Site:
     """Shut a site out, at once. What it has delivered stays.
 
@@ -83,6 +91,13 @@ def revoke(fleet: Fleet, name: str) -> Site:
 def hash_of(secret: bytes) -> bytes:
     """What is stored of a secret. It has 128 random bits or more, so that a plain hash is enough."""
     return hashlib.sha256(secret).digest()
+
+
+def _check_name(name: str) -> None:
+    try:
+        check_site(name)
+    except BadName as error:
+        raise Invalid(str(error)) from None
 
 
 def _new_token(fleet: Fleet, connection: Connection, name: str, site_id: int, life_s: int) -> str:

@@ -11,7 +11,6 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import Engine
 
 from farshore_hub.lake.reader import lake_lag
 from farshore_hub.receive.receiver import Tally
@@ -19,7 +18,6 @@ from farshore_hub.reports import Reporter
 from farshore_hub.store.engine import reading
 from farshore_hub.store.metrics import receipted_by_reason
 from farshore_hub.views import StreamView
-from farshore_protocol.ports import Clock
 
 MAX_SITES: Final = 1000
 _COMMIT_BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
@@ -29,7 +27,7 @@ _US_PER_S: Final = 1_000_000
 class HubMetrics:
     """Makes the text of `/metrics`; blocking."""
 
-    def __init__(self, engine: Engine, tally: Tally, reporter: Reporter, clock: Clock) -> None:
+    def __init__(self, tally: Tally, reporter: Reporter) -> None:
         self._tally = tally
         self._registry = CollectorRegistry()
         self._commits = Histogram(
@@ -39,7 +37,7 @@ class HubMetrics:
             registry=self._registry,
         )
         self._registry.register(_Received(tally))
-        self._registry.register(_Standing(engine, reporter, clock))
+        self._registry.register(_Standing(reporter))
 
     def text(self) -> bytes:
         """The figures in Prometheus' text format."""
@@ -72,10 +70,10 @@ class _Received(Collector):
 class _Standing(Collector):
     """How the sites and the lake stand now, by the database."""
 
-    def __init__(self, engine: Engine, reporter: Reporter, clock: Clock) -> None:
-        self._engine = engine
+    def __init__(self, reporter: Reporter) -> None:
+        self._engine = reporter.fleet.engine
+        self._clock = reporter.fleet.clock
         self._reporter = reporter
-        self._clock = clock
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: registering must not read the database."""

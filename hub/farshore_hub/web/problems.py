@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -10,13 +11,15 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from farshore_hub.errors import PROBLEM_URN, Busy, HubError, Invalid, Malformed, of_protocol
+from farshore_hub.errors import PROBLEM_URN, Busy, HubError, Invalid, Malformed, NotReady, of_protocol
 from farshore_protocol.errors import ProtocolError
 
 PROBLEM_TYPE: Final = "application/problem+json"
+_log = logging.getLogger(__name__)
 _MAX_FAULTS: Final = 10
 _MAX_FAULT_CHARS: Final = 200
 
@@ -32,9 +35,9 @@ class Problem(BaseModel):
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI description of problems with these statuses; 500 is always possible."""
+    """The OpenAPI description of problems with these statuses; our own faults are always possible."""
     content = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in (*statuses, 500)}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in (*statuses, 500, 503)}
 
 
 def success(description: str, *media_types: str) -> dict[int | str, dict[str, Any]]:
@@ -57,6 +60,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ProtocolError, _protocol)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(OperationalError, _database)
     app.add_exception_handler(ClientDisconnect, _disconnected)
     app.add_exception_handler(Exception, _unexpected)
 
@@ -88,6 +92,11 @@ async def _http(_: Request, error: Exception) -> JSONResponse:
     kind = PROBLEM_URN + phrase.lower().replace(" ", "-")
     body = {"type": kind, "title": phrase, "status": error.status_code, "detail": str(error.detail)}
     return JSONResponse(body, error.status_code, error.headers, PROBLEM_TYPE)
+
+
+async def _database(_: Request, error: Exception) -> JSONResponse:
+    _log.error("the database refuses: %s", error)
+    return problem_of(NotReady("the database does not answer, or has no room", remedy="try again later"))
 
 
 async def _disconnected(_: Request, _error: Exception) -> JSONResponse:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import OperationalError
 
 from farshore_hub.fleet.api_tokens import Role
 from farshore_hub.web import tls
@@ -170,6 +171,15 @@ def test_a_head_without_end_is_refused(plain: RunningHub) -> None:
     assert answer == b"" or answer.startswith((b"431 ", b"400 "))
 
 
+def test_the_bound_of_a_head_starts_anew_with_every_request(plain: RunningHub) -> None:
+    connection = plain.connection()
+    for _ in range(5):
+        connection.request("GET", "/healthz", headers={"X": "y" * (tls.MAX_HEAD_BYTES // 2)})
+        answer = connection.getresponse()
+        assert (answer.status, bool(answer.read())) == (200, True)
+    connection.close()
+
+
 def test_an_upgrade_is_not_followed(plain: RunningHub) -> None:
     wanted = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
     assert raw_reply(plain, wanted).startswith(b"200 ")
@@ -214,6 +224,15 @@ def test_connections_over_the_bound_are_closed_and_others_go_on(tmp_path: Path) 
 def test_what_is_not_there_is_told_as_a_problem(hub: RunningHub, method: str, path: str, status: int) -> None:
     reply = hub.ask(method, path)
     assert (reply.status, bool(reply.problem)) == (status, True)
+
+
+def test_a_database_that_refuses_is_told_as_such(hub: RunningHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise OperationalError("SELECT", {}, Exception("database or disk is full"))
+
+    monkeypatch.setattr("farshore_hub.fleet.sites.listing", refuse)
+    reply = hub.ask("GET", "/v1/sites", role=Role.VIEWER)
+    assert (reply.status, reply.problem) == (503, "not-ready")
 
 
 def test_a_fault_of_the_hub_tells_no_internals(hub: RunningHub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,6 +122,8 @@ def test_a_stream_is_exported_record_for_record(hub: RunningHub) -> None:
 
 def test_an_export_of_what_is_not_there_is_no_empty_answer(hub: RunningHub) -> None:
     assert hub.ask("GET", "/v1/streams/nothing/records", role=Role.VIEWER).status == 404
+    delivered(hub, "one-of-two", "shared")
+    assert hub.ask("GET", "/v1/streams/shared/records?site=nobody", role=Role.VIEWER).status == 404
     assert hub.ask("GET", "/v1/streams/NOT/records", role=Role.VIEWER).status == 422
     assert hub.ask("GET", "/v1/streams/level/records?format=xml", role=Role.VIEWER).status == 422
 

@@ -28,7 +28,7 @@ async def get_health() -> Health:
     return Health()
 
 
-@router.get("/readyz", summary="The hub can take parcels", responses=responses(503))
+@router.get("/readyz", summary="The hub can take parcels", responses=responses())
 async def get_readiness(hub: Hub) -> Health:
     """Public. The database answers, its schema is this version's, the lake writer runs."""
     wrong = [f"{name}: {said}" for name, check in hub.checks.items() if (said := await hub.run(check))]
@@ -42,7 +42,7 @@ async def get_readiness(hub: Hub) -> Health:
     summary="Figures for Prometheus",
     response_class=Response,
     dependencies=[Viewer],
-    responses=success("text exposition format", "text/plain") | responses(401, 403, 503),
+    responses=success("text exposition format", "text/plain") | responses(401, 403),
 )
 async def get_metrics(hub: Hub) -> Response:
     """With a viewer's token: what a site has pending is nobody else's business, and a proxy makes everybody local."""

@@ -10,8 +10,9 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from farshore_hub.errors import Invalid
+from farshore_hub.fleet import sites
 from farshore_hub.lake.export import Format, Wanted
+from farshore_hub.reports import check_stream
 from farshore_hub.tables import rows_of
 from farshore_hub.views import CompletenessView
 from farshore_hub.web.auth import Viewer
@@ -19,7 +20,6 @@ from farshore_hub.web.bodies import json_body
 from farshore_hub.web.problems import responses, success
 from farshore_hub.web.services import Hub, Services
 from farshore_protocol.limits import KIB
-from farshore_protocol.names import BadName, check_any_stream, check_site
 
 router: Final = APIRouter(tags=["records"], dependencies=[Viewer])
 
@@ -29,7 +29,7 @@ MEDIA_TYPES: Final = {
     Format.PARQUET: "application/vnd.apache.parquet",
 }
 _MAX_NAME_CHARS: Final = 127
-_READING: Final = (400, 408, 413, 415, 422, 503)
+_READING: Final = (400, 408, 413, 415, 422)
 
 
 class Sql(BaseModel):
@@ -52,7 +52,7 @@ SiteName = Annotated[str | None, Query(max_length=_MAX_NAME_CHARS, description="
 GapsOnly = Annotated[bool, Query(description="only where something is missing, with its ranges")]
 
 
-@router.get("/v1/completeness", summary="What is complete", responses=responses(401, 403, 404, 422, 503))
+@router.get("/v1/completeness", summary="What is complete", responses=responses(401, 403, 404, 422))
 async def get_completeness(
     hub: Hub,
     site: SiteName = None,
@@ -79,7 +79,7 @@ async def post_query(request: Request, hub: Hub) -> Table:
     "/v1/streams/{stream}/records",
     summary="All records of a stream",
     response_class=StreamingResponse,
-    responses=success("the records", *MEDIA_TYPES.values()) | responses(401, 403, 404, 422, 503),
+    responses=success("the records", *MEDIA_TYPES.values()) | responses(401, 403, 404, 422),
 )
 async def get_records(
     hub: Hub,
@@ -88,7 +88,9 @@ async def get_records(
     kind: Annotated[Format, Query(alias="format")] = Format.NDJSON,
 ) -> StreamingResponse:
     """By site, incarnation and sequence. NDJSON is what the site sent; the others have the columns of a query."""
-    pieces = hub.lake.export(_wanted(stream, site), kind)
+    if site is not None:
+        await hub.run(lambda: sites.find(hub.fleet, site))
+    pieces = hub.lake.export(Wanted(check_stream(stream), site), kind)
     first = await hub.run_long(lambda: next(pieces, b""))
     return StreamingResponse(_all(hub, first, pieces), media_type=MEDIA_TYPES[kind])
 
@@ -96,13 +98,6 @@ async def get_records(
 def _answer(hub: Services, sql: str) -> Table:
     found = hub.lake.query(sql, timeout_s=hub.query_timeout_s, max_rows=hub.max_query_rows)
     return Table(columns=found.column_names, rows=rows_of(found))
-
-
-def _wanted(stream: str, site: str | None) -> Wanted:
-    try:
-        return Wanted(check_any_stream(stream), check_site(site) if site else None)
-    except BadName as error:
-        raise Invalid(str(error)) from None
 
 
 async def _all(hub: Services, first: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

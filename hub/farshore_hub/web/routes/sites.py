@@ -18,7 +18,7 @@ from farshore_hub.web.services import Hub
 router: Final = APIRouter(tags=["fleet"])
 
 DEFAULT_TOKEN_LIFE: Final = "24 h"  # noqa: S105 - a duration
-_READING: Final = (400, 408, 413, 415, 422, 503)
+_READING: Final = (400, 408, 413, 415, 422)
 
 SiteName = Annotated[str, Path(description="the site's name", max_length=63)]
 

@@ -21,7 +21,7 @@ PEM_TYPE: Final = "application/x-pem-file"
 MESSAGE_TYPE: Final = "application/vnd.msgpack"
 """Enrolment and renewal requests and their answers."""
 
-_READING: Final = (400, 408, 413, 415, 422, 503)
+_READING: Final = (400, 408, 413, 415, 422)
 
 
 @router.post(
