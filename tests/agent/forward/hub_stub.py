@@ -87,6 +87,7 @@ class HubStub:
         self.requests: list[str] = []
         self.connections = 0
         self.unknown_certificates = False
+        self.fork_next = False
         self.pause_ms = 0
         self.max_parcel_bytes = 16 * 1024 * 1024
         self.port = 0
@@ -240,9 +241,11 @@ class HubStub:
             accounts=[self._account(*key) for key in sorted(named)],
             held=[*self.ledger.epochs, *self.ledger.dictionaries],
             refusals=refusals,
+            forked=[digest_of(raw) for raw in parcel.batches] if self.fork_next else [],
             max_parcel_bytes=self.max_parcel_bytes,
             pause_ms=self.pause_ms,
         )
+        self.fork_next = False
         return pack_answer(answer, self._signing_id, self._signer)
 
     def open_epoch(self, epoch: KeyEpoch) -> EpochKey:
