@@ -24,7 +24,6 @@ MAX_SQL_CHARS: Final = 100_000
 _SHOWN_STREAMS: Final = 50
 _BATCH_ROWS: Final = 10_000
 _READS: Final = frozenset({duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN})
-_LOCKED: Final = ("SET lock_configuration = true",)
 _IDENTIFIER: Final = re.compile(r"[a-z_][a-z0-9_]*")
 
 
@@ -39,12 +38,12 @@ def query(sql: str, reader: ContentsReader, settings: QuerySettings) -> pa.Table
     """
     streams = reader.streams()
     _check(sql, streams)
-    with connected(settings) as connection, _explained(sql, streams), _interrupted(connection, settings.timeout_s):
+    with connected(settings) as connection, _explained(sql, streams):
         for stream in _named(sql, streams):
             add_view(connection, stream, reader.read(stream))
-        for statement in _LOCKED:
-            connection.execute(statement)
-        return _bounded(connection.sql(sql).to_arrow_reader(_BATCH_ROWS), settings)
+        connection.execute("SET lock_configuration = true")
+        with _interrupted(connection, settings.timeout_s):
+            return _bounded(connection.sql(sql).to_arrow_reader(_BATCH_ROWS), settings)
 
 
 @contextmanager

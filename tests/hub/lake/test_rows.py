@@ -20,7 +20,7 @@ def table_of(records: list[dict[str, Any]], names: ColumnMap | None = None, firs
 
 
 @given(RECORDS)
-@settings(max_examples=50)
+@settings(max_examples=30)
 def test_every_record_is_rebuilt_exactly(records: list[dict[str, Any]]) -> None:
     table = table_of(records)
     assert same([rebuild(row) for row in table.to_pylist()], records)
@@ -28,7 +28,7 @@ def test_every_record_is_rebuilt_exactly(records: list[dict[str, Any]]) -> None:
 
 
 @given(RECORDS, RECORDS)
-@settings(max_examples=50)
+@settings(max_examples=30)
 def test_batches_of_different_shapes_share_a_table(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> None:
     names = ColumnMap()
     parts = [table_of(one, names), table_of(other, names)]

@@ -10,7 +10,7 @@ from farshore_hub.lake.reader import lake_lag
 from tests.hub.lake.stored import Stored, readings
 
 ROOT = Path(__file__).parents[3]
-KILLS = 5
+KILLS = 4
 
 
 async def test_a_writer_killed_by_sigkill_neither_loses_nor_doubles_a_row(stored: Stored) -> None:
