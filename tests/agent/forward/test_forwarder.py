@@ -1,4 +1,4 @@
-"""The forwarder's loop with a real buffer and a real hub behind a link that the test controls; its clock is the test's."""
+"""The forwarder's loop with a real buffer, a hub behind a link that the test controls, and a clock of its own."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from farshore_protocol.messages import Refused
 from tests.agent.forward.hub_stub import SITE, HubStub
 
 T = TypeVar("T")
+Fault = Exception | Callable[[bytes], bytes]
 START_US = 1_795_435_200_000_000
 
 
@@ -56,7 +57,7 @@ class TestLink:
     __test__ = False
     hub: HubStub
     clock: TestClock
-    faults: list[Exception | Callable[[bytes], bytes]] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
     sent_at_s: list[float] = field(default_factory=list)
     took_s: float = 0.5
 
@@ -204,7 +205,7 @@ async def test_a_backlog_drains_in_order_and_nothing_goes_twice(site: Site, hub:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-async def test_whatever_goes_wrong_is_counted_and_tried_again(site: Site, fault: Any, outcome: str) -> None:
+async def test_whatever_goes_wrong_is_counted_and_tried_again(site: Site, fault: Fault, outcome: str) -> None:
     await site.append("boiler", 10)
     site.link.faults = [fault]
     await site.forwarder.turn()
