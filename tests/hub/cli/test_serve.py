@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.hub.cli.conftest import Run
 
-TIMEOUT_S = 30
+TIMEOUT_S = 60
 COMMAND = [sys.executable, "-c", "from farshore_hub.cli import main; main()"]
 
 

@@ -24,7 +24,7 @@ from farshore_hub.system import SystemClock, SystemRandom
 from farshore_protocol.enrolment import Membership, read_membership
 from tests.hub.fleet.site import DAY_S, SiteKeys
 
-TIMEOUT_S = 20
+TIMEOUT_S = 60
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 
