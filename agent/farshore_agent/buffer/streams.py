@@ -42,6 +42,7 @@ class StreamRow:
     tail_bytes: int
     closing_number: int | None
     closed: bool
+    newest_first: bool
 
     @property
     def held(self) -> RangeSet:
@@ -82,7 +83,8 @@ def head_of(database: Database, life: int, name: str, policies: StreamPolicies) 
     if found:
         return int(found[0]), int(found[1])
     check_any_stream(name)
-    return database.insert("add_stream", life, name, policies.of(name).priority, pack_ranges(EMPTY)), 0
+    policy = policies.of(name)
+    return database.insert("add_stream", life, name, policy.priority, policy.newest_first, pack_ranges(EMPTY)), 0
 
 
 def begin_life(database: Database, incarnation: bytes, now_us: int) -> int:
@@ -98,38 +100,12 @@ def apply_priorities(database: Database, policies: StreamPolicies) -> None:
     """Let what is stored follow the settings, which may have changed since it was. Inside a transaction."""
     for row in all_streams(database):
         policy = policies.of(row.name)
-        database.run("set_priority", row.id, policy.priority)
-        database.run("set_batch_priority", row.id, policy.priority, -1 if policy.newest_first else 1)
+        if (row.priority, row.newest_first) != (policy.priority, policy.newest_first):
+            database.run("set_priority", row.id, policy.priority, policy.newest_first)
+            database.run("set_batch_priority", row.id, policy.priority, -1 if policy.newest_first else 1)
 
 
 def _row(values: tuple[Any, ...]) -> StreamRow:
-    (
-        stream,
-        life,
-        incarnation,
-        name,
-        priority,
-        head,
-        acknowledged,
-        archived,
-        given_up,
-        records,
-        size,
-        closing,
-        closed,
-    ) = values
-    return StreamRow(
-        stream,
-        life,
-        incarnation,
-        name,
-        priority,
-        head,
-        unpack_ranges(acknowledged),
-        archived,
-        unpack_ranges(given_up),
-        records,
-        size,
-        closing,
-        bool(closed),
-    )
+    *front, acknowledged, archived, given_up, records, size, closing, closed, newest_first = values
+    ranges = unpack_ranges(acknowledged), archived, unpack_ranges(given_up)
+    return StreamRow(*front, *ranges, records, size, closing, bool(closed), bool(newest_first))

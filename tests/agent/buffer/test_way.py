@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from farshore_agent.buffer import Checkpoint, read_status
-from tests.agent.buffer.world import FakeHub, World, admitted, drain, exchange, readings
+from farshore_agent.buffer import Buffer, Checkpoint, read_status
+from farshore_agent.settings import StreamSettings
+from farshore_agent.settings.streams import Order
+from tests.agent.buffer.world import MIB, FakeHub, World, admitted, drain, exchange, policies, readings
 
 
 async def test_appended_records_reach_the_hub_as_they_were(world: World, hub: FakeHub) -> None:
@@ -107,3 +109,21 @@ async def test_another_process_can_look_while_the_buffer_is_open_and_afterwards(
     assert [(each.name, each.head, each.pending) for each in seen.streams] == [("boiler", 5, 5)]
     await buffer.close()
     assert read_status(world.path, max_bytes=1).streams == seen.streams
+
+
+async def test_batches_go_by_priority_then_age_and_follow_changed_settings(world: World) -> None:
+    world.policies = policies(low=StreamSettings(priority=2), high=StreamSettings(priority=8))
+    buffer = await world.open()
+    for name in ("low", "high", "low", "high"):
+        await buffer.append(name, admitted(readings(0, 3)))
+        await buffer.seal_due(link_up=True, flush=True)
+
+    async def order(of: Buffer) -> list[tuple[str, int]]:
+        return [(batch.stream, batch.first) for batch in await of.waiting(max_bytes=MIB, max_batches=9)]
+
+    assert await order(buffer) == [("high", 1), ("high", 4), ("low", 1), ("low", 4)]
+    await buffer.close()
+    world.policies = policies(low=StreamSettings(priority=9, order=Order.NEWEST), high=StreamSettings(priority=8))
+    again = await world.open()
+    assert await order(again) == [("low", 4), ("low", 1), ("high", 1), ("high", 4)]
+    await again.close()

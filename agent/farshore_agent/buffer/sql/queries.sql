@@ -26,7 +26,7 @@ WHERE id < (SELECT max(id) FROM lives)
 -- ---------------------------------------------------------- streams
 
 -- add_stream: the first record of a stream in a life
-INSERT INTO streams (life, name, priority, acknowledged, given_up) VALUES (?1, ?2, ?3, ?4, ?4);
+INSERT INTO streams (life, name, priority, newest_first, acknowledged, given_up) VALUES (?1, ?2, ?3, ?4, ?5, ?5);
 
 -- stream_head: where the next append to a stream goes
 SELECT id, head FROM streams WHERE life = ?1 AND name = ?2;
@@ -39,17 +39,17 @@ UPDATE streams SET tail_records = tail_records - ?2, tail_bytes = tail_bytes - ?
 
 -- all_streams: every stream of every life, oldest life first
 SELECT s.id, s.life, l.incarnation, s.name, s.priority, s.head, s.acknowledged, s.archived, s.given_up,
-    s.tail_records, s.tail_bytes, s.closing_number, s.closed
+    s.tail_records, s.tail_bytes, s.closing_number, s.closed, s.newest_first
 FROM streams s JOIN lives l ON l.id = s.life ORDER BY s.life, s.name;
 
 -- stream_by_id: one stream
 SELECT s.id, s.life, l.incarnation, s.name, s.priority, s.head, s.acknowledged, s.archived, s.given_up,
-    s.tail_records, s.tail_bytes, s.closing_number, s.closed
+    s.tail_records, s.tail_bytes, s.closing_number, s.closed, s.newest_first
 FROM streams s JOIN lives l ON l.id = s.life WHERE s.id = ?1;
 
 -- stream_by_name: one stream of one life
 SELECT s.id, s.life, l.incarnation, s.name, s.priority, s.head, s.acknowledged, s.archived, s.given_up,
-    s.tail_records, s.tail_bytes, s.closing_number, s.closed
+    s.tail_records, s.tail_bytes, s.closing_number, s.closed, s.newest_first
 FROM lives l JOIN streams s ON s.life = l.id WHERE l.incarnation = ?1 AND s.name = ?2;
 
 -- set_account: what the hub says that it has of a stream
@@ -58,8 +58,8 @@ UPDATE streams SET acknowledged = ?2, archived = ?3 WHERE id = ?1;
 -- set_given_up: the ranges that a receipt was written for
 UPDATE streams SET given_up = ?2 WHERE id = ?1;
 
--- set_priority: the settings have another priority than the last life's
-UPDATE streams SET priority = ?2 WHERE id = ?1;
+-- set_priority: the settings have another priority or order than the last life's
+UPDATE streams SET priority = ?2, newest_first = ?3 WHERE id = ?1;
 
 -- mark_closing: the statement that first says that a stream is closed
 UPDATE streams SET closing_number = ?2 WHERE id = ?1;

@@ -23,6 +23,7 @@ CREATE TABLE streams (
     tail_bytes INTEGER NOT NULL DEFAULT 0,
     closing_number INTEGER,                 -- the statement that first said that the stream is closed
     closed INTEGER NOT NULL DEFAULT 0,      -- the hub knows that this life gives out no more sequences
+    newest_first INTEGER NOT NULL DEFAULT 0,
     UNIQUE (life, name)
 ) STRICT;
 CREATE INDEX unsealed ON streams (id) WHERE tail_records > 0;
