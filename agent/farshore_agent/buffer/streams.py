@@ -107,5 +107,5 @@ def apply_priorities(database: Database, policies: StreamPolicies) -> None:
 
 def _row(values: tuple[Any, ...]) -> StreamRow:
     *front, acknowledged, archived, given_up, records, size, closing, closed, newest_first = values
-    ranges = unpack_ranges(acknowledged), archived, unpack_ranges(given_up)
-    return StreamRow(*front, *ranges, records, size, closing, bool(closed), bool(newest_first))
+    has, gone = unpack_ranges(acknowledged), unpack_ranges(given_up)
+    return StreamRow(*front, has, archived, gone, records, size, closing, bool(closed), bool(newest_first))
