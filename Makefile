@@ -1,6 +1,7 @@
 PYTHON ?= python3
 WORKERS ?= 2
 PYTEST_ARGS ?=
+DATA ?= $(wildcard demo/farshore_demo/data/*.gz)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -42,8 +43,8 @@ format: $(STAMP) ## format the code and repair what can be repaired
 demo: $(STAMP) ## a hub and a few sites on this machine
 	$(BIN)/farshore demo
 
-bench: $(STAMP) system-packages ## benchmarks; they print figures and are no part of the tests
-	$(BIN)/pytest -s -o python_files='bench_*.py' tests/benchmarks $(PYTEST_ARGS)
+bench: $(STAMP) ## bytes per record beside the peers; DATA="FILE…" names other data than the demo's
+	$(BIN)/python tests/benchmarks/bytes_per_record.py $(DATA)
 
 pins: ## pin the newest versions of all dependencies in packaging/constraints.txt
 	sh packaging/make-pins.sh $(PYTHON)

@@ -35,6 +35,9 @@ VERIFY_THREADS: Final = 2
 RETRY_S: Final = 10
 _US_PER_S: Final = 1_000_000
 
+Checks = dict[str, Callable[[], str]]
+"""By name: what is wrong just now, or nothing."""
+
 
 async def run_hub(
     hub: OpenedHub, listen: str | None, *, tls: bool, announce: Callable[[str], None], stop: asyncio.Event
@@ -54,7 +57,8 @@ async def run_hub(
         receiver.on_stored = writer.wake
         lake = Loop("lake writer", writer.run, clock, retry_s=RETRY_S)
         renewal = Loop("TLS renewal", lambda: keep_fresh(hub.fleet, port.context), clock, retry_s=RETRY_S)
-        services = _services(hub, receiver, lake_reader(hub, opener), lake, stack)
+        checks = {"database": lambda: _database_fault(hub), "lake writer": lambda: lake.fault or writer.fault}
+        services = _services(hub, receiver, lake_reader(hub, opener), checks, stack)
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(loop.run(), name=loop.name) for loop in (lake, renewal)]
             await serve(make_app(services), port, announce, stop)
@@ -89,7 +93,7 @@ def _lake_writer(hub: OpenedHub, opener: BatchOpener, runner: ThreadRunner) -> L
     return LakeWriter(hub.engine, opener, LakeTables(hub.place.lake, hub.keys.hub), hub.fleet.clock, runner, settings)
 
 
-def _services(hub: OpenedHub, receiver: Receiver, lake: LakeReader, writer: Loop, stack: ExitStack) -> Services:
+def _services(hub: OpenedHub, receiver: Receiver, lake: LakeReader, checks: Checks, stack: ExitStack) -> Services:
     web = hub.place.settings.web
     reporter = Reporter(hub.fleet, hub.place.settings.completeness.silent_after)
     return Services(
@@ -99,7 +103,7 @@ def _services(hub: OpenedHub, receiver: Receiver, lake: LakeReader, writer: Loop
         lake=lake,
         query_timeout_s=web.query_timeout,
         max_query_rows=web.max_query_rows,
-        checks={"database": lambda: _database_fault(hub), "lake writer": lambda: writer.fault},
+        checks=checks,
         metrics=HubMetrics(receiver.tally, reporter).text,
         bodies=BodyReader(web.max_bodies_bytes, web.body_timeout),
         run=_threads(stack, "web", SHORT_THREADS),
