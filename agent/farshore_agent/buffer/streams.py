@@ -106,6 +106,8 @@ def apply_priorities(database: Database, policies: StreamPolicies) -> None:
 
 
 def _row(values: tuple[Any, ...]) -> StreamRow:
-    *front, acknowledged, archived, given_up, records, size, closing, closed, newest_first = values
+    stream, life, incarnation, name, priority, head = values[:6]
+    acknowledged, archived, given_up, records, size, closing, closed, newest_first = values[6:]
     has, gone = unpack_ranges(acknowledged), unpack_ranges(given_up)
-    return StreamRow(*front, has, archived, gone, records, size, closing, bool(closed), bool(newest_first))
+    place = (stream, life, incarnation, name, priority, head)
+    return StreamRow(*place, has, archived, gone, records, size, closing, bool(closed), bool(newest_first))
