@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NoReturn
@@ -18,6 +19,7 @@ EXPIRE_EVERY_S: Final = 300.0
 _SEAL_LOOKS: Final = 5
 """How often the sealer looks within the time that a record may wait."""
 
+_WAKE_EVERY_S: Final = 0.5
 _SEAL_MIN_S: Final = 0.05
 _SEAL_MAX_S: Final = 1.0
 
@@ -36,9 +38,20 @@ async def seal(buffer: Buffer, delivery: Delivery, settings: SealSettings, clock
     """Seal what is due, whether the link is up or not, and tell the forwarder."""
     pause_s = min(_SEAL_MAX_S, max(_SEAL_MIN_S, settings.linger_s / _SEAL_LOOKS))
     while True:
-        if await buffer.seal_due(link_up=delivery.link_up):
-            delivery.wake()
+        await _seal_all(buffer, delivery)
         await clock.sleep(pause_s)
+
+
+async def _seal_all(buffer: Buffer, delivery: Delivery) -> None:
+    """One round. A long one is not over before the first batches of it are on their way."""
+    sealing = asyncio.ensure_future(buffer.seal_due(link_up=delivery.link_up))
+    try:
+        while not (await asyncio.wait((sealing,), timeout=_WAKE_EVERY_S))[0]:
+            delivery.wake()
+    finally:
+        sealing.cancel()
+    if await sealing:
+        delivery.wake()
 
 
 async def expire(buffer: Buffer, delivery: Delivery, clock: Clock) -> NoReturn:

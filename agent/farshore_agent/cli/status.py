@@ -117,8 +117,8 @@ def _link(found: dict[str, Any]) -> list[str]:
 
 
 def _offset(link: dict[str, Any]) -> str:
-    offset_us = link["clock_offset_us"]
-    if not offset_us:
+    offset_us, error_us = link["clock_offset_us"], link["clock_offset_error_us"]
+    if offset_us is None or abs(offset_us) <= error_us:
         return "clock as the hub's"
     return f"this clock is {shown_span(abs(offset_us) / _US_PER_S)} {'behind' if offset_us > 0 else 'ahead'}"
 
