@@ -44,7 +44,7 @@ class BufferMachine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="buffer-model-"))
         self.world = World(self.folder / "0" / "buffer.db", policies=policies(**STREAMS))
         self.world.path.parent.mkdir()
-        self.world.settings = self.world.settings.model_copy(update={"max_bytes": 384 * 1024})
+        self.world.settings = self.world.settings.model_copy(update={"max_bytes": 256 * 1024})
         self.world.seal = self.world.seal.model_copy(update={"max_records": 20})
         self.hub = FakeHub(self.world)
         self.backup: Any = ({}, {})
@@ -59,7 +59,7 @@ class BufferMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         self.buffer = self.run(self.world.open())
 
-    @rule(stream=st.sampled_from(sorted(STREAMS)), count=st.integers(0, 60), noise=st.sampled_from([0, 40, 1500]))
+    @rule(stream=st.sampled_from(sorted(STREAMS)), count=st.integers(0, 60), noise=st.sampled_from([0, 40, 2500]))
     def append(self, stream: str, count: int, noise: int) -> None:
         records = []
         for _ in range(count):
