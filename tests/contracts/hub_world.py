@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine, func, insert, select, update
 
-from farshore_hub.ledger.account import balance
 from farshore_hub.ledger.completeness import StreamCompleteness, completeness
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.receive.receiver import Receiver
@@ -143,7 +142,7 @@ class HubWorld:
         """Produced, stored, receipted, pending and gap by site and stream, for sites of one incarnation."""
         with reading(self.engine) as connection:
             rows = list(read_accounts(connection))
-        stands = {(row.site, row.stream): balance(row.account) for row in rows}
+        stands = {(row.site, row.stream): row.stands for row in rows}
         return {key: (of.produced, of.stored, of.receipted, of.pending, of.gap) for key, of in stands.items()}
 
     def completeness(self, *, silent_after_us: int = 10**15) -> list[StreamCompleteness]:

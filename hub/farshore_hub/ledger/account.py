@@ -68,16 +68,18 @@ class Balance:
     """Where an account stands: `produced == stored + receipted + pending + gap`, always.
 
     Attributes:
-        watermark: the sequence up to which everything is stored or receipted.
         gaps: the sequences that are nowhere.
     """
 
     produced: int
     stored: int
     receipted: int
-    pending: int
-    watermark: int
+    pending: int = 0
     gaps: RangeSet = field(default=EMPTY)
+
+    def __post_init__(self) -> None:
+        if self.produced != self.stored + self.receipted + self.pending + self.gap:
+            raise ValueError(f"{self} does not balance")
 
     @property
     def gap(self) -> int:
@@ -90,14 +92,12 @@ def balance(account: Account) -> Balance:
     produced = max(account.head, account.stored.highest, account.receipted.highest, account.held.highest)
     stored = account.stored - account.wanted
     receipted = account.receipted - stored
-    settled = stored | receipted
-    unsettled = upto(produced) - settled
+    unsettled = upto(produced) - (stored | receipted)
     pending = unsettled & account.held
     return Balance(
         produced=produced,
         stored=stored.count,
         receipted=receipted.count,
         pending=pending.count,
-        watermark=settled.watermark,
         gaps=unsettled - pending,
     )

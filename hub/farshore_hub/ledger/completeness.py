@@ -10,7 +10,7 @@ import enum
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from farshore_hub.ledger.account import Account, Balance, balance
+from farshore_hub.ledger.account import Balance
 from farshore_protocol.names import QUARANTINE, base_of, companion_of
 
 
@@ -39,14 +39,20 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """An account with its site, as the store keeps it."""
+    """Where a stream of a site stands: in one incarnation, or in several in which nothing is pending or missing.
+
+    Attributes:
+        heard_us: when the hub last heard of the site.
+        incarnation, oldest_us: in which it is, and the event time of the oldest record that is still at the edge.
+    """
 
     site: str
-    incarnation: bytes
     stream: str
-    account: Account
+    stands: Balance
     heard_us: int | None
     revoked: bool
+    incarnation: bytes = b""
+    oldest_us: int | None = None
 
 
 @dataclass(slots=True)
@@ -95,13 +101,14 @@ def completeness(rows: Iterable[AccountRow], *, now_us: int, silent_after_us: in
     for row in rows:
         stream = base_of(row.stream) if row.stream == companion_of(base_of(row.stream), QUARANTINE) else row.stream
         line = lines.setdefault((row.site, stream), StreamCompleteness(row.site, stream))
-        _add(line, row, balance(row.account))
+        _add(line, row)
         line.heard_us = row.heard_us
         line.silent = row.revoked or row.heard_us is None or now_us - row.heard_us > silent_after_us
     return [lines[key] for key in sorted(lines)]
 
 
-def _add(line: StreamCompleteness, row: AccountRow, of: Balance) -> None:
+def _add(line: StreamCompleteness, row: AccountRow) -> None:
+    of = row.stands
     if row.stream == line.stream:
         line.stored += of.stored
     else:
@@ -109,6 +116,6 @@ def _add(line: StreamCompleteness, row: AccountRow, of: Balance) -> None:
     line.pending += of.pending
     line.shed += of.receipted
     line.gaps += [Gap(row.incarnation, row.stream, first, last) for first, last in of.gaps]
-    if of.pending and row.account.oldest_us is not None:
+    if of.pending and row.oldest_us is not None:
         oldest = line.oldest_pending_us
-        line.oldest_pending_us = row.account.oldest_us if oldest is None else min(oldest, row.account.oldest_us)
+        line.oldest_pending_us = row.oldest_us if oldest is None else min(oldest, row.oldest_us)

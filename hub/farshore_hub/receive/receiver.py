@@ -46,7 +46,7 @@ def never_archived(_account: Account) -> int:
 
 def archived_when_stored(account: Account) -> int:
     """For a hub that is never restored from a backup."""
-    return (account.stored | account.receipted).watermark
+    return (account.stored - account.wanted | account.receipted).watermark
 
 
 @dataclass(slots=True)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, delete, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, func, select, update
 
-from farshore_hub.ledger.account import Account, balance
+from farshore_hub.ledger.account import Account, Balance, balance
 from farshore_hub.ledger.completeness import AccountRow
-from farshore_hub.store.dialect import insert_missing, locked, upsert
+from farshore_hub.store.dialect import insert_missing, upsert
 from farshore_hub.store.ranges import pack_ranges, unpack_ranges
 from farshore_hub.store.schema import accounts, intervals, sites
 from farshore_protocol.ranges import EMPTY, RangeSet
@@ -20,6 +21,9 @@ AccountKey = tuple[int, bytes, str]
 
 _Row = Row[*tuple[Any, ...]]
 _KEYS_PER_QUERY: Final = 300
+_MAX_SUMMED: Final = 2**40
+"""Millions of heads below this one add up to 64 bits; a site that states larger ones is added up in Python."""
+
 _STORED, _RECEIPTED, _WANTED = "stored", "receipted", "wanted"
 _NOTHING_HELD: Final = pack_ranges(EMPTY)
 
@@ -32,27 +36,52 @@ _FACTS: Final = (
     accounts.c.statement_number,
 )
 
+_OF_SITE: Final = (sites.c.name, sites.c.last_seen_us, sites.c.revoked_us)
+_INTERVALS: Final = select(intervals.c.account_id, intervals.c.kind, intervals.c.first, intervals.c.last).order_by(
+    intervals.c.account_id, intervals.c.kind, intervals.c.first
+)
+_SETTLED: Final = and_(
+    accounts.c.head == accounts.c.stored_count + accounts.c.receipted_count,
+    accounts.c.head < _MAX_SUMMED,
+)
+_OF_LIFE: Final = select(accounts.c.id, accounts.c.stream, *_FACTS).where(
+    accounts.c.site_id == bindparam("site"),
+    accounts.c.incarnation == bindparam("life"),
+    accounts.c.stream.in_(bindparam("streams", expanding=True)),
+)
+
 
 def open_accounts(connection: Connection, keys: set[AccountKey]) -> dict[AccountKey, tuple[int, Account]]:
-    """Make what is missing of these accounts, lock them, and load them: id and account by key."""
-    wanted = sorted(keys)
-    insert_missing(connection, accounts, [_new(key) for key in wanted])
-    found: dict[int, tuple[AccountKey, _Row]] = {}
-    for some in _portions(wanted):
-        names = tuple_(accounts.c.site_id, accounts.c.incarnation, accounts.c.stream)
-        columns = (accounts.c.id, accounts.c.site_id, accounts.c.incarnation, accounts.c.stream, *_FACTS)
-        query = locked(connection, select(*columns).where(names.in_(some)).order_by(accounts.c.id))
-        for row in connection.execute(query):
-            found[row.id] = ((row.site_id, bytes(row.incarnation), row.stream), row)
-    sets = _range_sets(connection, list(found))
-    return {key: (account_id, _account(row, sets[account_id])) for account_id, (key, row) in found.items()}
+    """Load these accounts, and make those that are missing: id and account by key. Their sites are locked already."""
+    found = _rows(connection, keys)
+    missing = keys - found.keys()
+    if missing:
+        insert_missing(connection, accounts, [_new(key) for key in sorted(missing)])
+        found |= _rows(connection, missing)
+    ids = _portions([row.id for row in found.values()])
+    portions = (connection.execute(_INTERVALS.where(intervals.c.account_id.in_(some))) for some in ids)
+    sets = _range_sets(chain.from_iterable(portions))
+    return {key: (row.id, _account(row, sets[row.id])) for key, row in found.items()}
+
+
+def _rows(connection: Connection, keys: set[AccountKey]) -> dict[AccountKey, _Row]:
+    lives: dict[tuple[int, bytes], list[str]] = defaultdict(list)
+    for site_id, incarnation, stream in keys:
+        lives[site_id, incarnation].append(stream)
+    found: dict[AccountKey, _Row] = {}
+    # A query for each life, because SQLite searches no index for a list of tuples: it would read every account.
+    for (site_id, incarnation), streams in lives.items():
+        for some in _portions(streams):
+            asked = {"site": site_id, "life": incarnation, "streams": some}
+            for row in connection.execute(_OF_LIFE, asked):
+                found[site_id, incarnation, row.stream] = row
+    return found
 
 
 def unsettled(connection: Connection, site_id: int) -> set[AccountKey]:
     """A site's accounts with records that are neither stored nor receipted."""
     query = select(accounts.c.site_id, accounts.c.incarnation, accounts.c.stream)
-    missing = accounts.c.head - accounts.c.stored_count - accounts.c.receipted_count > 0
-    rows = connection.execute(query.where(accounts.c.site_id == site_id, missing))
+    rows = connection.execute(query.where(accounts.c.site_id == site_id, ~_SETTLED))
     return {(row.site_id, bytes(row.incarnation), row.stream) for row in rows}
 
 
@@ -66,27 +95,36 @@ def save_accounts(connection: Connection, changed: Mapping[int, tuple[Account, A
 
 
 def read_accounts(connection: Connection, site: str | None = None, stream: str | None = None) -> Iterator[AccountRow]:
-    """Every account, or those of one site or stream, with what completeness needs; two queries in all."""
-    query = select(
-        accounts.c.id,
-        accounts.c.incarnation,
-        accounts.c.stream,
-        sites.c.name,
-        sites.c.last_seen_us,
-        sites.c.revoked_us,
-        *_FACTS,
-    ).join(sites, sites.c.id == accounts.c.site_id)
-    if site is not None:
-        query = query.where(sites.c.name == site)
+    """Where all accounts stand, or those of one site or stream; three queries in all.
+
+    Of most, every record is stored or receipted: those the database adds up, a row for each stream of a site.
+    """
+    asked = [sites.c.name == site] if site is not None else []
     if stream is not None:
-        query = query.where(accounts.c.stream.in_([stream, *_companions(stream)]))
-    rows = connection.execute(query).all()
-    narrow = site is not None or stream is not None
-    sets = _range_sets(connection, [row.id for row in rows] if narrow else None)
+        asked.append(accounts.c.stream.in_([stream, *_companions(stream)]))
+    yield from _read_settled(connection, asked)
+    yield from _read_unsettled(connection, asked)
+
+
+def _read_settled(connection: Connection, asked: list[ColumnElement[bool]]) -> Iterator[AccountRow]:
+    sums = (func.sum(accounts.c.stored_count).label("stored"), func.sum(accounts.c.receipted_count).label("receipted"))
+    query = select(*_OF_SITE, accounts.c.stream, *sums).join_from(accounts, sites, sites.c.id == accounts.c.site_id)
+    for row in connection.execute(query.where(_SETTLED, *asked).group_by(sites.c.id, accounts.c.stream)):
+        stored, receipted = int(row.stored), int(row.receipted)
+        stands = Balance(produced=stored + receipted, stored=stored, receipted=receipted)
+        yield AccountRow(row.name, row.stream, stands, row.last_seen_us, row.revoked_us is not None)
+
+
+def _read_unsettled(connection: Connection, asked: list[ColumnElement[bool]]) -> Iterator[AccountRow]:
+    joined = accounts.join(sites, sites.c.id == accounts.c.site_id)
+    columns = (accounts.c.id, accounts.c.incarnation, accounts.c.stream, *_OF_SITE, *_FACTS)
+    rows = connection.execute(select(*columns).select_from(joined).where(~_SETTLED, *asked)).all()
+    ranges = _INTERVALS.select_from(joined.join(intervals, intervals.c.account_id == accounts.c.id))
+    sets = _range_sets(connection.execute(ranges.where(~_SETTLED, *asked)))
     for row in rows:
-        account = _account(row, sets[row.id])
-        revoked = row.revoked_us is not None
-        yield AccountRow(row.name, bytes(row.incarnation), row.stream, account, row.last_seen_us, revoked)
+        account, revoked = _account(row, sets[row.id]), row.revoked_us is not None
+        life, stands = bytes(row.incarnation), balance(account)
+        yield AccountRow(row.name, row.stream, stands, row.last_seen_us, revoked, life, account.oldest_us)
 
 
 def _companions(stream: str) -> list[str]:
@@ -98,17 +136,11 @@ def _new(key: AccountKey) -> dict[str, Any]:
     return {"site_id": site_id, "incarnation": incarnation, "stream": stream, "held": _NOTHING_HELD}
 
 
-def _range_sets(connection: Connection, ids: Sequence[int] | None) -> dict[int, dict[str, RangeSet]]:
-    """The range sets of some accounts, or of all, by account and kind."""
-    query = select(intervals.c.account_id, intervals.c.kind, intervals.c.first, intervals.c.last).order_by(
-        intervals.c.account_id, intervals.c.kind, intervals.c.first
-    )
+def _range_sets(ranges: Iterable[Row[int, str, int, int]]) -> dict[int, dict[str, RangeSet]]:
+    """Range sets by account and kind, from rows that are in order."""
     found: dict[int, dict[str, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
-    portions = [None] if ids is None else list(_portions(ids))
-    for some in portions:
-        asked = query if some is None else query.where(intervals.c.account_id.in_(some))
-        for account_id, kind, first, last in connection.execute(asked):
-            found[account_id][kind].append((first, last))
+    for account_id, kind, first, last in ranges:
+        found[account_id][kind].append((first, last))
     sets: dict[int, dict[str, RangeSet]] = defaultdict(dict)
     for account_id, kinds in found.items():
         sets[account_id] = {kind: RangeSet(tuple(ranges)) for kind, ranges in kinds.items()}
