@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol, TypeVar
 import msgspec
 
 from farshore_agent.buffer import Settled
-from farshore_agent.errors import AgentError
+from farshore_agent.errors import AgentError, ExitCode
 from farshore_agent.net.messages import HttpError, Request, Response
 from farshore_agent.net.routes import Route, Routes
 from farshore_protocol.errors import ProtocolError
@@ -103,7 +103,8 @@ class _Handlers:
         try:
             settled = await _told(self._desk.import_answer(request.body))
         except ProtocolError as error:
-            raise HttpError(422, str(error), title="the answer cannot be used") from None
+            members = {"remedy": "check where the file comes from", "exit_code": int(ExitCode.HUB)}
+            raise HttpError(422, str(error), title="the answer cannot be used", members=members) from None
         return Response(200, msgspec.json.encode(settled), {"content-type": "application/json"})
 
 
