@@ -59,8 +59,11 @@ class Hub:
         return succeed("farshore-hub", "--data-dir", self.data, *arguments)
 
     def add_site(self, name: str) -> str:
-        """The join token."""
-        return self.do("site", "add", name).out.strip()
+        """The join token; over the API, because it is quicker than the command."""
+        body = json.dumps({"name": name}).encode()
+        status, said = self.request("POST", "/v1/sites", body, **{"content-type": "application/json"})
+        assert status == 201, said
+        return str(json.loads(said)["token"])
 
     def take(self, *parcels: Path) -> list[Path]:
         """Import parcel files; the answers' files."""

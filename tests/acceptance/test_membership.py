@@ -46,7 +46,7 @@ def test_a_token_of_another_hub_is_refused_because_the_ca_is_not_its(hub: Hub, f
 
 def test_a_token_works_once(hub: Hub, folder: Path) -> None:
     first, second = Site("first", folder / "first", hub.port), Site("second", folder / "second", hub.port)
-    token = hub.add_site(f"once-{folder.name}")
+    token = hub.do("site", "add", f"once-{folder.name}").out.strip()
     first.do("enrol", token)
     _refused(second, token, code=5)
 
