@@ -10,16 +10,16 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, NoReturn, Self
 
 from farshore_agent import loops, metrics, status
 from farshore_agent.buffer import Buffer, Settled
 from farshore_agent.collect.http import door
-from farshore_agent.collect.input import Input, InputContext
+from farshore_agent.collect.input import InputContext
 from farshore_agent.collect.python import PythonDoor
 from farshore_agent.control import SOCKET, with_control
 from farshore_agent.delivery import Delivery
@@ -183,11 +183,11 @@ class Agent:
             metrics=self.metrics,
         )
 
-    def inputs(self) -> Mapping[str, Input]:
-        """The inputs of the settings, by name; they do not run yet."""
+    def inputs(self) -> Mapping[str, Coroutine[Any, Any, NoReturn]]:
+        """The inputs of the settings, by name, ready to be awaited."""
         points, context = installed(), self.context()
         return {
-            name: points[settings.type].load()(name, settings, context)
+            name: loops.collect(name, partial(points[settings.type].load(), name, settings, context), self._world.clock)
             for name, settings in self._settings.inputs.items()
         }
 
@@ -256,7 +256,7 @@ async def run_agent(settings: AgentSettings, *, tell: Callable[[str], None] = pr
 
 
 async def _serve(agent: Agent, settings: AgentSettings, stop: asyncio.Event, tell: Callable[[str], None]) -> None:
-    inputs = {name: asyncio.create_task(one.run(), name=f"input {name}") for name, one in agent.inputs().items()}
+    inputs = {name: asyncio.create_task(work, name=f"input {name}") for name, work in agent.inputs().items()}
     for name in inputs:
         line = f"{name}: {settings.inputs[name].type}, {' and '.join(settings.inputs[name].claims()) or 'open'}"
         agent.opened(line)

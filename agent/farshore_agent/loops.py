@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, NoReturn
 
 from farshore_agent.buffer import Buffer
+from farshore_agent.collect.input import Input
 from farshore_agent.delivery import Delivery
+from farshore_agent.errors import AgentError
 from farshore_agent.settings import SealSettings
 from farshore_protocol.ports import Clock
 
@@ -32,6 +34,23 @@ async def keep_going(name: str, work: Callable[[], Awaitable[Any]], clock: Clock
         except Exception:  # noqa: BLE001 - whatever it is, the log has it and the loop goes on
             _LOG.exception("%s failed; trying again", name)
             await clock.sleep(RETRY_S)
+
+
+async def collect(name: str, make: Callable[[], Input], clock: Clock) -> NoReturn:
+    """Run an input. A bug in it costs it a pause and a new start; the others do not notice.
+
+    Raises:
+        AgentError: what only the operator can put right, such as an address that is taken.
+    """
+    while True:
+        try:
+            await make().run()
+            _LOG.error("the input %s has ended by itself; starting it again", name)
+        except AgentError:
+            raise
+        except Exception:  # noqa: BLE001 - a plugin may raise anything; the log has it
+            _LOG.exception("the input %s failed; starting it again", name)
+        await clock.sleep(RETRY_S)
 
 
 async def seal(buffer: Buffer, delivery: Delivery, settings: SealSettings, clock: Clock) -> NoReturn:

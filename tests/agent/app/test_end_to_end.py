@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from farshore_agent import Agent
+from farshore_agent import Agent, loops
 from farshore_agent.errors import AlreadyRunning, NotEnrolled, RecordsRefused
 from farshore_agent.settings import AgentSettings
+from farshore_agent.system import SystemClock
 from farshore_protocol.messages import Refused
-from tests.agent.app.site import ask, join, post, records, settings_in, until
+from tests.agent.app.site import QUICK, ask, join, post, records, settings_in, until
 from tests.agent.forward.hub_stub import HubStub, Problem
+
+INPUTS = """
+[inputs.api]
+type = "http"
+listen = "unix:{folder}/api.sock"
+[inputs.drop]
+type = "folder"
+path = "{folder}/inbox"
+stream = "readings"
+"""
 
 
 @pytest.fixture
@@ -208,3 +221,59 @@ async def test_the_commands_reach_a_running_agent(hub: HubStub, settings: AgentS
         badly = await ask(settings, "POST", "/v1/control/export", b"[")
     assert status["identity"]["site"] == "ship-1"
     assert (refused.status, badly.status) == (422, 400)
+
+
+async def test_a_program_opens_an_agent_by_its_settings_file(hub: HubStub, tmp_path: Path) -> None:
+    (tmp_path / "agent.toml").write_text(QUICK)
+    await join(hub, settings_in(tmp_path))
+    async with Agent.open(tmp_path / "agent.toml") as agent:
+        await agent.append("boiler", records(2))
+        await agent.flush()
+    assert len(hub.ledger.of("boiler")) == 2
+
+
+async def test_a_certificate_is_renewed_in_time_while_records_flow(hub: HubStub, tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    hub.certificate_life = timedelta(seconds=1)
+    await join(hub, settings)
+    hub.certificate_life = timedelta(days=30)
+    async with Agent.started(settings, forward=True) as agent:
+        await until(lambda: "POST /v1/renew" in hub.requests)
+        await until(lambda: agent.delivery.link_up)
+        await agent.append("boiler", records(2))
+        await agent.flush()
+    assert hub.requests.count("POST /v1/renew") == 1
+
+
+async def test_a_hub_that_no_longer_knows_a_certificate_gets_a_new_one(hub: HubStub, settings: AgentSettings) -> None:
+    hub.unknown_certificates = True
+    async with Agent.started(settings, forward=True) as agent:
+        await agent.append("boiler", records(2))
+        await until(lambda: "POST /v1/renew" in hub.requests)
+        hub.unknown_certificates = False
+        await until(lambda: len(hub.ledger.of("boiler")) == 2)
+
+
+async def test_inputs_of_the_settings_file_run_and_a_bug_in_one_hurts_no_other(hub: HubStub, tmp_path: Path) -> None:
+    (tmp_path / "inbox").mkdir()
+    settings = settings_in(tmp_path, INPUTS.format(folder=tmp_path))
+    await join(hub, settings)
+    broken = 0
+
+    class Broken:
+        async def run(self) -> None:
+            nonlocal broken
+            broken += 1
+            raise ZeroDivisionError
+
+    async with Agent.started(settings, forward=True) as agent:
+        tasks = [asyncio.create_task(work) for work in agent.inputs().values()]
+        tasks.append(asyncio.create_task(loops.collect("broken", Broken, SystemClock())))  # type: ignore[arg-type]
+        (tmp_path / "inbox" / "readings.ndjson").write_text('{"ts": 1795435200, "n": 1}\n')
+
+        await until(lambda: len(hub.ledger.of("readings")) == 1)
+        assert broken == 1
+        assert not any(task.done() for task in tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
