@@ -8,13 +8,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import update
 
-from farshore_hub.errors import HubError
+from farshore_hub.errors import Busy, HubError
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.store.engine import open_engine, reading, writing
 from farshore_hub.store.metrics import receipted_by_reason
 from farshore_hub.store.schema import sites
 from farshore_protocol.errors import ProtocolError
-from farshore_protocol.limits import MAX_DICTIONARY_BYTES, MAX_SEQUENCE
+from farshore_protocol.limits import MAX_DICTIONARY_BYTES, MAX_RANGES, MAX_SEQUENCE
 from farshore_protocol.messages import Claim, Refused
 from farshore_protocol.sealing import seal_epoch
 from tests.contracts.hub_world import FakeSite, HubWorld
@@ -98,6 +98,36 @@ async def test_a_dictionary_over_its_bound_is_refused(hub: HubWorld) -> None:
     site = hub.add_site("ship-1")
     answer = await hub.deliver(site.parcel(site.dictionary(bytes(MAX_DICTIONARY_BYTES + 1))), "ship-1")
     assert ([each.reason for each in answer.refusals], answer.held) == ([Refused.OVER_LIMIT], [site.epoch_id])
+
+
+async def test_an_account_in_too_many_pieces_takes_no_further_piece_until_some_join(hub: HubWorld) -> None:
+    site = hub.add_site("ship-1")
+    odd = [site.receipt(each, each) for each in range(1, 2 * MAX_RANGES, 2)]
+    answer = await hub.deliver(site.parcel(receipts=odd), "ship-1")
+    assert len(answer.accounts[0].receipted) == 2 * MAX_RANGES
+    answer = await hub.deliver(site.parcel(receipts=[site.receipt(10**6, 10**6)]), "ship-1")
+    assert answer.accounts[0].receipted[-1] == 2 * MAX_RANGES - 1
+    joining, one_more = site.receipt(2, 2), site.receipt(10**6, 10**6)
+    answer = await hub.deliver(site.parcel(receipts=[joining, one_more]), "ship-1")
+    assert (answer.accounts[0].receipted[:2], answer.accounts[0].receipted[-1]) == ([1, 3], 10**6)
+
+
+async def test_a_hub_under_pressure_asks_every_site_to_pause_until_a_slot_of_its_own(
+    hub: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = hub.add_site("ship-1")
+    assert (await hub.deliver(site.parcel(site.batch(1, 3)), "ship-1")).pause_ms == 0
+    parcel = site.parcel(site.batch(4, 3))
+    receiver = hub.receiver
+    monkeypatch.setattr("farshore_hub.receive.receiver.MAX_WAITING_BYTES", len(parcel) + 1)
+    receiver._waiting_bytes = len(parcel)
+    with pytest.raises(Busy) as busy:
+        await hub.deliver(parcel, "ship-1")
+    assert busy.value.retry_after_s >= 1
+    receiver._waiting_bytes = 0
+    await hub.deliver(parcel, "ship-1")
+    receiver._waiting_bytes = len(parcel)
+    assert receiver._pause_ms() < receiver._pause_ms()
 
 
 async def test_a_caller_that_goes_away_hurts_nobody(hub: HubWorld) -> None:

@@ -213,8 +213,10 @@ async def test_a_newer_batch_is_refused_and_its_neighbours_are_taken(hub: HubWor
 async def test_no_flipped_byte_stores_anything_false(hub: HubWorld) -> None:
     site = hub.add_site("ship-1")
     raw = site.parcel(site.batch(1, 3), head=3)
+    sealed = range(raw.index(site.epoch.sealed), raw.index(site.epoch.sealed) + len(site.epoch.sealed))
     step = 1 if hub.engine.dialect.name == "sqlite" else 7
-    for position in range(0, len(raw), step):
+    # Of the thousand random bytes of the sealed key, one in sixteen will do.
+    for position in (each for each in range(0, len(raw), step) if each not in sealed or each % 16 == 0):
         damaged = bytearray(raw)
         damaged[position] ^= 0x11
         try:

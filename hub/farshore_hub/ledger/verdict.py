@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from farshore_hub.ledger.account import Account
+from farshore_protocol.limits import MAX_RANGES
 from farshore_protocol.ranges import EMPTY, RangeSet
 
 
@@ -33,6 +34,8 @@ class Fate(enum.StrEnum):
     """Some of it is stored in other batches: the rest is taken, the whole batch is kept and reported."""
     FORK = "fork"
     """All of it is stored, with other content: kept aside and reported."""
+    SCATTERED = "scattered"
+    """The account is in as many pieces as an answer can name, and this would be one more: refused until some join."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ def decide(account: Account, newcomer: StoredBatch, known: Sequence[StoredBatch]
     first, last = newcomer.first, newcomer.first + newcomer.count - 1
     whole = RangeSet(((first, last),))
     have = account.stored.clip(first, last) - account.wanted
+    if not fits(account.stored, whole):
+        return Verdict(Fate.SCATTERED, EMPTY, f"what is stored is in {MAX_RANGES} pieces; send what lies between first")
     if not have:
         return Verdict(Fate.FRESH, whole, "none of it is stored")
     twin = next((each for each in known if _same_records(each, newcomer)), None)
@@ -66,6 +71,12 @@ def decide(account: Account, newcomer: StoredBatch, known: Sequence[StoredBatch]
     if have == whole:
         return Verdict(Fate.FORK, EMPTY, f"{first}…{last} is stored with other content", forked=True)
     return Verdict(Fate.OVERLAP, whole - have, f"{have} is stored already", forked=twin is None or twin.partial)
+
+
+def fits(ranges: RangeSet, more: RangeSet) -> bool:
+    """Whether an answer can still name the ranges when more are added."""
+    few = len(ranges.ranges) + len(more.ranges) <= MAX_RANGES
+    return few or len((ranges | more).ranges) <= MAX_RANGES
 
 
 def _same_records(one: StoredBatch, other: StoredBatch) -> bool:

@@ -14,14 +14,14 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from farshore_hub.ledger.account import Account
-from farshore_hub.ledger.verdict import Fate, StoredBatch, Verdict, decide
+from farshore_hub.ledger.verdict import Fate, StoredBatch, Verdict, decide, fits
 from farshore_hub.receive.verify import VerifiedBatch, VerifiedParcel
 from farshore_hub.store import accounts, inbox
 from farshore_hub.store.accounts import AccountKey
 from farshore_hub.store.ranges import pack_ranges
 from farshore_protocol.limits import MAX_PARCEL_CLAIMS
-from farshore_protocol.messages import Claim, Receipt
-from farshore_protocol.ranges import EMPTY, Range, RangeSet
+from farshore_protocol.messages import Claim, Receipt, Refusal, Refused
+from farshore_protocol.ranges import EMPTY, RangeSet
 
 _MAX_ANSWERED: Final = 2 * MAX_PARCEL_CLAIMS
 
@@ -34,6 +34,7 @@ class Outcome:
         revoked: its site was revoked meanwhile; nothing of it was taken.
         accounts: by incarnation and stream: what the parcel names, and after a whole statement what is not settled.
         forked: digests of batches that claim sequences which others have.
+        refusals: batches that the accounts have no room for.
         fates: how many batches met which fate.
         records: how many records were stored.
     """
@@ -41,6 +42,7 @@ class Outcome:
     revoked: bool = False
     accounts: dict[tuple[bytes, str], Account] = field(default_factory=dict)
     forked: list[bytes] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
     fates: dict[Fate, int] = field(default_factory=lambda: defaultdict(int))
     records: int = 0
 
@@ -116,13 +118,14 @@ class _Posting:
         return [key[1:] for key in sorted(self._unsettled[parcel.site.id]) if key[1:] not in claimed]
 
     def _take_receipts(self, parcel: VerifiedParcel) -> None:
-        ranges: dict[int, list[Range]] = defaultdict(list)
+        by_account: dict[int, list[Receipt]] = defaultdict(list)
         for receipt in parcel.statement.receipts:
-            at = self._ids[parcel.site.id, receipt.incarnation, receipt.stream]
-            ranges[at].append((receipt.first, receipt.last))
-            self._receipts.append(_receipt_row(at, receipt, self._now_us))
-        for at, receipted in ranges.items():
-            self._after[at] = self._after[at].with_receipts(RangeSet.of(*receipted))
+            by_account[self._ids[parcel.site.id, receipt.incarnation, receipt.stream]].append(receipt)
+        for at, receipts in by_account.items():
+            receipted = RangeSet.of(*((receipt.first, receipt.last) for receipt in receipts))
+            if fits(self._after[at].receipted, receipted):
+                self._after[at] = self._after[at].with_receipts(receipted)
+                self._receipts += [_receipt_row(at, receipt, self._now_us) for receipt in receipts]
 
     def _decide_batch(self, at: int, batch: VerifiedBatch, outcome: Outcome) -> None:
         first, last = batch.header.first, batch.header.last
@@ -132,6 +135,8 @@ class _Posting:
         outcome.fates[verdict.fate] += 1
         if verdict.forked:
             outcome.forked.append(batch.digest)
+        if verdict.fate is Fate.SCATTERED:
+            outcome.refusals.append(Refusal(batch.digest, Refused.OVER_LIMIT, verdict.why))
         if verdict.fate is Fate.FORK:
             self._forks.append(self._row(at, batch))
         if verdict.take:

@@ -25,11 +25,10 @@ from farshore_hub.receive.slots import Slots
 from farshore_hub.receive.verify import VerifiedParcel, Verifier
 from farshore_hub.store.engine import writing
 from farshore_protocol import messages
-from farshore_protocol.limits import MAX_PARCEL_BYTES, MAX_RANGES, MIB
+from farshore_protocol.limits import MAX_PARCEL_BYTES, MIB
 from farshore_protocol.messages import Answer
 from farshore_protocol.parcel import pack_answer
 from farshore_protocol.ports import Clock, Random, Runner
-from farshore_protocol.ranges import RangeSet
 
 MAX_GROUP_PARCELS: Final = 64
 MAX_GROUP_BYTES: Final = 32 * MIB
@@ -188,7 +187,7 @@ class Receiver:
         self.tally.parcels += 1
         self.tally.records += outcome.records
         self.tally.fates.update(outcome.fates)
-        self.tally.refusals.update(refusal.reason.value for refusal in parcel.refusals)
+        self.tally.refusals.update(refusal.reason.value for refusal in parcel.refusals + outcome.refusals)
 
     def _answer(self, parcel: VerifiedParcel, outcome: Outcome) -> bytes:
         statement = parcel.statement
@@ -201,9 +200,10 @@ class Receiver:
             number=statement.number,
             accounts=[self._shown(*named, account) for named, account in outcome.accounts.items()],
             held=[epoch.id for epoch in parcel.epochs] + [name for name, _ in parcel.dictionaries],
-            refusals=parcel.refusals,
+            refusals=parcel.refusals + outcome.refusals,
             forked=outcome.forked,
             max_parcel_bytes=MAX_PARCEL_BYTES,
+            pause_ms=self._pause_ms(),
         )
         return pack_answer(answer, self._keys.signing_id, self._keys.signing)
 
@@ -211,13 +211,14 @@ class Receiver:
         return messages.Account(
             incarnation=incarnation,
             stream=stream,
-            stored=_bounded(account.stored),
-            receipted=_bounded(account.receipted),
+            stored=account.stored.to_wire(),
+            receipted=account.receipted.to_wire(),
             archived=self._archived(account),
-            wanted=_bounded(account.wanted),
+            wanted=account.wanted.to_wire(),
         )
 
-
-def _bounded(ranges: RangeSet) -> list[int]:
-    """The lowest ranges, as many as an answer may carry. What is left out is sent again and found to be a duplicate."""
-    return ranges.to_wire()[: 2 * MAX_RANGES]
+    def _pause_ms(self) -> int:
+        """Nothing while there is room; when half of it is taken, every site is given a slot of its own."""
+        if self._waiting_bytes <= MAX_WAITING_BYTES // 2:
+            return 0
+        return math.ceil(self._slots.take(self._clock.monotonic_s()) * 1000)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from farshore_hub.ledger.account import Account, balance
 from farshore_hub.ledger.completeness import AccountRow, Gap, State, completeness
 from farshore_hub.ledger.verdict import Fate, StoredBatch, decide
+from farshore_protocol.limits import MAX_RANGES
 from farshore_protocol.messages import Claim
 from farshore_protocol.ranges import EMPTY, RangeSet, upto
 
@@ -62,6 +63,13 @@ def test_what_is_wanted_again_is_taken_again() -> None:
     verdict = decide(account, batch(1, 10), [batch(1, 10)])
     assert verdict.take == RangeSet.of((3, 4))
     assert account.with_stored(verdict.take).wanted == EMPTY
+
+
+def test_an_account_in_too_many_pieces_takes_only_what_joins_some() -> None:
+    account = Account(stored=RangeSet(tuple((each, each) for each in range(1, 2 * MAX_RANGES, 2))))
+    verdict = decide(account, batch(10**6, 1), [])
+    assert (verdict.fate, verdict.take) == (Fate.SCATTERED, EMPTY)
+    assert decide(account, batch(2, 1), []).fate is Fate.FRESH
 
 
 def test_a_claim_of_an_older_statement_only_raises_the_head() -> None:
