@@ -170,18 +170,26 @@ class Site:
 
     # ------------------------------------------------------------ the doors
 
-    def post(self, records: list[Record], stream: str = READINGS) -> int:
+    def post(self, records: list[Record], stream: str = READINGS) -> Answered:
         """Hand records to the HTTP door, and write down what it answers."""
-        status = self.ask("POST", f"/v1/streams/{stream}", ndjson(records)).status
+        answered = self.ask("POST", f"/v1/streams/{stream}", ndjson(records))
         contents = Counter(map(canonical, records))
-        if status == 200:
+        if answered.status == 200:
             self.acknowledged[stream] += contents
-        elif status == 0:
+        elif answered.status == 0:
             self.maybe[stream] += contents
-        return status
+        return answered
 
     def must_post(self, count: int, stream: str = READINGS) -> None:
-        assert self.post(self.supply.readings(count), stream) == 200, self.daemon.said()
+        answered = self.post(self.supply.readings(count), stream)
+        assert answered.status == 200, (answered, self.daemon.said())
+
+    def append(self, records: list[Record], stream: str = READINGS) -> Said:
+        """Hand records to the command, and write down what has become of them."""
+        said = self.run("append", stream, given=ndjson(records))
+        if said.code == 0:
+            self.acknowledged[stream].update(map(canonical, records))
+        return said
 
     def drop_file(self, count: int) -> None:
         """Put a CSV file into the folder; from then on it is the agent's."""

@@ -24,13 +24,13 @@ def _refused(site: Site, token: str, *, code: int) -> str:
     said = site.run("enrol", token)
     assert (said.code, said.err[:6]) == (code, "error:"), said
     assert "what to do: " in said.err
-    assert site.run("export", site.folder / "x").code == 4
+    assert not (site.state / "identity").exists()
     return said.err
 
 
 def test_a_text_that_is_no_token_is_refused_before_anything_is_asked(hub: Hub, folder: Path) -> None:
     site, token = _stranger(folder, hub), hub.add_site(f"no-token-{folder.name}")
-    for text in ("secret", "fs1.", token[:-7], token[:40] + "~" + token[41:], "x" * 5000):
+    for text in ("secret", token[:-7], token[:40] + "~" + token[41:]):
         _refused(site, text, code=2)
 
 
