@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from farshore_agent.cli.desk import Daemon
     from farshore_agent.settings import AgentSettings
 
-PIECE_BYTES: Final = 1024 * 1024
-MAX_LINE_BYTES: Final = 4 * PIECE_BYTES
+PIECE_BYTES: Final = 256 * 1024
+"""So that even the shortest lines are not more than one call may carry."""
+
+MAX_LINE_BYTES: Final = 16 * PIECE_BYTES
 MAX_SHOWN: Final = 20
 _OK: Final = 200
 _ALL_REFUSED: Final = 422

@@ -109,18 +109,20 @@ class Forwarder:
             self._note_failure(error, packed)
 
     async def last_words(self, within_s: float) -> None:
-        """One last exchange before the agent stops, if the link is up and the hub did not ask for a pause."""
+        """Seal the rest and make one last exchange, if the link is up and the hub did not ask for a pause."""
         if self.link_up and self._clock.monotonic_s() >= self._outlook.resume_s:
+            await self._buffer.seal_due(link_up=True, flush=True)
             batches = await self._look()
-            step = Send(fill(batches, self._limit) if batches else (), whole=False, timeout_s=within_s, why="stopping")
+            step = Send(
+                fill(batches, self._outlook.limit_bytes) if batches else (),
+                whole=False,
+                timeout_s=within_s,
+                why="stopping",
+            )
             await self._exchange(await self._pack(step), step)
 
-    @property
-    def _limit(self) -> int:
-        return self._outlook.pace.within(self._outlook.ceiling_bytes)
-
     async def _look(self) -> list[OutboxBatch]:
-        return await self._buffer.waiting(max_bytes=self._limit, max_batches=MAX_BATCHES)
+        return await self._buffer.waiting(max_bytes=self._outlook.limit_bytes, max_batches=MAX_BATCHES)
 
     async def _decide(self) -> Send | Wait:
         now_s = self._clock.monotonic_s()
@@ -129,7 +131,7 @@ class Forwarder:
         return decide(View(now_s, await self._look(), self._outlook), self._settings)
 
     async def _pack(self, step: Send) -> Packed:
-        return await self._courier.pack(step.batches, whole=step.whole, max_bytes=self._outlook.ceiling_bytes)
+        return await self._courier.pack(step.batches, whole=step.whole, max_bytes=self._outlook.room_bytes)
 
     async def _exchange(self, packed: Packed, step: Send) -> None:
         self._outlook = self._outlook.sending()
@@ -158,10 +160,10 @@ class Forwarder:
     async def _read_ahead(self, packed: Packed) -> None:
         on_their_way = {batch.id for batch in packed.batches}
         size = sum(batch.size for batch in packed.batches)
-        front = await self._buffer.waiting(max_bytes=size + self._limit, max_batches=MAX_BATCHES)
+        front = await self._buffer.waiting(max_bytes=size + self._outlook.limit_bytes, max_batches=MAX_BATCHES)
         after = [batch for batch in front if batch.id not in on_their_way]
         if after:
-            await self._courier.read_ahead(fill(after, self._limit))
+            await self._courier.read_ahead(fill(after, self._outlook.limit_bytes))
 
     def _check(self, packed: Packed, answer: Answer, settled: Settled) -> None:
         if (answer.incarnation, answer.number) != (packed.incarnation, packed.number):
@@ -225,7 +227,7 @@ class Forwarder:
         report, outlook = self.report, self._outlook
         report.up, report.state, report.failures = outlook.link_up, outlook.breaker.value, outlook.failures
         report.last_error, report.last_remedy = error, remedy
-        report.limit_bytes, report.rate_bytes_s = self._limit, outlook.pace.rate_bytes_s
+        report.limit_bytes, report.rate_bytes_s = self._outlook.limit_bytes, outlook.pace.rate_bytes_s
 
 
 def failure_of(error: Exception, packed: Packed | None) -> Failure:

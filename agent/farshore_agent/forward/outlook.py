@@ -21,6 +21,7 @@ MAX_RETRY_AFTER_S: Final = 3_600.0
 """A hub that asks for more is asked again after this."""
 
 _MS: Final = 1_000
+_STATEMENT_PART: Final = 16
 
 
 class Failed(enum.StrEnum):
@@ -59,6 +60,16 @@ class Outlook:
     heartbeat_s: float = 0.0
     whole_why: str = "the agent has started"
     whole_s: float = 0.0
+
+    @property
+    def limit_bytes(self) -> int:
+        """The room for batches in the next parcel."""
+        return self.pace.within(self.room_bytes)
+
+    @property
+    def room_bytes(self) -> int:
+        """What both sides allow, less a part for the statement."""
+        return self.ceiling_bytes - self.ceiling_bytes // _STATEMENT_PART
 
     @property
     def link_up(self) -> bool:

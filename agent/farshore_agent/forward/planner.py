@@ -63,7 +63,7 @@ def decide(view: View, settings: ForwardSettings) -> Step:
         return Send((), whole=False, timeout_s=settings.timeout_s, why="the link was down: one small parcel to try it")
     whole_why = _why_whole(view)
     if view.batches:
-        chosen = fill(view.batches, outlook.pace.within(outlook.ceiling_bytes))
+        chosen = fill(view.batches, outlook.limit_bytes)
         return Send(chosen, bool(whole_why), timeout_s, _why_these(view, chosen, whole_why))
     if whole_why:
         return Send((), whole=True, timeout_s=timeout_s, why=f"a whole statement: {whole_why}")

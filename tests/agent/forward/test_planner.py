@@ -110,7 +110,7 @@ def test_an_absurd_retry_after_is_not_obeyed_for_ever() -> None:
 
 
 def test_the_hubs_pause_and_limit_are_obeyed() -> None:
-    asked = Delivery(64 * KIB, 0.1, was_whole=True, whole_why="", max_parcel_bytes=20 * KIB, pause_ms=500)
+    asked = Delivery(64 * KIB, 0.1, was_whole=True, whole_why="", max_parcel_bytes=22 * KIB, pause_ms=500)
     slow = delivered(UP.sending(), asked, 10, SETTINGS)
     assert isinstance(decided(slow, batch(1), at_s=10.4), Wait)
     sent = decided(slow, batch(1), batch(2), batch(3), at_s=10.5)
