@@ -183,7 +183,7 @@ class Forwarder:
             pause_ms=answer.pause_ms,
         )
         if not self.link_up:
-            _LOG.info("the link to %s is up", self.report.address or "the hub")
+            _LOG.info("the link to %s is up", self._link.address)
         self._outlook = delivered(self._outlook, delivery, self._clock.monotonic_s(), self._settings)
         self._count(packed, answer, settled)
         self._show(error="", remedy="")
@@ -226,7 +226,7 @@ class Forwarder:
     def _show(self, *, error: str, remedy: str) -> None:
         report, outlook = self.report, self._outlook
         report.up, report.state, report.failures = outlook.link_up, outlook.breaker.value, outlook.failures
-        report.last_error, report.last_remedy = error, remedy
+        report.last_error, report.last_remedy, report.address = error, remedy, self._link.address
         report.limit_bytes, report.rate_bytes_s = self._outlook.limit_bytes, outlook.pace.rate_bytes_s
 
 

@@ -16,6 +16,11 @@ class HttpsLink:
     def __init__(self, hub: HubHttp) -> None:
         self._hub = hub
 
+    @property
+    def address(self) -> str:
+        """The hub's address that is used now."""
+        return self._hub.address
+
     async def exchange(self, parcel: bytes, *, timeout_s: float) -> bytes:
         """Deliver a parcel and return the bytes of the signed answer.
 

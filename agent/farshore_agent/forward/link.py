@@ -58,6 +58,11 @@ class LinkRefused(LinkError):
 class Link(Protocol):
     """One way to the hub. Calls come one after the other."""
 
+    @property
+    def address(self) -> str:
+        """Where it leads now, for people."""
+        ...
+
     async def exchange(self, parcel: bytes, *, timeout_s: float) -> bytes:
         """Deliver a parcel and return the bytes of the signed answer.
 

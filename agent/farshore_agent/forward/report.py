@@ -20,7 +20,8 @@ class LinkReport:
         offset: of the site's clock.
         limit_bytes: of the next parcel.
         rate_bytes_s: measured on the latest full parcel.
-        sent_parcels, sent_bytes, sent_records: what was answered, by the hub's word.
+        sent_parcels, sent_bytes: what was answered.
+        acknowledged_batches, acknowledged_records, returned_batches: by the hub's word.
         exchanges: by outcome.
         refusals: batches that the hub did not take, by reason.
     """

@@ -60,6 +60,7 @@ class TestLink:
     faults: list[Fault] = field(default_factory=list)
     sent_at_s: list[float] = field(default_factory=list)
     took_s: float = 0.5
+    address: str = "test"
 
     async def exchange(self, parcel: bytes, *, timeout_s: float) -> bytes:
         self.sent_at_s.append(self.clock.now_s)
