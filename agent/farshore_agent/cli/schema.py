@@ -15,6 +15,8 @@ def command() -> None:
     Example:
       farshore-agent schema > farshore-agent.schema.json
       then, as the first line of the settings:  #:schema ./farshore-agent.schema.json
+
+    Exit codes: 0 printed.
     """
     from farshore_agent.settings import schema
 

@@ -17,7 +17,15 @@ command = click.Group("db", help="The version of the hub's database.")
 @command.command("current")
 @data_dir
 def current(data_dir: Path) -> None:
-    """Print the database's version, and the one that this program needs."""
+    """Print the database's version, and the one that this program needs.
+
+    \b
+    Example:
+      farshore-hub db current
+
+    \b
+    Exit codes: 0 printed, 4 it does not answer
+    """
     with opened_engine(settings.load(data_dir)) as engine:
         click.echo(f"{migrate.current(engine) or 'none'} (this program needs {migrate.newest()})")
 
@@ -27,6 +35,11 @@ def current(data_dir: Path) -> None:
 @data_dir
 def upgrade(dry_run: bool, data_dir: Path) -> None:  # noqa: FBT001 - click's way
     """Bring the database to this program's version. Make a backup first.
+
+    \b
+    Examples:
+      farshore-hub db upgrade --dry-run
+      farshore-hub db upgrade
 
     \b
     Exit codes: 0 it is at this version, 4 it does not answer

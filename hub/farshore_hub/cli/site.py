@@ -48,6 +48,10 @@ def token(name: str, expires: int, as_json: bool, data_dir: Path) -> None:  # no
     For a new machine at the site, or a site that was revoked. Unused earlier tokens stop working.
 
     \b
+    Example:
+      farshore-hub site token pump-station-7
+
+    \b
     Exit codes: 0 done, 6 there is no such site
     """
     with open_hub(data_dir) as hub:
@@ -59,7 +63,15 @@ def token(name: str, expires: int, as_json: bool, data_dir: Path) -> None:  # no
 @as_json
 @data_dir
 def listing(as_json: bool, data_dir: Path) -> None:  # noqa: FBT001 - click's way
-    """List all sites. Times are UTC."""
+    """List all sites. Times are UTC.
+
+    \b
+    Example:
+      farshore-hub site list --json
+
+    \b
+    Exit codes: 0 listed
+    """
     with open_hub(data_dir) as hub:
         found = sites.listing(hub.fleet)
     if as_json:
@@ -75,6 +87,10 @@ def listing(as_json: bool, data_dir: Path) -> None:  # noqa: FBT001 - click's wa
 @data_dir
 def revoke(name: str, data_dir: Path) -> None:
     """Shut a site out, at once. What it has delivered stays.
+
+    \b
+    Example:
+      farshore-hub site revoke pump-station-7
 
     \b
     Exit codes: 0 done, 6 there is no such site

@@ -43,7 +43,15 @@ def add(name: str, role: str, as_json: bool, data_dir: Path) -> None:  # noqa: F
 @as_json
 @data_dir
 def listing(as_json: bool, data_dir: Path) -> None:  # noqa: FBT001 - click's way
-    """List all tokens, the revoked ones too. The tokens themselves are not kept."""
+    """List all tokens, the revoked ones too. The tokens themselves are not kept.
+
+    \b
+    Example:
+      farshore-hub token list --json
+
+    \b
+    Exit codes: 0 listed
+    """
     with open_hub(data_dir) as hub:
         found = api_tokens.listing(hub.fleet)
     if as_json:
@@ -59,6 +67,10 @@ def listing(as_json: bool, data_dir: Path) -> None:  # noqa: FBT001 - click's wa
 @data_dir
 def revoke(name: str, data_dir: Path) -> None:
     """Make a token worthless, at once.
+
+    \b
+    Example:
+      farshore-hub token revoke grafana
 
     \b
     Exit codes: 0 done, 6 there is no such token
