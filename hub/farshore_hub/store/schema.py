@@ -133,7 +133,6 @@ accounts = Table(
     Column("stated_by", LargeBinary, comment="the incarnation whose claim was applied last"),
     Column("statement_number", BigInteger, nullable=False, server_default="0"),
     Column("stated_us", BigInteger, comment="the hub's clock at the last claim"),
-    Column("archived", BigInteger, nullable=False, server_default="0"),
     Column("stored_count", BigInteger, nullable=False, server_default="0"),
     Column("receipted_count", BigInteger, nullable=False, server_default="0", comment="receipted and not stored"),
     UniqueConstraint("site_id", "incarnation", "stream"),

@@ -77,7 +77,6 @@ def upgrade() -> None:
         sa.Column("stated_by", sa.LargeBinary(), nullable=True, comment="the incarnation whose claim was applied last"),
         sa.Column("statement_number", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("stated_us", sa.BigInteger(), nullable=True, comment="the hub's clock at the last claim"),
-        sa.Column("archived", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("stored_count", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column(
             "receipted_count", sa.BigInteger(), server_default="0", nullable=False, comment="receipted and not stored"
