@@ -18,6 +18,8 @@ DEADLINE_S: Final = 120.0
 
 _POLL_S: Final = 0.05
 _LOG_LINES: Final = 25
+_DIES_WITH_US: Final = ("setpriv", "--pdeathsig", "KILL")
+"""Replaces itself by the command; a test run that is killed leaves no daemon behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +66,13 @@ class Daemon:
     """A command that runs until it is stopped or killed; its output goes to a log file."""
 
     def __init__(self, name: str, *arguments: object, log: Path) -> None:
-        self._line = [path_of(name), *map(str, arguments)]
+        self._line = [*_DIES_WITH_US, path_of(name), *map(str, arguments)]
         self._log = log
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, or start it again."""
-        assert not self.runs, f"{self._line[0]} runs already"
+        assert not self.runs, f"{self._log.stem} runs already"
         with self._log.open("ab") as log:
             self._child = subprocess.Popen(
                 self._line, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -104,4 +106,4 @@ class Daemon:
 
     def check(self) -> None:
         """Fail with its last words if it has ended by itself."""
-        assert self.runs, f"{self._line[0]} has ended by itself:\n{self.said()}"
+        assert self.runs, f"{self._log.stem} has ended by itself:\n{self.said()}"
