@@ -6,7 +6,7 @@ DATA ?= $(wildcard demo/farshore_demo/data/*.gz)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SOURCES := protocol agent hub demo tests
+SOURCES := protocol shell agent hub demo tests
 
 .DEFAULT_GOAL := help
 .PHONY: help venv test pytest lint types imports format demo bench pins clean system-packages

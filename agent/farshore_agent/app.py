@@ -30,7 +30,7 @@ from farshore_agent.lock import StateLock
 from farshore_agent.net.server import Server
 from farshore_agent.settings import AgentSettings, load
 from farshore_agent.settings.inputs import installed
-from farshore_agent.system import ThreadRunner, World, real_world
+from farshore_shell.system import ThreadRunner, World, real_world
 
 _LOG: Final = logging.getLogger(__name__)
 BUFFER: Final = "buffer.db"

@@ -23,8 +23,8 @@ from farshore_agent.identity.identity import Identity
 from farshore_agent.identity.keeper import Keeper
 from farshore_agent.identity.tls import pinned_context
 from farshore_agent.settings import ForwardSettings
-from farshore_agent.system import World
 from farshore_protocol.ports import Runner
+from farshore_shell.system import World
 
 _LOG: Final = logging.getLogger(__name__)
 _RETRY_S: Final = 5.0

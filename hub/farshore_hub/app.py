@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from farshore_hub.bounded import BoundedRunner
 from farshore_hub.errors import SettingsInvalid
 from farshore_hub.fleet.addresses import is_loopback, split_listen
 from farshore_hub.lake.reader import LakeReader
@@ -20,13 +21,13 @@ from farshore_hub.opening import OpenedHub, schema_fault
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.receive.receiver import Receiver, archived_when_stored, never_archived
 from farshore_hub.reports import Reporter
-from farshore_hub.system import BoundedRunner, ThreadRunner
 from farshore_hub.web.api import make_app
 from farshore_hub.web.bodies import BodyReader
 from farshore_hub.web.metrics import HubMetrics
 from farshore_hub.web.server import Port, bind, serve
 from farshore_hub.web.services import Services
 from farshore_hub.web.tls import keep_fresh, server_context
+from farshore_shell.system import ThreadRunner
 
 SHORT_THREADS: Final = 4
 LONG_THREADS: Final = 2

@@ -16,7 +16,7 @@ from farshore_hub.fleet.keys import HubKeys
 from farshore_hub.settings import Place
 from farshore_hub.store import migrate
 from farshore_hub.store.engine import open_engine
-from farshore_hub.system import SystemClock, SystemRandom
+from farshore_shell.system import SystemClock, SystemRandom
 
 
 @dataclass(frozen=True, slots=True)

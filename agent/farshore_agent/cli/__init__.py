@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 import click
 
-from farshore_agent.cli.output import print_error
 from farshore_agent.errors import AgentError, ExitCode
 from farshore_protocol import __version__
 from farshore_protocol.errors import ProtocolError
+from farshore_shell.commands import CommandModules, fail, run
 
 _COMMANDS: Final = {
     "enrol": ("enrol", "Join a hub with a token."),
@@ -26,27 +24,13 @@ _COMMANDS: Final = {
 }
 """Command to its module in this package, which has a `command`, and what it does."""
 
-_EXIT_INTERRUPTED: Final = 130
 
-
-class _Commands(click.Group):
-    """Imports a command's module when the command is named."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's interface
-        if cmd_name not in _COMMANDS:
-            return None
-        command: click.Command = import_module(f"farshore_agent.cli.{_COMMANDS[cmd_name][0]}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's interface
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, what) for name, (_, what) in _COMMANDS.items()])
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=CommandModules,
+    package=__name__,
+    modules=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="farshore-agent", message="%(prog)s %(version)s")
 @click.option(
     "--config",
@@ -80,19 +64,8 @@ def root(config: Path | None) -> None:
 def main() -> None:
     """Run a command; every error ends as `error: …` and `what to do: …` with its exit code."""
     try:
-        sys.exit(root.main(standalone_mode=False))
+        run(root)
     except AgentError as error:
-        print_error(str(error), error.remedy)
-        sys.exit(error.exit_code)
+        fail(str(error), error.remedy, error.exit_code)
     except ProtocolError as error:
-        print_error(str(error), "check where the file comes from")
-        sys.exit(ExitCode.HUB)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # Whoever read our output has enough; Python would complain once more at its exit.
-        sys.stderr.close()
-        sys.exit(ExitCode.OURS)
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(_EXIT_INTERRUPTED)
+        fail(str(error), "check where the file comes from", ExitCode.HUB)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import click
 
 from farshore_agent.cli import options
-from farshore_agent.cli.output import print_error, print_json
+from farshore_agent.cli.output import print_json
 from farshore_agent.errors import ExitCode
+from farshore_shell.commands import print_error
 
 if TYPE_CHECKING:
     from farshore_agent.app import Agent

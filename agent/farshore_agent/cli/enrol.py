@@ -60,7 +60,7 @@ def _join(settings: AgentSettings, token: JoinToken, *, force: bool) -> Identity
 
     from farshore_agent.app import BUFFER, IDENTITY
     from farshore_agent.identity.enrol import enrol
-    from farshore_agent.system import real_world
+    from farshore_shell.system import real_world
 
     folder = settings.state_dir / IDENTITY
     present = _present(folder)

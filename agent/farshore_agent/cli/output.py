@@ -1,4 +1,4 @@
-"""How commands print: errors in one form, tables and times for people, JSON for programs."""
+"""How commands print: tables and times for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,6 @@ import click
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 _STEP: Final = 1024
 _SPANS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-
-
-def print_error(text: str, remedy: str = "") -> None:
-    """Say what went wrong and what to do about it, on standard error."""
-    click.echo(f"error: {text}", err=True)
-    if remedy:
-        click.echo(f"what to do: {remedy}", err=True)
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value

@@ -58,7 +58,7 @@ def _at_rest(settings: AgentSettings) -> dict[str, Any]:
     from farshore_agent.buffer import BufferStatus, read_status
     from farshore_agent.errors import AgentError
     from farshore_agent.identity.identity import Identity
-    from farshore_agent.system import SystemClock
+    from farshore_shell.system import SystemClock
 
     path, max_bytes = settings.state_dir / BUFFER, settings.buffer.max_bytes
     empty = BufferStatus(b"", [], 0, 0, max_bytes, 0, 0, 0, [])

@@ -17,11 +17,11 @@ from farshore_agent.identity import keys as key_making
 from farshore_agent.identity.answer import MESSAGE_TYPE, WrongHub, membership_of
 from farshore_agent.identity.identity import Identity, SiteKeys
 from farshore_agent.identity.tls import pinned_context, unverified_context
-from farshore_agent.system import World
 from farshore_protocol import wire
 from farshore_protocol.enrolment import EnrolmentRequest, JoinToken, read_token
 from farshore_protocol.errors import ProtocolError
 from farshore_protocol.ports import Clock
+from farshore_shell.system import World
 
 _ASK_AGAIN: Final = "ask the hub's operator for a new token: farshore-hub site token {site}"
 

@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 from farshore_agent.errors import AgentError, NotEnrolled
 from farshore_agent.identity.identity import FILE, Identity
 from farshore_agent.identity.renewal import due_us, renew
-from farshore_agent.system import World
+from farshore_shell.system import World
 
 _LOG: Final = logging.getLogger(__name__)
 _LOOK_EVERY_S: Final = 2.0

@@ -15,9 +15,9 @@ from farshore_agent.forward.link import LinkRefused
 from farshore_agent.identity import tls
 from farshore_agent.identity.answer import MESSAGE_TYPE, membership_of
 from farshore_agent.identity.identity import Identity, SiteKeys
-from farshore_agent.system import World
 from farshore_protocol import wire
 from farshore_protocol.enrolment import RenewalRequest, signed_renewal
+from farshore_shell.system import World
 
 FRACTION: Final = 2 / 3
 JITTER: Final = 0.1

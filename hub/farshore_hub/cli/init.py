@@ -10,7 +10,7 @@ import click
 from farshore_hub.cli.options import as_json, data_dir, print_json
 from farshore_hub.initialise import initialise
 from farshore_hub.settings import ca_path
-from farshore_hub.system import SystemClock, SystemRandom
+from farshore_shell.system import SystemClock, SystemRandom
 
 DEFAULT_PORT = 8443
 

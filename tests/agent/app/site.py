@@ -12,7 +12,7 @@ from farshore_agent.identity.enrol import enrol, parse_token
 from farshore_agent.net.client import Endpoint, HttpClient
 from farshore_agent.net.messages import Response
 from farshore_agent.settings import AgentSettings, parse
-from farshore_agent.system import real_world
+from farshore_shell.system import real_world
 from tests.agent.forward.hub_stub import HubStub
 
 QUICK = """

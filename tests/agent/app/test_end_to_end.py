@@ -13,8 +13,8 @@ import pytest
 from farshore_agent import Agent, loops
 from farshore_agent.errors import AlreadyRunning, NotEnrolled, RecordsRefused
 from farshore_agent.settings import AgentSettings, SealSettings
-from farshore_agent.system import SystemClock
 from farshore_protocol.messages import Refused
+from farshore_shell.system import SystemClock
 from tests.agent.app.site import QUICK, ask, join, post, records, settings_in, until
 from tests.agent.forward.hub_stub import HubStub, Problem
 

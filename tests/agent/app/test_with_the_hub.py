@@ -15,7 +15,7 @@ from farshore_agent import Agent
 from farshore_agent.forward.link import LinkRefused
 from farshore_agent.identity.enrol import enrol, parse_token
 from farshore_agent.settings import AgentSettings
-from farshore_agent.system import real_world
+from farshore_shell.system import real_world
 from tests.agent.app.site import records, settings_in, until
 
 HUB = Path(sys.executable).with_name("farshore-hub")

@@ -19,12 +19,12 @@ from farshore_agent.identity.epoch import new_epoch
 from farshore_agent.identity.identity import Identity
 from farshore_agent.identity.keys import certificate_request, create_keys, identity_of
 from farshore_agent.settings import BufferSettings, ForwardSettings, SealSettings, StreamPolicies
-from farshore_agent.system import SystemRandom
 from farshore_protocol import wire
 from farshore_protocol.batch import digest_of
 from farshore_protocol.enrolment import EnrolmentRequest, read_membership
 from farshore_protocol.limits import KIB
 from farshore_protocol.messages import Refused
+from farshore_shell.system import SystemRandom
 from tests.agent.forward.hub_stub import SITE, HubStub
 
 T = TypeVar("T")

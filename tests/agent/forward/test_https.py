@@ -16,7 +16,7 @@ from farshore_agent.forward.link import LinkBusy, LinkDown, LinkRefused
 from farshore_agent.identity.enrol import enrol, parse_token
 from farshore_agent.identity.tls import pinned_context, unverified_context
 from farshore_agent.net.messages import Response
-from farshore_agent.system import real_world
+from farshore_shell.system import real_world
 from tests.agent.forward.hub_stub import HubStub, Problem
 
 WORLD = real_world()

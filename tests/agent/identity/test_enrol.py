@@ -14,8 +14,8 @@ from farshore_agent.identity.enrol import BadToken, enrol, parse_token
 from farshore_agent.identity.epoch import new_epoch
 from farshore_agent.identity.files import write_private
 from farshore_agent.identity.identity import Identity
-from farshore_agent.system import real_world
 from farshore_protocol.enrolment import JoinToken, write_token
+from farshore_shell.system import real_world
 from tests.agent.forward.hub_stub import HubStub
 
 WORLD = real_world()

@@ -16,8 +16,8 @@ from farshore_agent.identity.enrol import enrol, parse_token
 from farshore_agent.identity.identity import Identity, SiteKeys
 from farshore_agent.identity.renewal import due_us, renew
 from farshore_agent.identity.tls import pinned_context
-from farshore_agent.system import real_world
 from farshore_protocol.enrolment import HubKey, Membership
+from farshore_shell.system import real_world
 from tests.agent.forward.hub_stub import HubStub
 
 WORLD = real_world()

@@ -20,7 +20,7 @@ from farshore_agent.net.client import (
 )
 from farshore_agent.net.messages import Request, Response
 from farshore_agent.net.server import Server
-from farshore_agent.system import SystemClock
+from farshore_shell.system import SystemClock
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 

@@ -13,7 +13,7 @@ from farshore_hub import settings
 from farshore_hub.fleet import api_tokens
 from farshore_hub.fleet.api_tokens import Role
 from farshore_hub.opening import open_hub
-from farshore_hub.system import SystemClock, SystemRandom
+from farshore_shell.system import SystemClock, SystemRandom
 from tests.hub.cli.conftest import Run
 
 ADDRESS = "https://hub.example.org:9443"

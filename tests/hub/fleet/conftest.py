@@ -12,7 +12,7 @@ from farshore_hub.fleet.context import Fleet
 from farshore_hub.fleet.keys import HubKeys
 from farshore_hub.store import migrate
 from farshore_hub.store.engine import open_engine
-from farshore_hub.system import SystemRandom
+from farshore_shell.system import SystemRandom
 from tests.hub.fleet.site import DAY_S, TurnableClock
 
 ADDRESSES = ["https://hub.example.org:8443"]

@@ -12,7 +12,7 @@ from farshore_hub.errors import NotReady
 from farshore_hub.fleet.ca import instant
 from farshore_hub.fleet.files import write_private
 from farshore_hub.fleet.keys import HubKeys
-from farshore_hub.system import SystemRandom
+from farshore_shell.system import SystemRandom
 from tests.hub.fleet.site import TurnableClock
 
 ADDRESSES = ["https://hub.example.org:8443", "https://10.0.0.5:8443"]

@@ -17,11 +17,11 @@ from farshore_hub.lake.writer import LakeWriter
 from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.ranges import pack_ranges
 from farshore_hub.store.schema import accounts, batches, metadata, sites
-from farshore_hub.system import ThreadRunner
 from farshore_protocol.batch import BatchHeader, Kind, parse_batch
 from farshore_protocol.columns import Columns, Effort, decode, encode
 from farshore_protocol.ranges import RangeSet
 from farshore_protocol.sealing import EpochKey
+from farshore_shell.system import ThreadRunner
 
 HUB = b"hub-id-8"
 LIFE = bytes.fromhex("00000000000000a1")

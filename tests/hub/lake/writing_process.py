@@ -9,7 +9,7 @@ from pathlib import Path
 from farshore_hub.lake.settings import LakeSettings
 from farshore_hub.lake.writer import LakeWriter
 from farshore_hub.store.engine import open_engine
-from farshore_hub.system import SystemClock, ThreadRunner
+from farshore_shell.system import SystemClock, ThreadRunner
 from tests.hub.lake.stored import KeyOpener, Stored
 
 

@@ -20,8 +20,8 @@ from farshore_hub.fleet.api_tokens import Role
 from farshore_hub.fleet.enrol import enrol
 from farshore_hub.initialise import initialise
 from farshore_hub.opening import OpenedHub, open_hub
-from farshore_hub.system import SystemClock, SystemRandom
 from farshore_protocol.enrolment import Membership, read_membership
+from farshore_shell.system import SystemClock, SystemRandom
 from tests.hub.fleet.site import DAY_S, SiteKeys
 
 TIMEOUT_S = 60

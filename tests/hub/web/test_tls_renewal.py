@@ -11,8 +11,8 @@ from sqlalchemy import create_engine
 
 from farshore_hub.fleet.context import Fleet
 from farshore_hub.fleet.keys import HubKeys
-from farshore_hub.system import SystemRandom
 from farshore_hub.web.tls import keep_fresh, server_context
+from farshore_shell.system import SystemRandom
 from tests.hub.fleet.site import DAY_S, TurnableClock
 
 ADDRESSES = ["https://hub.example.org:8443"]

@@ -1,9 +1,9 @@
-"""The real time, randomness and worker thread. Nothing else of the agent touches them; `app` hands them in."""
+"""The real time, randomness and worker threads. Nothing else touches them; each side's `app` hands them in."""
 
 from __future__ import annotations
 
 import asyncio
-import random as randomness
+import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -48,7 +48,7 @@ class SystemRandom:
     """The operating system's randomness; a `farshore_protocol.ports.Random`."""
 
     def __init__(self) -> None:
-        self._source = randomness.SystemRandom()
+        self._source = random.SystemRandom()
 
     def token(self, count: int) -> bytes:
         """`count` unpredictable bytes."""
@@ -60,15 +60,18 @@ class SystemRandom:
 
 
 class ThreadRunner:
-    """Runs blocking work on one thread of its own, one call after the other; a `farshore_protocol.ports.Runner`."""
+    """Runs blocking work beside the event loop; a `farshore_protocol.ports.Runner`.
 
-    def __init__(self, name: str) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+    With one thread, the default, one call runs after the other.
+    """
+
+    def __init__(self, name: str, threads: int = 1) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix=name)
 
     async def __call__(self, work: Callable[[], T]) -> T:
-        """Run `work` on the thread and return what it returns, or raise what it raises."""
+        """Run `work` on a thread and return what it returns, or raise what it raises."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def close(self) -> None:
-        """Wait for the work under way and end the thread."""
+        """Wait for the work under way and end the threads."""
         self._pool.shutdown(wait=True)
