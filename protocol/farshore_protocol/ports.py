@@ -1,7 +1,7 @@
 """What the world hands in: time, randomness and a place for blocking work.
 
 Both sides are written against these, so that the simulation runs the very code that ships. Only interfaces stand here;
-the real ones are in each side's `system` module.
+the real ones are in `farshore_shell.system`.
 """
 
 from __future__ import annotations
