@@ -63,7 +63,7 @@ def demo(keep: Path | None, stay: bool) -> None:  # noqa: FBT001 - click hands f
 async def _demo(keep: Path | None, *, stay: bool) -> int:
     from rich.console import Console
 
-    _stop_on_sigterm()
+    _stop_in_order()
     console = Console(width=None if sys.stdout.isatty() else _WIDTH_IN_LOGS)
     folder = _new_folder(keep)
     try:
@@ -97,11 +97,12 @@ async def _played(folder: Path, console: Console, *, stay: bool) -> int:
     return 0 if right else _WRONG
 
 
-def _stop_on_sigterm() -> None:
-    """SIGTERM stops everything in order, as Ctrl-C does."""
+def _stop_in_order() -> None:
+    """Ctrl-C and SIGTERM cancel the demo, which then stops what it started; also where a shell has SIGINT ignored."""
     demo = asyncio.current_task()
     assert demo is not None  # noqa: S101 - called from a coroutine
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, demo.cancel)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, demo.cancel)
 
 
 def _new_folder(keep: Path | None) -> Path:

@@ -145,7 +145,9 @@ class StreamPolicies:
         if stream.endswith(f".{HOURLY}"):
             priority = min(policy.priority + 1, FIRST_PRIORITY)
             return replace(policy, time_field="ts", priority=priority, when_full=WhenFull.EVICT)
-        return replace(policy, time_field="at")
+        # A companion has no companion of its own: what a thinned stream's door refused is evicted, not summarised.
+        when_full = WhenFull.EVICT if policy.when_full is WhenFull.THIN else policy.when_full
+        return replace(policy, time_field="at", when_full=when_full)
 
     def _undeclared(self, stream: str) -> StreamPolicy:
         try:

@@ -311,3 +311,11 @@ def test_a_stream_that_is_no_longer_declared_still_has_a_policy_but_takes_nothin
     with pytest.raises(StreamNotFound, match="'former' is not declared") as caught:
         policies.admitting("former")
     assert caught.value.remedy == "add [streams.former] to the settings"
+
+
+def test_what_a_thinned_stream_refused_is_evicted_because_a_companion_has_no_companion() -> None:
+    thinned = StreamSettings(when_full=WhenFull.THIN)
+    refusing = StreamSettings(when_full=WhenFull.REFUSE)
+    policies = StreamPolicies(None, {"thinned": thinned, "refusing": refusing})
+    assert policies.of("thinned.quarantine").when_full is WhenFull.EVICT
+    assert policies.of("refusing.quarantine").when_full is WhenFull.REFUSE
