@@ -67,7 +67,7 @@ async def _demo(keep: Path | None, *, stay: bool) -> int:
     console = Console(width=None if sys.stdout.isatty() else _WIDTH_IN_LOGS)
     folder = _new_folder(keep)
     try:
-        return await _played(folder, console, stay=stay)
+        return await _played(folder, console, kept=keep is not None, stay=stay)
     except DemoFailed as error:
         console.print(f"error: {error}", style="red", soft_wrap=True, markup=False)
         return _FAILED
@@ -76,7 +76,7 @@ async def _demo(keep: Path | None, *, stay: bool) -> int:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _played(folder: Path, console: Console, *, stay: bool) -> int:
+async def _played(folder: Path, console: Console, *, kept: bool, stay: bool) -> int:
     from farshore_demo import story, table
 
     began = time.monotonic()
@@ -90,7 +90,7 @@ async def _played(folder: Path, console: Console, *, stay: bool) -> int:
         console.print(table.verdict(findings))
         verdict = "Every record arrived, once and unchanged." if right else "Records are missing, doubled or changed."
         console.print(f"{verdict} {time.monotonic() - began:.0f} s.")
-        console.print(_where_next(folder), markup=False, soft_wrap=True)
+        console.print(_where_next(folder, kept=kept or stay), markup=False, soft_wrap=True)
         if stay:
             console.print("Everything keeps running; press Ctrl-C to stop it.")
             await asyncio.Event().wait()
@@ -115,12 +115,14 @@ def _new_folder(keep: Path | None) -> Path:
     return keep.absolute()
 
 
-def _where_next(folder: Path) -> str:
+def _where_next(folder: Path, *, kept: bool) -> str:
+    if not kept:
+        return "Look further: 'farshore demo --stay' keeps all of it running, 'farshore demo --keep FOLDER' its files."
     hub = f"farshore-hub --data-dir {folder / 'hub'}"
     return f"""\
-Look further (with --keep or --stay):
+Look further:
   {hub} completeness
-  {hub} query 'SELECT station, avg("PM2.5") FROM "air-quality" GROUP BY station'"""  # noqa: S608 - an example to read, not a query
+  {hub} query 'SELECT station, avg("PM2.5") FROM "air-quality" GROUP BY station'"""  # noqa: S608 - to read, not a query
 
 
 if __name__ == "__main__":
