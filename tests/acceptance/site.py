@@ -186,9 +186,11 @@ class Site:
 
     def append(self, records: list[Record], stream: str = READINGS) -> Said:
         """Hand records to the command, and write down what has become of them."""
-        said = self.run("append", stream, given=ndjson(records))
-        if said.code == 0:
-            self.acknowledged[stream].update(map(canonical, records))
+        said = self.run("append", stream, "--json", given=ndjson(records))
+        told = json.loads(said.out)
+        taken = len(records) if told["next_line"] is None else told["next_line"] - 1
+        self.acknowledged[stream].update(map(canonical, records[:taken]))
+        self.maybe[stream].update(map(canonical, records[taken : taken + told["in_doubt"]]))
         return said
 
     def drop_file(self, count: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Final
 
@@ -86,3 +87,20 @@ def _assert_accounted(hub: Hub, site: Site, policy: str) -> None:
     hourly = lines.get(f"{READINGS}.hourly")
     assert (hourly is not None and hourly["stored"] > 0) == (policy == "thin")
     assert hub.run("completeness", "--check", "--site", site.name).code == 0
+
+
+def test_a_command_that_is_refused_says_where_to_go_on(
+    hub: Hub, sites: MakeSite, proxied: Callable[[Hub], Proxy]
+) -> None:
+    link = proxied(hub)
+    site = sites(hub, port=link.port, policy='when_full = "refuse"', buffer=SMALL)
+    link.cut()
+    records = [{**record, "blob": site.noise(1000)} for record in site.supply.readings(_MOST_PORTIONS * 20)]
+    said = site.append(records)
+    assert said.code == 6, said
+    following = json.loads(said.out)["next_line"]
+    assert 1 < following < len(records)
+    link.restore()
+    drain(hub, site)
+    assert site.append(records[following - 1 : following + 99]).code == 0
+    assert_settled(hub, site)

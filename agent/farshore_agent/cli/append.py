@@ -13,12 +13,12 @@ import click
 
 from farshore_agent.cli import options
 from farshore_agent.cli.output import print_json
-from farshore_agent.errors import ExitCode
+from farshore_agent.errors import AgentError, ExitCode
 from farshore_shell.commands import print_error
 
 if TYPE_CHECKING:
     from farshore_agent.app import Agent
-    from farshore_agent.cli.desk import Daemon
+    from farshore_agent.net.messages import Response
     from farshore_agent.settings import AgentSettings
 
 PIECE_BYTES: Final = 256 * 1024
@@ -32,20 +32,41 @@ _ALL_REFUSED: Final = 422
 
 @dataclass
 class _Tally:
-    """What became of the records so far."""
+    """What became of the input so far, up to and including the line `lines`.
 
+    Of the `in_doubt` lines after that the agent has not said whether it stored them.
+    """
+
+    lines: int = 0
+    in_doubt: int = 0
     appended: int = 0
     refused: list[dict[str, Any]] = field(default_factory=list)
     refused_count: int = 0
-    lines: int = 0
 
-    def add(self, answer: dict[str, Any], lines: int) -> None:
-        """One piece; its line numbers start at 1."""
-        for each in answer["refused"]:
-            self.refused.append({**each, "line": each["line"] + self.lines})
+    def add(self, answer: dict[str, Any], piece: bytes) -> None:
+        """The answer for one piece; its line numbers start at 1."""
+        room = MAX_SHOWN - len(self.refused)
+        self.refused += [{**each, "line": each["line"] + self.lines} for each in answer["refused"][:room]]
         self.appended += answer.get("appended", 0)
         self.refused_count += answer["refused_count"]
-        self.lines += lines
+        self.lines += _lines(piece)
+
+    def show(self, stream: str, *, as_json: bool, complete: bool) -> None:
+        """Print it; where the input was not finished, also how far it came, so that a program can go on there."""
+        following = self.lines + 1
+        if as_json:
+            counts = {"appended": self.appended, "refused": self.refused_count, "in_doubt": self.in_doubt}
+            goes_on = {"next_line": None if complete else following}
+            print_json({"stream": stream, **counts, **goes_on, "reasons": self.refused})
+            return
+        click.echo(f"{stream}: {self.appended} stored, {self.refused_count} refused")
+        if self.in_doubt:
+            click.echo(f"it is not known whether lines {following} to {self.lines + self.in_doubt} were stored")
+        elif not complete:
+            click.echo(f"line {following} and what follows it were not stored")
+        for each in self.refused:
+            where = f", field {each['field']}" if each["field"] else ""
+            print_error(f"line {each['line']}{where}: {each['why']}")
 
 
 @click.command("append")
@@ -54,6 +75,8 @@ class _Tally:
 @options.as_json
 def command(stream: str, config: Path | None, *, as_json: bool) -> None:
     """Store records from the standard input: NDJSON, one JSON object a line. Returns when they are on disk.
+
+    When it ends early it says which line is next, so that nothing is stored twice: `tail -n +LINE FILE` goes on there.
 
     \b
     Examples:
@@ -64,44 +87,42 @@ def command(stream: str, config: Path | None, *, as_json: bool) -> None:
     """
     import asyncio
 
-    source = sys.stdin.buffer
-    tally = asyncio.run(_append(options.load_settings(config), stream, source))
-    shown = tally.refused[:MAX_SHOWN]
-    if as_json:
-        print_json({"stream": stream, "appended": tally.appended, "refused": tally.refused_count, "reasons": shown})
-    else:
-        click.echo(f"{stream}: {tally.appended} stored, {tally.refused_count} refused")
-        for each in shown:
-            where = f", field {each['field']}" if each["field"] else ""
-            print_error(f"line {each['line']}{where}: {each['why']}")
+    settings = options.load_settings(config)
+    tally = _Tally()
+    try:
+        asyncio.run(_append(settings, stream, sys.stdin.buffer, tally))
+    except (AgentError, KeyboardInterrupt):
+        tally.show(stream, as_json=as_json, complete=False)
+        raise
+    tally.show(stream, as_json=as_json, complete=True)
     if tally.refused_count:
         raise SystemExit(ExitCode.RECORDS_REFUSED)
 
 
-async def _append(settings: AgentSettings, stream: str, source: BinaryIO) -> _Tally:
+async def _append(settings: AgentSettings, stream: str, source: BinaryIO, tally: _Tally) -> None:
     from farshore_agent.cli.desk import running
 
-    tally = _Tally()
     daemon = await running(settings)
     if daemon is not None:
         try:
             for piece in pieces(source):
-                tally.add(await _over_socket(daemon, stream, piece), piece.count(b"\n"))
+                tally.in_doubt = _lines(piece)
+                answer = await daemon.append(stream, piece)
+                tally.in_doubt = 0
+                tally.add(_counted(answer), piece)
         finally:
             await daemon.close()
-        return tally
+        return
     from farshore_agent.app import Agent
 
     async with Agent.started(settings, forward=False) as agent:
         for piece in pieces(source):
-            tally.add(await _directly(agent, stream, piece), piece.count(b"\n"))
-    return tally
+            tally.add(await _directly(agent, stream, piece), piece)
 
 
-async def _over_socket(daemon: Daemon, stream: str, piece: bytes) -> dict[str, Any]:
+def _counted(answer: Response) -> dict[str, Any]:
     from farshore_agent.cli.desk import Told, problem_in
 
-    answer = await daemon.append(stream, piece)
     if answer.status == _OK:
         stored: dict[str, Any] = json.loads(answer.body)
         return stored
@@ -126,14 +147,17 @@ async def _directly(agent: Agent, stream: str, piece: bytes) -> dict[str, Any]:
     return {"appended": len(admitted.records), "refused": refused, "refused_count": len(refused)}
 
 
+def _lines(piece: bytes) -> int:
+    return piece.count(b"\n") + (not piece.endswith(b"\n"))
+
+
 def pieces(source: BinaryIO) -> Iterator[bytes]:
     """The input in pieces of whole lines, so that its size does not matter; a line without end is cut."""
     rest = b""
     while more := source.read(PIECE_BYTES):
         whole, newline, rest_of_it = (rest + more).rpartition(b"\n")
         if newline:
-            if whole.strip():
-                yield whole + newline
+            yield whole + newline
             rest = rest_of_it
         else:
             rest = rest_of_it
