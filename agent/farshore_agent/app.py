@@ -10,8 +10,9 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn, Self
@@ -26,10 +27,12 @@ from farshore_agent.delivery import Delivery
 from farshore_agent.errors import AgentError, LinkError
 from farshore_agent.forward import stick
 from farshore_agent.forward.bell import Bell
+from farshore_agent.identity.road import Road, TlsRoad
 from farshore_agent.lock import StateLock
 from farshore_agent.net.server import Server
 from farshore_agent.settings import AgentSettings, load
 from farshore_agent.settings.inputs import installed
+from farshore_protocol.ports import Runner
 from farshore_shell.system import ThreadRunner, World, real_world
 
 _LOG: Final = logging.getLogger(__name__)
@@ -41,13 +44,42 @@ _SEE_STATUS: Final = "see: farshore-agent status"
 _ALL: Final = 2**62
 
 
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What an agent takes from the machine that it runs on. The simulation hands in its own.
+
+    Attributes:
+        road: to the hub.
+        worker: a thread for the buffer's work, for as long as the agent lives.
+    """
+
+    world: World
+    road: Road
+    worker: Callable[[], AbstractContextManager[Runner]]
+
+
+def real_machine() -> Machine:
+    """This one."""
+    world = real_world()
+    return Machine(world, TlsRoad(world.clock), _thread)
+
+
+@contextmanager
+def _thread() -> Iterator[Runner]:
+    runner = ThreadRunner("buffer")
+    try:
+        yield runner
+    finally:
+        runner.close()
+
+
 class Agent:
     """An agent in this process. Made by `open`; owns the state folder until it is closed."""
 
-    def __init__(self, settings: AgentSettings, buffer: Buffer, world: World, runner: ThreadRunner) -> None:
+    def __init__(self, settings: AgentSettings, buffer: Buffer, machine: Machine, runner: Runner) -> None:
         self._settings = settings
         self._buffer = buffer
-        self._world = world
+        self._world = world = machine.world
         self._policies = settings.policies()
         self._delivered = Bell()
         self._commits = metrics.Histogram()
@@ -59,6 +91,7 @@ class Agent:
             settings=settings.forward,
             identity_dir=settings.state_dir / IDENTITY,
             world=world,
+            road=machine.road,
             runner=runner,
             on_delivered=self._delivered.ring,
         )
@@ -79,29 +112,28 @@ class Agent:
     @classmethod
     @asynccontextmanager
     async def started(
-        cls, settings: AgentSettings, *, forward: bool, world: World | None = None
+        cls, settings: AgentSettings, *, forward: bool, machine: Machine | None = None
     ) -> AsyncIterator[Self]:
-        """The same with settings that were read already, and perhaps another time and randomness."""
-        world = world or real_world()
+        """The same with settings that were read already, and perhaps on another machine."""
+        machine = machine or real_machine()
         async with AsyncExitStack() as stack:
             stack.enter_context(StateLock(settings.state_dir))
-            runner = ThreadRunner("buffer")
-            stack.callback(runner.close)
+            runner = stack.enter_context(machine.worker())
             buffer = await Buffer.open(
                 settings.state_dir / BUFFER,
                 settings=settings.buffer,
                 seal=settings.seal,
                 policies=settings.policies(),
-                clock=world.clock,
-                random=world.random,
+                clock=machine.world.clock,
+                random=machine.world.random,
                 runner=runner,
             )
             stack.push_async_callback(buffer.close)
-            agent = cls(settings, buffer, world, runner)
+            agent = cls(settings, buffer, machine, runner)
             if not forward:
                 yield agent
                 return
-            async with agent._running():
+            async with agent.delivering(), agent._controlled():
                 yield agent
 
     # ------------------------------------------------------------- in use
@@ -197,11 +229,24 @@ class Agent:
 
     # ----------------------------------------------------------- life cycle
 
+    @asynccontextmanager
+    async def delivering(self) -> AsyncIterator[None]:
+        """Seal, deliver and keep the identity fresh for as long as the block runs; `started` does it if it is asked."""
+        running = [asyncio.create_task(work, name=name) for name, work in self._loops().items()]
+        try:
+            yield
+        finally:
+            await self.delivery.last_words(LAST_WORDS_S)
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running)
+            await self._write_status(running=False)
+
     async def _waiting(self) -> Iterable[Any]:
         return await self._buffer.waiting(max_bytes=_ALL, max_batches=_ALL)
 
     @asynccontextmanager
-    async def _running(self) -> AsyncIterator[None]:
+    async def _controlled(self) -> AsyncIterator[None]:
         server = Server(with_control(door(self.context()), self, self._flush_within), clock=self._world.clock)
         socket = self._settings.state_dir / SOCKET
         try:
@@ -210,16 +255,10 @@ class Agent:
             raise AgentError(
                 f"{socket}: {error}", remedy="use a state_dir with a shorter path, on a local disk"
             ) from None
-        running = [asyncio.create_task(work, name=name) for name, work in self._loops().items()]
         try:
             yield
         finally:
             await server.stop()
-            await self.delivery.last_words(LAST_WORDS_S)
-            for task in running:
-                task.cancel()
-            await asyncio.wait(running)
-            await self._write_status(running=False)
 
     def _loops(self) -> Mapping[str, Any]:
         clock, buffer, delivery = self._world.clock, self._buffer, self.delivery

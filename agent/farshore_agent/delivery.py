@@ -16,12 +16,12 @@ from farshore_agent.errors import NotEnrolled
 from farshore_agent.forward.courier import Courier, Credentials
 from farshore_agent.forward.forwarder import Forwarder, Orders
 from farshore_agent.forward.https import HttpsLink
-from farshore_agent.forward.hub_http import HubHttp
+from farshore_agent.forward.hub_http import HubDoor
 from farshore_agent.forward.report import LinkReport
 from farshore_agent.identity.epoch import new_epoch
 from farshore_agent.identity.identity import Identity
 from farshore_agent.identity.keeper import Keeper
-from farshore_agent.identity.tls import pinned_context
+from farshore_agent.identity.road import Road
 from farshore_agent.settings import ForwardSettings
 from farshore_protocol.ports import Runner
 from farshore_shell.system import World
@@ -40,6 +40,7 @@ class Delivery:
         settings: ForwardSettings,
         identity_dir: Path,
         world: World,
+        road: Road,
         runner: Runner,
         on_delivered: Callable[[], None],
     ) -> None:
@@ -47,14 +48,15 @@ class Delivery:
         self._settings = settings
         self._identity_dir = identity_dir
         self._world = world
+        self._road = road
         self._runner = runner
         self._on_delivered = on_delivered
         self._courier: Courier | None = None
         self._forwarder: Forwarder | None = None
         self._forwarding: asyncio.Task[None] | None = None
-        self._hub: HubHttp | None = None
+        self._hub: HubDoor | None = None
         self.report = LinkReport()
-        self.keeper = Keeper(identity_dir, settings.hub, world, self._hub_now_us)
+        self.keeper = Keeper(identity_dir, settings.hub, world, road, self._hub_now_us)
 
     @property
     def link_up(self) -> bool:
@@ -125,8 +127,8 @@ class Delivery:
 
     async def _forward_as(self, identity: Identity) -> NoReturn:
         courier = await self._begin(identity)
-        tls = pinned_context(identity.membership.ca, identity.write_chain(self._identity_dir))
-        self._hub = hub = HubHttp(self.keeper.addresses(identity), tls, self._world.clock)
+        chain = identity.write_chain(self._identity_dir)
+        self._hub = hub = self._road(self.keeper.addresses(identity), ca=identity.membership.ca, chain=chain)
         self.report.address, self.report.state = hub.address, "starting"
         self._forwarder = Forwarder(
             buffer=self._buffer,

@@ -27,6 +27,7 @@ from farshore_hub.web.metrics import HubMetrics
 from farshore_hub.web.server import Port, bind, serve
 from farshore_hub.web.services import Services
 from farshore_hub.web.tls import keep_fresh, server_context
+from farshore_protocol.ports import Runner
 from farshore_shell.system import ThreadRunner
 
 SHORT_THREADS: Final = 4
@@ -38,6 +39,16 @@ _US_PER_S: Final = 1_000_000
 
 Checks = dict[str, Callable[[], str]]
 """By name: what is wrong just now, or nothing."""
+
+
+Threads = Callable[[ExitStack, str, int], Runner]
+"""Makes a runner with that name and so many threads, which end with the stack."""
+
+
+def _threads(stack: ExitStack, name: str, count: int = 1) -> ThreadRunner:
+    runner = ThreadRunner(name, count)
+    stack.callback(runner.close)
+    return runner
 
 
 async def run_hub(
@@ -68,7 +79,7 @@ async def run_hub(
 
 
 @contextmanager
-def opened_receiver(hub: OpenedHub, opener: BatchOpener) -> Iterator[Receiver]:
+def opened_receiver(hub: OpenedHub, opener: BatchOpener, threads: Threads = _threads) -> Iterator[Receiver]:
     """The receiver of this hub with threads of its own; also for parcels that come as files."""
     keeps = hub.place.settings.retention.archive == "never"
     with ExitStack() as stack:
@@ -78,8 +89,8 @@ def opened_receiver(hub: OpenedHub, opener: BatchOpener) -> Iterator[Receiver]:
             opener,
             clock=hub.fleet.clock,
             random=hub.fleet.random,
-            verify_on=_threads(stack, "verify", VERIFY_THREADS),
-            commit_on=_threads(stack, "commit"),
+            verify_on=threads(stack, "verify", VERIFY_THREADS),
+            commit_on=threads(stack, "commit", 1),
             archived=never_archived if keeps else archived_when_stored,
         )
 
@@ -110,12 +121,6 @@ def _services(hub: OpenedHub, receiver: Receiver, lake: LakeReader, checks: Chec
         run=_threads(stack, "web", SHORT_THREADS),
         run_long=BoundedRunner(_threads(stack, "reports", LONG_THREADS), MAX_LONG_CALLS),
     )
-
-
-def _threads(stack: ExitStack, name: str, count: int = 1) -> ThreadRunner:
-    runner = ThreadRunner(name, count)
-    stack.callback(runner.close)
-    return runner
 
 
 def _database_fault(hub: OpenedHub) -> str:

@@ -16,7 +16,7 @@ from farshore_hub.fleet.keys import HubKeys
 from farshore_hub.settings import Place
 from farshore_hub.store import migrate
 from farshore_hub.store.engine import open_engine
-from farshore_shell.system import SystemClock, SystemRandom
+from farshore_shell.system import World, real_world
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,10 @@ def schema_fault(engine: Engine) -> str:
     return f"the database is at version {current or 'none'}, this farshore-hub needs {newest}"
 
 
-def fleet_of(place: Place, keys: HubKeys, engine: Engine) -> Fleet:
-    """The fleet over that database and those keys."""
+def fleet_of(place: Place, keys: HubKeys, engine: Engine, world: World | None = None) -> Fleet:
+    """The fleet over that database and those keys, perhaps with another time and randomness than the machine's."""
     rules = place.settings.certificates
-    clock, random = SystemClock(), SystemRandom()
-    return Fleet(engine, keys, place.settings.addresses, rules.site_life, rules.renewal_grace, clock, random)
+    world = world or real_world()
+    return Fleet(
+        engine, keys, place.settings.addresses, rules.site_life, rules.renewal_grace, world.clock, world.random
+    )

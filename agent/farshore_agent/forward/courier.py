@@ -75,7 +75,8 @@ class Courier:
         epochs, dictionaries = await self._buffer.attachments(loaded)
         taken = _fitting(loaded, _size_of(epochs, dictionaries), max_bytes)
         incarnation = self._buffer.incarnation
-        streams = {(batch.incarnation, batch.stream) for batch in taken}
+        # In their order, not a set's: the same buffer makes the same parcel.
+        streams = dict.fromkeys((batch.incarnation, batch.stream) for batch in taken)
         manifest = await self._buffer.manifest(whole=whole, streams=streams)
         statement = Statement(
             site=self._credentials.site,

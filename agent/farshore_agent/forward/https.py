@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from farshore_agent.forward.hub_http import HubHttp
+from farshore_agent.forward.hub_http import HubDoor
 from farshore_protocol.parcel import PARCEL_TYPE
 
 PATH: Final = "/v1/parcels"
@@ -13,7 +13,7 @@ PATH: Final = "/v1/parcels"
 class HttpsLink:
     """A `forward.link.Link` over a hub's HTTPS door."""
 
-    def __init__(self, hub: HubHttp) -> None:
+    def __init__(self, hub: HubDoor) -> None:
         self._hub = hub
 
     @property

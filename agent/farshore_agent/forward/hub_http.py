@@ -9,7 +9,7 @@ import json
 import ssl
 from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from farshore_agent.errors import LinkError
@@ -57,8 +57,39 @@ def endpoint(address: str, tls: ssl.SSLContext) -> Endpoint:
     return Endpoint(host, port, tls=tls, tls_name=HUB_NAME)
 
 
+class HubDoor(Protocol):
+    """Where one hub is asked. One question at a time; close it in any case."""
+
+    @property
+    def address(self) -> str:
+        """The address that is asked now, for people."""
+        ...
+
+    async def ask(
+        self, method: str, path: str, body: bytes = b"", *, content_type: str = "", timeout_s: float | None = None
+    ) -> bytes:
+        """The body of a good answer.
+
+        Raises:
+            LinkDown, LinkBusy, LinkRefused: as their texts say.
+        """
+        ...
+
+    async def ask_any(self, method: str, path: str, body: bytes = b"", *, content_type: str = "") -> bytes:
+        """Like `ask`, but tries every address before it gives up.
+
+        Raises:
+            LinkDown, LinkBusy, LinkRefused: as their texts say; of the last address.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End the connections."""
+        ...
+
+
 class HubHttp:
-    """Asks one hub, which may have several addresses. One question at a time; close it in any case."""
+    """The `HubDoor` over HTTP, to a hub that may have several addresses."""
 
     def __init__(self, addresses: Sequence[str], tls: ssl.SSLContext, clock: Clock) -> None:
         self._clients = [HttpClient(endpoint(each, tls), limits=_LIMITS) for each in addresses]
@@ -87,7 +118,7 @@ class HubHttp:
             raise _down(error) from None
         if answer.status == _OK:
             return answer.body
-        raise _refusal(answer, self._clock.now_us())
+        raise refusal(answer, self._clock.now_us())
 
     async def ask_any(self, method: str, path: str, body: bytes = b"", *, content_type: str = "") -> bytes:
         """Like `ask`, but tries every address before it gives up.
@@ -118,7 +149,8 @@ def _down(error: ClientError) -> LinkDown:
     return LinkDown(str(error), timed_out=isinstance(error, DeadlinePassed), remedy=remedy)
 
 
-def _refusal(answer: Response, now_us: int) -> LinkError:
+def refusal(answer: Response, now_us: int) -> LinkError:
+    """What an answer that is not a good one means for the link."""
     problem = read_problem(answer)
     said = f"{problem.title}: {problem.detail}" if problem.detail else problem.title
     if answer.status in _BUSY:

@@ -11,16 +11,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from farshore_agent.errors import AgentError, ExitCode
-from farshore_agent.forward.hub_http import HubHttp
 from farshore_agent.forward.link import LinkRefused
 from farshore_agent.identity import keys as key_making
 from farshore_agent.identity.answer import MESSAGE_TYPE, WrongHub, membership_of
 from farshore_agent.identity.identity import Identity, SiteKeys
-from farshore_agent.identity.tls import pinned_context, unverified_context
+from farshore_agent.identity.road import Road, TlsRoad
 from farshore_protocol import wire
 from farshore_protocol.enrolment import EnrolmentRequest, JoinToken, read_token
 from farshore_protocol.errors import ProtocolError
-from farshore_protocol.ports import Clock
 from farshore_shell.system import World
 
 _ASK_AGAIN: Final = "ask the hub's operator for a new token: farshore-hub site token {site}"
@@ -46,7 +44,12 @@ def parse_token(text: str) -> JoinToken:
 
 
 async def enrol(
-    token: JoinToken, world: World, *, addresses: Sequence[str] = (), keep: SiteKeys | None = None
+    token: JoinToken,
+    world: World,
+    *,
+    addresses: Sequence[str] = (),
+    keep: SiteKeys | None = None,
+    road: Road | None = None,
 ) -> Identity:
     """Join the hub of a token; the identity is not saved yet.
 
@@ -55,13 +58,15 @@ async def enrol(
         world: time and randomness.
         addresses: tried before those of the token.
         keep: keys whose signing key goes on, where the same site joins anew: what it sealed before stays readable.
+        road: to the hub; over TLS if it is not given.
 
     Raises:
         WrongHub, LinkDown, LinkBusy, LinkRefused: as their texts say.
         IdentityError: the hub's answer does not fit.
     """
     addresses = tuple(dict.fromkeys((*addresses, *token.addresses)))
-    ca = await _fetch_ca(token, addresses, world.clock)
+    road = road or TlsRoad(world.clock)
+    ca = await _fetch_ca(token, addresses, road)
     keys = key_making.renewed_keys(keep) if keep else key_making.create_keys(world.random)
     request = EnrolmentRequest(
         site=token.site,
@@ -69,7 +74,7 @@ async def enrol(
         csr=key_making.certificate_request(keys, token.site),
         signing_key=keys.signer().public_key().public_bytes_raw(),
     )
-    hub = HubHttp(addresses, pinned_context(ca), world.clock)
+    hub = road(addresses, ca=ca)
     try:
         raw = await hub.ask_any("POST", "/v1/enrol", wire.pack(request), content_type=MESSAGE_TYPE)
     except LinkRefused as refused:
@@ -83,8 +88,8 @@ async def enrol(
     return key_making.identity_of(keys, membership)
 
 
-async def _fetch_ca(token: JoinToken, addresses: Sequence[str], clock: Clock) -> str:
-    hub = HubHttp(addresses, unverified_context(), clock)
+async def _fetch_ca(token: JoinToken, addresses: Sequence[str], road: Road) -> str:
+    hub = road(addresses, ca=None)
     try:
         pem = await hub.ask_any("GET", "/v1/ca")
         found = key_making.ca_fingerprint(pem)

@@ -11,6 +11,7 @@ from typing import Final, NoReturn
 from farshore_agent.errors import AgentError, NotEnrolled
 from farshore_agent.identity.identity import FILE, Identity
 from farshore_agent.identity.renewal import due_us, renew
+from farshore_agent.identity.road import Road
 from farshore_shell.system import World
 
 _LOG: Final = logging.getLogger(__name__)
@@ -28,11 +29,12 @@ class Keeper:
     """
 
     def __init__(
-        self, folder: Path, addresses: Sequence[str], world: World, hub_now_us: Callable[[], int | None]
+        self, folder: Path, addresses: Sequence[str], world: World, road: Road, hub_now_us: Callable[[], int | None]
     ) -> None:
         self._folder = folder
         self._addresses = tuple(addresses)
         self._world = world
+        self._road = road
         self._hub_now_us = hub_now_us
         self._stamp: tuple[int, int] | None = None
         self._jitter = world.random.uniform(0, 1)
@@ -101,7 +103,7 @@ class Keeper:
         why = self._asked or "two thirds of its life are over"
         _LOG.info("renewing the certificate: %s", why)
         try:
-            fresh = await renew(identity, self._folder, self.addresses(identity), self._world)
+            fresh = await renew(identity, self._folder, self.addresses(identity), self._road)
             fresh.save(self._folder)
         except (AgentError, OSError) as error:
             self._put_off(error)

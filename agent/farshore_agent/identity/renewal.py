@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from farshore_agent.forward.hub_http import HubHttp
+from farshore_agent.forward.hub_http import HubDoor
 from farshore_agent.forward.link import LinkRefused
-from farshore_agent.identity import tls
 from farshore_agent.identity.answer import MESSAGE_TYPE, membership_of
 from farshore_agent.identity.identity import Identity, SiteKeys
+from farshore_agent.identity.road import Road
 from farshore_protocol import wire
 from farshore_protocol.enrolment import RenewalRequest, signed_renewal
-from farshore_shell.system import World
 
 FRACTION: Final = 2 / 3
 JITTER: Final = 0.1
@@ -30,7 +29,7 @@ def due_us(identity: Identity, jitter: float) -> int:
     return start + round((end - start) * (FRACTION - JITTER * jitter))
 
 
-async def renew(identity: Identity, folder: Path, addresses: Sequence[str], world: World) -> Identity:
+async def renew(identity: Identity, folder: Path, addresses: Sequence[str], road: Road) -> Identity:
     """Ask for a new certificate; the result is not saved yet. The hub's keys and addresses come fresh with it.
 
     Raises:
@@ -43,10 +42,10 @@ async def renew(identity: Identity, folder: Path, addresses: Sequence[str], worl
     body = _request(identity, keys, key_making.certificate_request(keys, identity.site))
     ca = identity.membership.ca
     try:
-        raw = await _ask(HubHttp(addresses, tls.pinned_context(ca, identity.write_chain(folder)), world.clock), body)
+        raw = await _ask(road(addresses, ca=ca, chain=identity.write_chain(folder)), body)
     except LinkRefused:
         # The old certificate may be what the hub does not like: it ended, or its connection was cut for it.
-        raw = await _ask(HubHttp(addresses, tls.pinned_context(ca), world.clock), body)
+        raw = await _ask(road(addresses, ca=ca), body)
     return key_making.identity_of(keys, membership_of(raw, identity.site))
 
 
@@ -55,7 +54,7 @@ def _request(identity: Identity, keys: SiteKeys, csr: str) -> bytes:
     return wire.pack(RenewalRequest(identity.site, csr, signature))
 
 
-async def _ask(hub: HubHttp, body: bytes) -> bytes:
+async def _ask(hub: HubDoor, body: bytes) -> bytes:
     try:
         return await hub.ask_any("POST", "/v1/renew", body, content_type=MESSAGE_TYPE)
     finally:

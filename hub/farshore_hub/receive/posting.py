@@ -68,10 +68,12 @@ def _stating_all(parcels: Sequence[VerifiedParcel]) -> set[int]:
     return {parcel.site.id for parcel in parcels if parcel.statement.whole and not parcel.by_file}
 
 
-def _named(parcel: VerifiedParcel) -> set[tuple[bytes, str]]:
-    named = {(claim.incarnation, claim.stream) for claim, _ in parcel.claims}
-    named |= {(receipt.incarnation, receipt.stream) for receipt in parcel.statement.receipts}
-    return named | {(batch.header.incarnation, batch.header.stream) for batch in parcel.batches}
+def _named(parcel: VerifiedParcel) -> dict[tuple[bytes, str], None]:
+    """In the order of the parcel, so that the same parcel has the same answer."""
+    claimed = ((claim.incarnation, claim.stream) for claim, _ in parcel.claims)
+    receipted = ((receipt.incarnation, receipt.stream) for receipt in parcel.statement.receipts)
+    brought = ((batch.header.incarnation, batch.header.stream) for batch in parcel.batches)
+    return dict.fromkeys([*claimed, *receipted, *brought])
 
 
 class _Posting:

@@ -66,7 +66,7 @@ def open_accounts(connection: Connection, keys: set[AccountKey]) -> dict[Account
 
 def _rows(connection: Connection, keys: set[AccountKey]) -> dict[AccountKey, _Row]:
     lives: dict[tuple[int, bytes], list[str]] = defaultdict(list)
-    for site_id, incarnation, stream in keys:
+    for site_id, incarnation, stream in sorted(keys):
         lives[site_id, incarnation].append(stream)
     found: dict[AccountKey, _Row] = {}
     # A query for each life, because SQLite searches no index for a list of tuples: it would read every account.

@@ -15,12 +15,14 @@ from farshore_agent.forward.link import LinkRefused
 from farshore_agent.identity.enrol import enrol, parse_token
 from farshore_agent.identity.identity import Identity, SiteKeys
 from farshore_agent.identity.renewal import due_us, renew
+from farshore_agent.identity.road import TlsRoad
 from farshore_agent.identity.tls import pinned_context
 from farshore_protocol.enrolment import HubKey, Membership
 from farshore_shell.system import real_world
 from tests.agent.forward.hub_stub import HubStub
 
 WORLD = real_world()
+ROAD = TlsRoad(WORLD.clock)
 DAY_US = 86_400_000_000
 
 
@@ -39,7 +41,7 @@ async def joined(hub: HubStub, folder: Path) -> Identity:
 async def test_a_renewed_certificate_is_accepted_and_the_signing_key_stays(hub: HubStub, tmp_path: Path) -> None:
     folder = tmp_path / "identity"
     before = await joined(hub, folder)
-    after = await renew(before, folder, hub.addresses, WORLD)
+    after = await renew(before, folder, hub.addresses, ROAD)
     assert after.keys.signing_key == before.keys.signing_key
     assert after.membership.certificate != before.membership.certificate
     link = HubHttp(hub.addresses, pinned_context(after.membership.ca, after.write_chain(folder)), WORLD.clock)
@@ -54,7 +56,7 @@ async def test_a_certificate_that_has_ended_is_renewed_by_the_signing_key(hub: H
     ended = await joined(hub, tmp_path / "identity")
     hub.certificate_life = timedelta(days=30)
     hub.unknown_certificates = True
-    renewed = await renew(ended, tmp_path / "identity", hub.addresses, WORLD)
+    renewed = await renew(ended, tmp_path / "identity", hub.addresses, ROAD)
     assert renewed.not_after_us > ended.not_after_us
 
 
@@ -62,7 +64,7 @@ async def test_a_revoked_site_is_not_renewed(hub: HubStub, tmp_path: Path) -> No
     identity = await joined(hub, tmp_path / "identity")
     hub.revoked.add("ship-1")
     with pytest.raises(LinkRefused, match="revoked"):
-        await renew(identity, tmp_path / "identity", hub.addresses, WORLD)
+        await renew(identity, tmp_path / "identity", hub.addresses, ROAD)
 
 
 @given(st.integers(0, 2**50), st.integers(1, 2**50), st.floats(0, 1))
