@@ -115,6 +115,8 @@ class Columns:
         return [dict(zip(keys, row)) for row in cast("Any", rows)]  # noqa: B905  strict costs a tenth of the time
 
     def slice(self, start: int, stop: int) -> Columns:
-        """The records from `start` up to but without `stop`, as for a list."""
+        """The records from `start` up to but without `stop`, as for a list, and the keys that these have."""
         start, stop, _ = slice(start, stop).indices(self.count)
-        return Columns(max(0, stop - start), {key: column[start:stop] for key, column in self.fields.items()})
+        cut = {key: column[start:stop] for key, column in self.fields.items()}
+        fields = {key: part for key, part in cut.items() if any(cell is not MISSING for cell in part)}
+        return Columns(max(0, stop - start), fields)

@@ -86,6 +86,11 @@ def test_a_batch_larger_than_the_planned_sample_comes_back() -> None:
     assert same(round_trip(records, effort=Effort.FAST), records)
 
 
+def test_a_field_that_the_planned_sample_does_not_have_comes_back() -> None:
+    records: list[dict[str, Any]] = [{"id": 1, "n": 1}, *({"n": each} for each in range(5_000))]
+    assert same(decode(encode(Columns.from_records(records))).records(), records)
+
+
 def test_missing_is_not_null() -> None:
     records: list[dict[str, Any]] = [{"a": None}, {}, {"b": None}, {"a": 1, "b": 2}, {"a": None, "b": None}]
     assert round_trip(records) == records
