@@ -9,10 +9,11 @@ HPKE draws its own ephemeral randomness inside the library; every other random b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
+import msgspec
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -71,7 +72,7 @@ class HubSealingKey:
     """The hub's private half. `seed` is 96 bytes: ML-KEM-768 seed and X25519 private key."""
 
     id: bytes
-    seed: bytes
+    seed: bytes = field(repr=False)
 
     def public_bytes(self) -> bytes:
         """The 1,216 bytes that agents are given: ML-KEM-768 public key, then X25519 public key."""
@@ -117,9 +118,12 @@ def seal_epoch(
     """
     unsigned = KeyEpoch(id=epoch, site=site, created_us=created_us, hub_key=hub_key, sealed=b"", signature=b"")
     sealed = _SUITE.encrypt(key, _public_key(hub_public), _epoch_info(unsigned))
-    unsigned = KeyEpoch(id=epoch, site=site, created_us=created_us, hub_key=hub_key, sealed=sealed, signature=b"")
-    signature = signer.sign(_EPOCH_CONTEXT + packed_for_signing(unsigned))
-    return KeyEpoch(id=epoch, site=site, created_us=created_us, hub_key=hub_key, sealed=sealed, signature=signature)
+    return sign_epoch(msgspec.structs.replace(unsigned, sealed=sealed), signer)
+
+
+def sign_epoch(epoch: KeyEpoch, signer: Ed25519PrivateKey) -> KeyEpoch:
+    """The same epoch signed by `signer`, whoever signed it before: a site that has joined anew has a new key."""
+    return msgspec.structs.replace(epoch, signature=signer.sign(_EPOCH_CONTEXT + packed_for_signing(epoch)))
 
 
 def check_signature(public: Ed25519PublicKey, signature: bytes, signed: bytes) -> None:

@@ -78,13 +78,15 @@ class Client:
         assert status == 200, body
         return open_answer(body, self.identity.hub_keys)
 
-    def post(self, body: bytes, kind: str = PARCEL_TYPE) -> tuple[int, bytes]:
-        """One request with the site's certificate."""
-        chain = self.identity.write_chain(self.state / "identity")
+    def post(
+        self, body: bytes, kind: str = PARCEL_TYPE, path: str = "/v1/parcels", *, signed_in: bool = True
+    ) -> tuple[int, bytes]:
+        """One request, with the site's certificate unless it is not to be `signed_in`."""
+        chain = self.identity.write_chain(self.state / "identity") if signed_in else None
         tls = pinned_context(self.identity.membership.ca, chain)
         connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=_TIMEOUT_S, context=tls)
         try:
-            connection.request("POST", "/v1/parcels", body, {"content-type": kind})
+            connection.request("POST", path, body, {"content-type": kind})
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:

@@ -66,10 +66,9 @@ def _join(settings: AgentSettings, token: JoinToken, *, force: bool) -> Identity
     present = _present(folder)
     if present and not force:
         raise EnrolledAlready(f"this is {present.site} already", remedy="use --force to replace its identity")
-    keep = present.keys if present and present.site == token.site else None
-    if present and not keep:
+    if present and present.site != token.site:
         _check_nothing_sealed(settings.state_dir / BUFFER, present.site)
-    identity = asyncio.run(enrol(token, real_world(), addresses=settings.forward.hub, keep=keep))
+    identity = asyncio.run(enrol(token, real_world(), addresses=settings.forward.hub))
     try:
         identity.save(folder)
     except OSError as error:

@@ -20,6 +20,7 @@ from farshore_protocol.limits import MAX_PARCEL_BYTES
 from farshore_protocol.messages import Answer, KeyEpoch, Statement
 from farshore_protocol.parcel import open_answer, pack_parcel
 from farshore_protocol.ports import Clock, Runner
+from farshore_protocol.sealing import sign_epoch
 
 _EPOCH_BYTES: Final = 1_400
 """A sealed key epoch, its signature and names."""
@@ -72,7 +73,8 @@ class Courier:
             BufferBroken: the disk does not read or store.
         """
         loaded = await self._loaded(batches)
-        epochs, dictionaries = await self._buffer.attachments(loaded)
+        stored, dictionaries = await self._buffer.attachments(loaded)
+        epochs = [sign_epoch(epoch, self._credentials.signer) for epoch in stored]
         taken = _fitting(loaded, _size_of(epochs, dictionaries), max_bytes)
         incarnation = self._buffer.incarnation
         # In their order, not a set's: the same buffer makes the same parcel.

@@ -14,7 +14,7 @@ from farshore_agent.errors import AgentError, ExitCode
 from farshore_agent.forward.link import LinkRefused
 from farshore_agent.identity import keys as key_making
 from farshore_agent.identity.answer import MESSAGE_TYPE, WrongHub, membership_of
-from farshore_agent.identity.identity import Identity, SiteKeys
+from farshore_agent.identity.identity import Identity
 from farshore_agent.identity.road import Road, TlsRoad
 from farshore_protocol import wire
 from farshore_protocol.enrolment import EnrolmentRequest, JoinToken, read_token
@@ -43,21 +43,16 @@ def parse_token(text: str) -> JoinToken:
         raise BadToken(str(error), remedy="copy the whole line that the hub printed, it is one word") from None
 
 
-async def enrol(
-    token: JoinToken,
-    world: World,
-    *,
-    addresses: Sequence[str] = (),
-    keep: SiteKeys | None = None,
-    road: Road | None = None,
-) -> Identity:
-    """Join the hub of a token; the identity is not saved yet.
+async def enrol(token: JoinToken, world: World, *, addresses: Sequence[str] = (), road: Road | None = None) -> Identity:
+    """Join the hub of a token with fresh keys; the identity is not saved yet.
+
+    No key is older than its enrolment: after a theft a new enrolment shuts out whoever has the keys before. What was
+    sealed under them stays good, because a key epoch is signed anew whenever it travels.
 
     Args:
         token: used up by this.
         world: time and randomness.
         addresses: tried before those of the token.
-        keep: keys whose signing key goes on, where the same site joins anew: what it sealed before stays readable.
         road: to the hub; over TLS if it is not given.
 
     Raises:
@@ -67,7 +62,7 @@ async def enrol(
     addresses = tuple(dict.fromkeys((*addresses, *token.addresses)))
     road = road or TlsRoad(world.clock)
     ca = await _fetch_ca(token, addresses, road)
-    keys = key_making.renewed_keys(keep) if keep else key_making.create_keys(world.random)
+    keys = key_making.create_keys(world.random)
     request = EnrolmentRequest(
         site=token.site,
         secret=token.secret,

@@ -7,7 +7,7 @@ only.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -40,11 +40,11 @@ class SiteKeys:
 
     Attributes:
         tls_key: PEM; the key of the client certificate.
-        signing_key: 32 bytes; signs statements and key epochs for as long as the site lives.
+        signing_key: 32 bytes; signs statements and key epochs until the site joins anew.
     """
 
-    tls_key: str
-    signing_key: bytes
+    tls_key: str = field(repr=False)
+    signing_key: bytes = field(repr=False)
 
     def signer(self) -> Ed25519PrivateKey:
         """The signing key, ready to use."""

@@ -11,13 +11,13 @@ from datetime import timedelta
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection
 
-from farshore_hub.errors import TokenRefused
+from farshore_hub.errors import Invalid, TokenRefused
 from farshore_hub.fleet.ca import SERIAL_BYTES, Validity, pem_of, read_csr, serial_number
 from farshore_hub.fleet.context import Fleet
 from farshore_hub.fleet.sites import hash_of
 from farshore_hub.store import fleet as store
 from farshore_hub.store.engine import writing
-from farshore_hub.store.fleet import Site
+from farshore_hub.store.fleet import Site, SiteState
 from farshore_protocol import wire
 from farshore_protocol.enrolment import EnrolmentRequest, Membership, read_enrolment
 
@@ -30,7 +30,7 @@ def enrol(fleet: Fleet, raw: bytes) -> bytes:
 
     Raises:
         ProtocolError: the request cannot be read.
-        Invalid: its certificate signing request is not acceptable; the token stays good.
+        Invalid: its certificate signing request or its signing key is not acceptable; the token stays good.
         TokenRefused: unknown, used, too old, or another site's.
     """
     request = read_enrolment(raw)
@@ -72,11 +72,16 @@ def certificate_id(serial: int) -> str:
 def _redeem(fleet: Fleet, connection: Connection, request: EnrolmentRequest) -> Site:
     secret_hash, now_us = hash_of(request.secret), fleet.clock.now_us()
     token = store.find_join_token(connection, secret_hash)
-    site = store.find_site(connection, request.site)
+    site = store.claim_site(connection, request.site)
     if token is None or site is None or token.site_id != site.id:
         raise TokenRefused("this join token is not known here", remedy=_REMEDY)
     if token.expires_us <= now_us:
         raise TokenRefused("this join token is too old", remedy=_REMEDY)
+    if site.state is SiteState.REVOKED and site.signing_key == request.signing_key:
+        raise Invalid(
+            f"the signing key of site {site.name} was revoked with it; whoever has it is not to be believed",
+            remedy="enrol with new keys: farshore-agent enrol TOKEN --force makes them",
+        )
     if not store.use_join_token(connection, secret_hash, now_us):
         raise TokenRefused("this join token was used already", remedy=_REMEDY)
     return site

@@ -7,10 +7,11 @@ import logging
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection
 
-from farshore_hub.errors import SiteRevoked, Unauthenticated
+from farshore_hub.errors import HubError, SiteRevoked, Unauthenticated
 from farshore_hub.fleet.ca import read_csr
 from farshore_hub.fleet.context import Fleet
 from farshore_hub.fleet.enrol import issue_membership
+from farshore_hub.fleet.signin import Peer, site_with
 from farshore_hub.store import fleet as store
 from farshore_hub.store.engine import writing
 from farshore_hub.store.fleet import Site, SiteState
@@ -21,13 +22,14 @@ _log = logging.getLogger(__name__)
 _US_PER_S = 1_000_000
 
 
-def renew(fleet: Fleet, raw: bytes, signed_in: str | None) -> bytes:
+def renew(fleet: Fleet, raw: bytes, peer: Peer | None) -> bytes:
     """Answer a packed `RenewalRequest` with a packed `Membership`.
 
     Args:
         fleet: the hub's database, keys and rules.
         raw: the request.
-        signed_in: the site whose certificate the connection bears, if it bears a good one.
+        peer: the client certificate that the connection bears, if it bears one. Whether it is still good is looked up
+            here: the request may have been under way for minutes.
 
     Raises:
         ProtocolError: the request cannot be read, or its signature is not the site's.
@@ -38,19 +40,19 @@ def renew(fleet: Fleet, raw: bytes, signed_in: str | None) -> bytes:
     request = read_renewal(raw)
     key = read_csr(request.csr)
     with writing(fleet.engine) as connection:
-        site = _entitled(fleet, connection, request, signed_in)
+        site = _entitled(fleet, connection, request, peer)
         membership = issue_membership(fleet, connection, site, key)
     _log.info("site %s has a new certificate", site.name)
     return membership
 
 
-def _entitled(fleet: Fleet, connection: Connection, request: RenewalRequest, signed_in: str | None) -> Site:
-    site = store.find_site(connection, request.site)
+def _entitled(fleet: Fleet, connection: Connection, request: RenewalRequest, peer: Peer | None) -> Site:
+    site = store.claim_site(connection, request.site)
     if site is not None and site.state is SiteState.REVOKED:
         raise SiteRevoked(f"site {site.name} is revoked", remedy="its operator can have it join anew with a new token")
     if site is None or site.signing_key is None:
         raise Unauthenticated("no such site has enrolled here", remedy="enrol with a join token")
-    if signed_in != site.name:
+    if not _is_signed_in(fleet, connection, site, peer):
         check_signature(
             Ed25519PublicKey.from_public_bytes(site.signing_key),
             request.signature,
@@ -58,6 +60,13 @@ def _entitled(fleet: Fleet, connection: Connection, request: RenewalRequest, sig
         )
         _check_grace(fleet, connection, site)
     return site
+
+
+def _is_signed_in(fleet: Fleet, connection: Connection, site: Site, peer: Peer | None) -> bool:
+    try:
+        return peer is not None and site_with(connection, peer, fleet.clock.now_us()) == site.name
+    except HubError:
+        return False
 
 
 def _check_grace(fleet: Fleet, connection: Connection, site: Site) -> None:

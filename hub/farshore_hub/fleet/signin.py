@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
+from sqlalchemy import Connection
 
 from farshore_hub.errors import SiteRevoked, Unauthenticated
 from farshore_hub.fleet.context import Fleet
@@ -40,14 +41,19 @@ def site_of(fleet: Fleet, peer: Peer) -> str:
         SiteRevoked: the site is shut out.
     """
     with reading(fleet.engine) as connection:
-        known = store.find_certificate(connection, peer.serial)
-        if known is None:
-            site = store.find_site(connection, peer.name)
-            if site is not None and site.state is SiteState.REVOKED:
-                raise SiteRevoked(f"site {peer.name} is revoked", remedy="its operator can have it join anew")
-            raise Unauthenticated("this certificate is not known here", remedy="renew it, or enrol again")
+        return site_with(connection, peer, fleet.clock.now_us())
+
+
+def site_with(connection: Connection, peer: Peer, now_us: int) -> str:
+    """The same as `site_of` in the caller's transaction."""
+    known = store.find_certificate(connection, peer.serial)
+    if known is None:
+        site = store.find_site(connection, peer.name)
+        if site is not None and site.state is SiteState.REVOKED:
+            raise SiteRevoked(f"site {peer.name} is revoked", remedy="its operator can have it join anew")
+        raise Unauthenticated("this certificate is not known here", remedy="renew it, or enrol again")
     if known.state is not SiteState.ACTIVE:
         raise SiteRevoked(f"site {known.site} is {known.state}", remedy="its operator can have it join anew")
-    if known.not_after_us <= fleet.clock.now_us():
+    if known.not_after_us <= now_us:
         raise Unauthenticated(f"the certificate of site {known.site} has ended", remedy="renew it")
     return known.site

@@ -50,7 +50,7 @@ def fresh_token(fleet: Fleet, name: str, token_life_s: int) -> str:
         Unknown: there is no such site.
     """
     with writing(fleet.engine) as connection:
-        site = _known(connection, name)
+        site = _claimed(connection, name)
         store.delete_unused_join_tokens(connection, site.id)
         return _new_token(fleet, connection, name, site.id, token_life_s)
 
@@ -79,7 +79,7 @@ def revoke(fleet: Fleet, name: str) -> Site:
         Unknown: there is no such site.
     """
     with writing(fleet.engine) as connection:
-        site = _known(connection, name)
+        site = _claimed(connection, name)
         store.revoke_site(connection, site.id, fleet.clock.now_us())
         store.delete_unused_join_tokens(connection, site.id)
         store.delete_certificates(connection, site.id)
@@ -107,7 +107,14 @@ def _new_token(fleet: Fleet, connection: Connection, name: str, site_id: int, li
 
 
 def _known(connection: Connection, name: str) -> Site:
-    site = store.find_site(connection, name)
+    return _found(store.find_site(connection, name), name)
+
+
+def _claimed(connection: Connection, name: str) -> Site:
+    return _found(store.claim_site(connection, name), name)
+
+
+def _found(site: Site | None, name: str) -> Site:
     if site is None:
         raise Unknown(f"there is no site {name[:80]!r}", remedy="'farshore-hub site list' shows all of them")
     return site

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from farshore_hub.store.dialect import locked
 from farshore_hub.store.schema import api_tokens, certificates, join_tokens, sites
+
+MAX_CERTIFICATES: Final = 8
+"""Certificates of one site that are good at a time: a site that renews again and again does not fill the table."""
 
 
 class SiteState(enum.StrEnum):
@@ -94,6 +98,15 @@ def find_site(connection: Connection, name: str) -> Site | None:
     return _site(row) if row else None
 
 
+def claim_site(connection: Connection, name: str) -> Site | None:
+    """The site of that name, which nobody else changes before this transaction ends.
+
+    Whoever changes a site's state, key, tokens or certificates claims it first: so they stand in line.
+    """
+    row = connection.execute(locked(connection, select(*_SITE).where(sites.c.name == name))).one_or_none()
+    return _site(row) if row else None
+
+
 def all_sites(connection: Connection) -> list[Site]:
     """Every site, by name."""
     return [_site(row) for row in connection.execute(select(*_SITE).order_by(sites.c.name))]
@@ -147,7 +160,11 @@ def delete_unused_join_tokens(connection: Connection, site_id: int) -> None:
 
 
 def insert_certificate(connection: Connection, serial: str, site_id: int, issued_us: int, not_after_us: int) -> None:
-    """Note a certificate that was issued."""
+    """Note a certificate that was issued; of those before it the newest stay, `MAX_CERTIFICATES` with it."""
+    of_site = select(certificates.c.serial).where(certificates.c.site_id == site_id)
+    newest = of_site.order_by(certificates.c.issued_us.desc(), certificates.c.serial).limit(MAX_CERTIFICATES - 1)
+    older = delete(certificates).where(certificates.c.site_id == site_id, certificates.c.serial.not_in(newest))
+    connection.execute(older)
     row = {"serial": serial, "site_id": site_id, "issued_us": issued_us, "not_after_us": not_after_us}
     connection.execute(insert(certificates).values(row))
 
@@ -163,6 +180,12 @@ def find_certificate(connection: Connection, serial: str) -> Certificate | None:
     joined = select(*columns).join_from(certificates, sites, certificates.c.site_id == sites.c.id)
     row = connection.execute(joined.where(certificates.c.serial == serial)).one_or_none()
     return Certificate(row.name, SiteState(row.state), row.not_after_us) if row else None
+
+
+def count_certificates(connection: Connection, site_id: int) -> int:
+    """How many certificates of a site are known."""
+    count = select(func.count()).select_from(certificates).where(certificates.c.site_id == site_id)
+    return int(connection.execute(count).scalar_one())
 
 
 def last_certificate_end(connection: Connection, site_id: int) -> int | None:

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from farshore_hub.errors import Forbidden, HubError, Unauthenticated
+from farshore_hub.errors import Forbidden, Unauthenticated
 from farshore_hub.fleet import api_tokens, signin
 from farshore_hub.fleet.api_tokens import Role
 from farshore_hub.fleet.signin import Peer
@@ -23,6 +23,12 @@ _bearer: Final = HTTPBearer(
 )
 
 
+def client_certificate(request: Request) -> Peer | None:
+    """What the connection's client certificate says, where it bears one of this hub's CA; it may be worth nothing."""
+    chain = request.scope.get("extensions", {}).get("tls", {}).get("client_cert_chain", [])
+    return signin.peer_of(chain[0]) if chain else None
+
+
 async def signed_in_site(request: Request, hub: Hub) -> str:
     """The active site whose certificate the connection bears.
 
@@ -30,24 +36,13 @@ async def signed_in_site(request: Request, hub: Hub) -> str:
         Unauthenticated: there is no certificate, or it is not a current one of this hub.
         SiteRevoked: the site is shut out.
     """
-    peer = _peer(request)
+    peer = client_certificate(request)
     if peer is None:
         raise Unauthenticated(
             "this route is for sites, which sign in with their client certificate",
             remedy="use the certificate that the site was given when it enrolled",
         )
     return await hub.run(lambda: signin.site_of(hub.fleet, peer))
-
-
-async def perhaps_signed_in_site(request: Request, hub: Hub) -> str | None:
-    """The site whose certificate the connection bears, or None where there is no good one."""
-    peer = _peer(request)
-    if peer is None:
-        return None
-    try:
-        return await hub.run(lambda: signin.site_of(hub.fleet, peer))
-    except HubError:
-        return None
 
 
 def needs(role: Role) -> Callable[..., Awaitable[None]]:
@@ -66,12 +61,7 @@ def needs(role: Role) -> Callable[..., Awaitable[None]]:
 
 
 SignedInSite = Annotated[str, Depends(signed_in_site)]
-PerhapsSignedInSite = Annotated[str | None, Depends(perhaps_signed_in_site)]
+ClientCertificate = Annotated[Peer | None, Depends(client_certificate)]
 Viewer: Final = Depends(needs(Role.VIEWER))
 Operator: Final = Depends(needs(Role.OPERATOR))
 Admin: Final = Depends(needs(Role.ADMIN))
-
-
-def _peer(request: Request) -> Peer | None:
-    chain = request.scope.get("extensions", {}).get("tls", {}).get("client_cert_chain", [])
-    return signin.peer_of(chain[0]) if chain else None

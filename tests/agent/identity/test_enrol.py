@@ -92,10 +92,10 @@ def test_what_is_no_token_is_a_mistake_of_usage(text: str) -> None:
     assert bad.value.exit_code is ExitCode.USAGE
 
 
-async def test_a_site_that_joins_anew_keeps_its_signing_key(hub: HubStub) -> None:
+async def test_a_site_that_joins_anew_has_new_keys(hub: HubStub) -> None:
     first = await enrol(parse_token(hub.token()), WORLD)
-    again = await enrol(parse_token(hub.token()), WORLD, keep=first.keys)
-    assert again.keys.signing_key == first.keys.signing_key
+    again = await enrol(parse_token(hub.token()), WORLD)
+    assert again.keys.signing_key != first.keys.signing_key
     assert again.keys.tls_key != first.keys.tls_key
 
 

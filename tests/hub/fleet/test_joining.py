@@ -180,8 +180,8 @@ def test_a_certificate_ends(fleet: Fleet, clock: TurnableClock) -> None:
 
 def test_a_signed_in_site_renews_without_a_signature(fleet: Fleet) -> None:
     site = SiteKeys("pump-1")
-    join(fleet, site)
-    assert signed_in(fleet, read_membership(renew(fleet, site.unsigned_renewal(), "pump-1"))) == "pump-1"
+    own = peer_of(join(fleet, site).certificate)
+    assert signed_in(fleet, read_membership(renew(fleet, site.unsigned_renewal(), own))) == "pump-1"
 
 
 def test_a_site_renews_with_its_signing_key_long_after_its_certificate_ended(
@@ -204,11 +204,11 @@ def test_after_the_grace_a_site_has_to_join_anew(fleet: Fleet, clock: TurnableCl
 def test_nobody_renews_for_another_site(fleet: Fleet) -> None:
     site, other = SiteKeys("pump-1"), SiteKeys("pump-2")
     join(fleet, site)
-    join(fleet, other)
+    others = peer_of(join(fleet, other).certificate)
     with pytest.raises(NotAuthentic):
         renew(fleet, site.renewal(signed_by=other.signing), None)
     with pytest.raises(NotAuthentic):
-        renew(fleet, site.unsigned_renewal(), "pump-2")
+        renew(fleet, site.unsigned_renewal(), others)
 
 
 def test_a_site_that_never_enrolled_cannot_renew(fleet: Fleet) -> None:

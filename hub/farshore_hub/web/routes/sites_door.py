@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from farshore_hub.fleet.enrol import enrol
 from farshore_hub.fleet.renew import renew
-from farshore_hub.web.auth import CERTIFICATE_SCHEME, PerhapsSignedInSite, SignedInSite
+from farshore_hub.web.auth import CERTIFICATE_SCHEME, ClientCertificate, SignedInSite
 from farshore_hub.web.bodies import binary_body
 from farshore_hub.web.problems import responses, success
 from farshore_hub.web.services import Hub
@@ -69,7 +69,7 @@ async def post_enrolment(request: Request, hub: Hub) -> Response:
     responses=success("a packed Membership", MESSAGE_TYPE) | responses(401, 403, *_READING),
     openapi_extra={"requestBody": binary_body(MESSAGE_TYPE), "security": [{CERTIFICATE_SCHEME: []}, {}]},
 )
-async def post_renewal(request: Request, site: PerhapsSignedInSite, hub: Hub) -> Response:
+async def post_renewal(request: Request, certificate: ClientCertificate, hub: Hub) -> Response:
     """A packed RenewalRequest. Without a current certificate its signature has to be the site's."""
     async with hub.bodies.read(request, MESSAGE_TYPE, MAX_ENROLMENT_BYTES) as raw:
-        return Response(await hub.run(lambda: renew(hub.fleet, raw, site)), media_type=MESSAGE_TYPE)
+        return Response(await hub.run(lambda: renew(hub.fleet, raw, certificate)), media_type=MESSAGE_TYPE)
