@@ -98,7 +98,7 @@ def _try_const(out: Writer, values: list[float], _choice: Choice) -> bool:
 def _try_scaled(out: Writer, values: list[float], choice: Choice) -> bool:
     scale = _scale_of(choice)
     integers = numerators(values, scale.value)
-    if integers is None or not _same(_quotients(integers, scale.value), values):
+    if integers is None or not _same(_quotients(integers.values, scale.value), values):
         return False
     out.uint(SCALED)
     write_scale(out, scale)
@@ -131,13 +131,13 @@ def _nearest(values: list[float], scale: float) -> list[int]:
     integers = numerators(values, scale)
     if integers is None:
         return [round(value * scale) if is_near(value, scale) else 0 for value in values]
-    return integers
+    return integers.values
 
 
 def _try_rounded(out: Writer, values: list[float], choice: Choice) -> bool:
     scale = _scale_of(choice)
     integers = numerators(values, scale.value)
-    if integers is None or not _same(_print_and_read(_quotients(integers, scale.value)), values):
+    if integers is None or not _same(_print_and_read(_quotients(integers.values, scale.value)), values):
         return False
     out.uint(ROUNDED)
     write_scale(out, scale)

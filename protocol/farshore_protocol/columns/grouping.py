@@ -6,6 +6,7 @@ The key column itself stays in its order, so that the decoder can work out the s
 from __future__ import annotations
 
 import math
+from itertools import chain
 from operator import itemgetter, ne, sub
 from typing import Any, Final
 
@@ -21,9 +22,10 @@ _MAX_KEYS: Final = 2
 
 def permutation(keys: list[Any]) -> list[int]:
     """The rows, those of the key seen first coming first, each key's rows in their order."""
-    codes: dict[Any, int] = {}
-    code_of_row = [codes.setdefault(key, len(codes)) for key in keys]
-    return sorted(range(len(keys)), key=code_of_row.__getitem__)
+    rows: dict[Any, list[int]] = {key: [] for key in dict.fromkeys(keys)}
+    for row, key in enumerate(keys):
+        rows[key].append(row)
+    return list(chain.from_iterable(rows.values()))
 
 
 def group(columns: Columns, key: str) -> dict[str, list[Any]]:

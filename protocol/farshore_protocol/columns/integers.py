@@ -16,10 +16,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import accumulate
-from operator import sub
 from typing import Final
 
-from farshore_protocol.columns import planes
+from farshore_protocol.columns import lanes, planes
+from farshore_protocol.columns.lanes import Integers
 from farshore_protocol.columns.plan import Choice
 from farshore_protocol.columns.reader import Reader
 from farshore_protocol.columns.trial import Attempt, encode_cheapest
@@ -33,55 +33,51 @@ MAX_INT: Final = (1 << 63) - 1
 _MIN_REPEATS: Final = 2
 """How often the values of a table have to come on average."""
 
-_WIDTHS: Final = (1, 2, 4, 8)
 
-
-def encode_integers(out: Writer, values: list[int], choice: Choice) -> None:
+def encode_integers(out: Writer, values: list[int] | Integers, choice: Choice) -> None:
     """Write one or more integers from -2^63 to 2^63-1."""
-    if not choice.picked or not _ATTEMPTS[choice.picked[0]](out, values, choice):
-        _search(out, values, choice)
+    column = values if isinstance(values, Integers) else Integers(values)
+    if not choice.picked or not _ATTEMPTS[choice.picked[0]](out, column, choice):
+        _search(out, column, choice)
 
 
-def _search(out: Writer, values: list[int], choice: Choice) -> None:
+def _search(out: Writer, column: Integers, choice: Choice) -> None:
     for sure in (CONST, LINEAR):
         choice.picked = (sure,)
-        if _ATTEMPTS[sure](out, values, choice):
+        if _ATTEMPTS[sure](out, column, choice):
             return
     encode_cheapest(
-        out, choice, [((code,), _bind(_ATTEMPTS[code], values)) for code in (RAW, DELTA, DELTA2, TABLE, SCALED)]
+        out, choice, [((code,), _bind(_ATTEMPTS[code], column)) for code in (RAW, DELTA, DELTA2, TABLE, SCALED)]
     )
 
 
-def _bind(attempt: Callable[[Writer, list[int], Choice], bool], values: list[int]) -> Attempt:
-    return lambda out, choice: attempt(out, values, choice)
+def _bind(attempt: Callable[[Writer, Integers, Choice], bool], column: Integers) -> Attempt:
+    return lambda out, choice: attempt(out, column, choice)
 
 
-def _try_const(out: Writer, values: list[int], _choice: Choice) -> bool:
-    if values.count(values[0]) != len(values):
+def _try_const(out: Writer, column: Integers, _choice: Choice) -> bool:
+    if not lanes.are_equal(column.lanes):
         return False
     out.uint(CONST)
-    out.sint(values[0])
+    out.sint(lanes.at(column.lanes, 0))
     return True
 
 
-def _try_linear(out: Writer, values: list[int], _choice: Choice) -> bool:
-    if len(values) < 3:
+def _try_linear(out: Writer, column: Integers, _choice: Choice) -> bool:
+    if column.count < 3:
         return False
-    first, step = values[0], values[1] - values[0]
-    if step == 0 or values[-1] != first + step * (len(values) - 1):
-        return False
-    if values != list(range(first, first + step * len(values), step)):
+    steps = lanes.differences(column.lanes)
+    if steps is None or not lanes.are_equal(steps) or lanes.at(steps, 0) == 0:
         return False
     out.uint(LINEAR)
-    out.sint(first)
-    out.sint(step)
+    out.sint(lanes.at(column.lanes, 0))
+    out.sint(lanes.at(steps, 0))
     return True
 
 
-def _try_raw(out: Writer, values: list[int], _choice: Choice) -> bool:
-    base = min(values)
-    width = byte_width(max(values) - base)
-    packed = planes.pack_unsigned([value - base for value in values] if base else values, width)
+def _try_raw(out: Writer, column: Integers, _choice: Choice) -> bool:
+    base = min(column.values)
+    packed = planes.pack_unsigned(lanes.plus(column.lanes, lanes.repeated(-base, column.count)))
     out.uint(RAW)
     out.uint(len(packed))
     out.sint(base)
@@ -89,48 +85,51 @@ def _try_raw(out: Writer, values: list[int], _choice: Choice) -> bool:
     return True
 
 
-def _try_delta(out: Writer, values: list[int], choice: Choice) -> bool:
-    if len(values) < 2:
+def _try_delta(out: Writer, column: Integers, _choice: Choice) -> bool:
+    if column.count < 2:
         return False
-    packed = _signed_planes(_differences(values), choice)
-    if packed is None:
+    steps = lanes.differences(column.lanes)
+    if steps is None:
         return False
+    packed = planes.pack_signed(steps)
     out.uint(DELTA)
     out.uint(len(packed))
-    out.sint(values[0])
+    out.sint(lanes.at(column.lanes, 0))
     out.planes += packed
     return True
 
 
-def _try_delta2(out: Writer, values: list[int], choice: Choice) -> bool:
-    if len(values) < 3:
+def _try_delta2(out: Writer, column: Integers, _choice: Choice) -> bool:
+    if column.count < 3:
         return False
-    differences = _differences(values)
-    packed = _signed_planes(_differences(differences), choice)
-    if packed is None:
+    steps = lanes.differences(column.lanes)
+    changes = lanes.differences(steps) if steps else None
+    if steps is None or changes is None:
         return False
+    packed = planes.pack_signed(changes)
     out.uint(DELTA2)
     out.uint(len(packed))
-    out.sint(values[0])
-    out.sint(differences[0])
+    out.sint(lanes.at(column.lanes, 0))
+    out.sint(lanes.at(steps, 0))
     out.planes += packed
     return True
 
 
-def _try_table(out: Writer, values: list[int], choice: Choice) -> bool:
-    entries = sorted(set(values))
+def _try_table(out: Writer, column: Integers, choice: Choice) -> bool:
+    entries = sorted(set(column.values))
     is_table_already = entries[-1] - entries[0] == len(entries) - 1
-    if is_table_already or len(entries) * _MIN_REPEATS > len(values):
+    if is_table_already or len(entries) * _MIN_REPEATS > column.count:
         return False
     index = {entry: at for at, entry in enumerate(entries)}
     out.uint(TABLE)
     out.uint(len(entries))
     encode_integers(out, entries, choice.part("entries"))
-    encode_integers(out, list(map(index.__getitem__, values)), choice.part("indices"))
+    encode_integers(out, list(map(index.__getitem__, column.values)), choice.part("indices"))
     return True
 
 
-def _try_scaled(out: Writer, values: list[int], choice: Choice) -> bool:
+def _try_scaled(out: Writer, column: Integers, choice: Choice) -> bool:
+    values = column.values
     first = values[0]
     divisor = math.gcd(*(value - first for value in set(values)))
     if divisor < 2:
@@ -143,7 +142,7 @@ def _try_scaled(out: Writer, values: list[int], choice: Choice) -> bool:
     return True
 
 
-_ATTEMPTS: Final[dict[int, Callable[[Writer, list[int], Choice], bool]]] = {
+_ATTEMPTS: Final[dict[int, Callable[[Writer, Integers, Choice], bool]]] = {
     CONST: _try_const,
     LINEAR: _try_linear,
     RAW: _try_raw,
@@ -152,30 +151,6 @@ _ATTEMPTS: Final[dict[int, Callable[[Writer, list[int], Choice], bool]]] = {
     TABLE: _try_table,
     SCALED: _try_scaled,
 }
-
-
-def _differences(values: list[int]) -> list[int]:
-    return list(map(sub, values[1:], values))
-
-
-def _signed_planes(values: list[int], choice: Choice) -> list[bytes] | None:
-    """The folded planes, tried first with the width that was enough the last time; None over 64 bits."""
-    picked = choice.picked
-    likely = picked[1] if len(picked) > 1 else 1
-    for width in _WIDTHS:
-        if width >= likely:
-            try:
-                packed = planes.pack_signed(values, width)
-            except OverflowError:
-                continue
-            choice.picked = (picked[0], width)
-            return packed
-    return None
-
-
-def byte_width(largest: int) -> int:
-    """How many bytes hold the numbers from 0 to `largest`; at least one."""
-    return (largest.bit_length() + 7) >> 3 or 1
 
 
 def decode_integers(reader: Reader, count: int) -> list[int]:

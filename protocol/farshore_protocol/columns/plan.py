@@ -31,7 +31,7 @@ class Effort(enum.Enum):
     SMALL = "small"
 
 
-RENEW_AFTER_BATCHES: Final = {Effort.FAST: 64, Effort.BALANCED: 64, Effort.SMALL: 8}
+RENEW_AFTER_BATCHES: Final = {Effort.FAST: 256, Effort.BALANCED: 64, Effort.SMALL: 32}
 """A plan lasts so many batches. Data drifts, and renewing often costs time but saves up to a tenth."""
 
 MIN_BATCHES_BETWEEN: Final = {Effort.FAST: 8, Effort.BALANCED: 4, Effort.SMALL: 2}

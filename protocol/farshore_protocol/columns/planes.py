@@ -11,6 +11,8 @@ from array import array
 from itertools import pairwise
 from typing import Final
 
+from farshore_protocol.columns.lanes import BYTES as LANE_BYTES
+
 _UNSIGNED: Final = {1: "B", 2: "H", 3: "I", 4: "I", 5: "Q", 6: "Q", 7: "Q", 8: "Q"}
 _SIGNED: Final = {1: "b", 2: "h", 3: "i", 4: "i", 5: "q", 6: "q", 7: "q", 8: "q"}
 _SIGN: Final = bytes(128) + b"\xff" * 128
@@ -74,15 +76,12 @@ def floats_to_list(code: str, raw: bytes) -> list[float]:
     return items.tolist()
 
 
-def pack_unsigned(values: list[int], width: int) -> list[bytes]:
-    """The `width` lowest planes of numbers from 0 to 256^width - 1, or more planes than `width` if one is larger.
-
-    Raises:
-        OverflowError: a value is negative or over 64 bits.
-    """
-    code = _UNSIGNED[width]
-    planes = split(to_bytes(code, values), array(code).itemsize)
-    return _without_zero_planes(planes)
+def pack_unsigned(lanes: bytes) -> list[bytes]:
+    """The planes of unsigned 64-bit lanes, without the highest ones that are all zero."""
+    planes = split(lanes, LANE_BYTES)
+    while len(planes) > 1 and planes[-1].count(0) == len(planes[-1]):
+        planes.pop()
+    return planes
 
 
 def unpack_unsigned(raw: bytes, count: int) -> list[int]:
@@ -92,16 +91,12 @@ def unpack_unsigned(raw: bytes, count: int) -> list[int]:
     return to_list(code, interleave(_cut(raw, count), array(code).itemsize))
 
 
-def pack_signed(values: list[int], width: int) -> list[bytes]:
-    """The folded planes of numbers of either sign, tried with `width` bytes first.
-
-    Raises:
-        OverflowError: a value does not fit the array type of `width` bytes.
-    """
-    code = _SIGNED[width]
-    planes = split(to_bytes(code, values), array(code).itemsize)
-    folded = [planes[0]] + [_xor(above, below.translate(_SIGN)) for below, above in pairwise(planes)]
-    return _without_zero_planes(folded)
+def pack_signed(lanes: bytes) -> list[bytes]:
+    """The folded planes of signed 64-bit lanes, without the highest ones that are all zero."""
+    planes = split(lanes, LANE_BYTES)
+    while len(planes) > 1 and planes[-1] == planes[-2].translate(_SIGN):
+        planes.pop()
+    return [planes[0]] + [_xor(above, below.translate(_SIGN)) for below, above in pairwise(planes)]
 
 
 def unpack_signed(raw: bytes, count: int) -> list[int]:
@@ -118,12 +113,6 @@ def unpack_signed(raw: bytes, count: int) -> list[int]:
 
 def _cut(raw: bytes, count: int) -> list[bytes]:
     return [raw[start : start + count] for start in range(0, len(raw), count)]
-
-
-def _without_zero_planes(planes: list[bytes]) -> list[bytes]:
-    while len(planes) > 1 and planes[-1].count(0) == len(planes[-1]):
-        planes.pop()
-    return planes
 
 
 def _xor(left: bytes, right: bytes) -> bytes:

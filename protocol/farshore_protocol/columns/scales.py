@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from farshore_protocol.columns import planes
+from farshore_protocol.columns import lanes, planes
+from farshore_protocol.columns.lanes import Integers
 from farshore_protocol.columns.reader import Reader
 from farshore_protocol.columns.writer import Writer
 
@@ -16,6 +17,12 @@ _MAX_EXPONENT: Final = {DECIMAL: 20, BINARY: 52}
 _MAX_DIVISOR: Final = 255
 _MAX_SCALED: Final = 2.0**53
 """Above it every float is an integer, so that being one says nothing."""
+
+_ROUNDER: Final = 1.5 * 2.0**52
+_ROUNDER_BITS: Final = 0x4338_0000_0000_0000
+_ROUNDER_TOP: Final = 0x43
+_ROUNDER_NEXT: Final = bytes(range(0x30, 0x40))
+"""The two highest bytes of a float of that size."""
 
 _MEAN_DIVISORS: Final = (3, 12, 60, 7, 9, 6, 11, 13)
 _SAMPLE: Final = 24
@@ -52,14 +59,23 @@ def read_scale(reader: Reader) -> float:
     return Scale(divisor, kind, exponent).value
 
 
-def numerators(values: list[float], scale: float) -> list[int] | None:
+def numerators(values: list[float], scale: float) -> Integers | None:
     """The integers nearest to `values` x `scale`; None if one is no number or too large to be told from an integer."""
+    # A float of this size has no bits left for a fraction: adding rounds, and the integer is in the lowest bits.
+    raw = planes.floats_to_bytes("d", [value * scale + _ROUNDER for value in values])
+    if raw[7::8].count(_ROUNDER_TOP) == len(values) and not raw[6::8].translate(None, _ROUNDER_NEXT):
+        return Integers.from_lanes(lanes.plus(raw, lanes.repeated(-_ROUNDER_BITS, len(values))))
+    return _large_numerators(values, scale)
+
+
+def _large_numerators(values: list[float], scale: float) -> Integers | None:
+    """The same where one is 2^51 or more, or no number."""
     scaled = [value * scale for value in values]
     try:
         nearest = list(map(round, scaled))
     except (ValueError, OverflowError):
         return None
-    return nearest if max(scaled) < _MAX_SCALED and min(scaled) > -_MAX_SCALED else None
+    return Integers(nearest) if max(scaled) < _MAX_SCALED and min(scaled) > -_MAX_SCALED else None
 
 
 def is_scaled(value: float, scale: float) -> bool:

@@ -30,6 +30,12 @@ _MAX_VARINT_BYTES: Final = 9
 
 _ZSTD_LEVEL: Final = {Effort.FAST: 3, Effort.BALANCED: 9, Effort.SMALL: 19}
 _LZMA_PRESET: Final = {Effort.BALANCED: 4, Effort.SMALL: 6}
+_LZMA_SEARCH: Final[dict[Effort, dict[str, Any]]] = {
+    Effort.BALANCED: {"mf": lzma.MF_HC4, "depth": 4, "nice_len": 8},
+    Effort.SMALL: {"mf": lzma.MF_HC4, "depth": 4, "nice_len": 32},
+}
+"""Byte planes gain by adaptive coding and hold few long matches: a harder search saves 0.5 % in twice the time."""
+
 _CODECS: Final = {
     Effort.FAST: (ZSTD, ZSTD_DICTIONARY),
     Effort.BALANCED: (ZSTD_DICTIONARY, LZMA_TEXT, LZMA_PLANES),
@@ -95,7 +101,8 @@ def _compress(codec: int, raw: bytes, effort: Effort, prefix: bytes) -> bytes:
     if codec == RAW:
         return raw
     if codec in _LITERAL_CONTEXT_BITS:
-        filters = _lzma_filters(codec, len(raw), _LZMA_PRESET.get(effort, 1))
+        search = _LZMA_SEARCH.get(effort, {}) if codec == LZMA_PLANES else {}
+        filters = _lzma_filters(codec, len(raw), _LZMA_PRESET.get(effort, 1), **search)
         return _without_end(lzma.compress(raw, lzma.FORMAT_RAW, filters=filters), raw, filters)
     history = prefix if codec == ZSTD_DICTIONARY else b""
     parameters = zstandard.ZstdCompressionParameters.from_level(
@@ -113,15 +120,17 @@ def _compress(codec: int, raw: bytes, effort: Effort, prefix: bytes) -> bytes:
 
 def _without_end(packed: bytes, raw: bytes, filters: list[dict[str, Any]]) -> bytes:
     """The LZMA stream without its end marker, which nobody needs who knows the size; it takes 5 to 7 bytes."""
-    for spared in range(_MAX_END_BYTES, 0, -1):
-        decompressor = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters)
-        if decompressor.decompress(packed[:-spared], max_length=len(raw)) == raw:
-            return packed[:-spared]
-    return packed
+    decompressor = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters)
+    end = max(0, len(packed) - _MAX_END_BYTES)
+    out = decompressor.decompress(packed[:end], max_length=len(raw))
+    while len(out) < len(raw) and end < len(packed):
+        out += decompressor.decompress(packed[end : end + 1], max_length=len(raw) - len(out))
+        end += 1
+    return packed[:end] if out == raw else packed
 
 
-def _lzma_filters(codec: int, size: int, preset: int) -> list[dict[str, Any]]:
-    """The LZMA1 parameters, which follow from the codec and the size; the preset is the encoder's own affair."""
+def _lzma_filters(codec: int, size: int, preset: int, **search: int) -> list[dict[str, Any]]:
+    """The LZMA1 parameters. They follow from codec and size; preset and search are the encoder's own affair."""
     return [
         {
             "id": lzma.FILTER_LZMA1,
@@ -130,6 +139,7 @@ def _lzma_filters(codec: int, size: int, preset: int) -> list[dict[str, Any]]:
             "lc": _LITERAL_CONTEXT_BITS[codec],
             "lp": 0,
             "pb": 0,
+            **search,
         }
     ]
 

@@ -46,21 +46,26 @@ def encode_texts(out: Writer, values: list[str], choice: Choice) -> None:
 
 
 def _search(out: Writer, values: list[str], choice: Choice) -> None:
-    for sure in (CONST, TABLE, DIGITS, PADDED):
-        choice.picked = (sure,)
-        if _ATTEMPTS[sure](out, values, choice):
+    for pick in _sure(values):
+        choice.picked = pick
+        if _ATTEMPTS[pick[0]](out, values, choice):
             return
     candidates: list[Candidate] = [(pick, _bind(pick[0], values)) for pick in _fitting(values)]
     encode_cheapest(out, choice, candidates)
+
+
+def _sure(values: list[str]) -> Iterator[tuple[int, ...]]:
+    """Encodings that are taken if they fit at all: hardly any other is smaller then, and none is so quick."""
+    yield from ((CONST,), (TABLE,), (DIGITS,), (PADDED,))
+    style = times.find_style(values[0])
+    if style:
+        yield (TIME, *style)
 
 
 def _fitting(values: list[str]) -> Iterator[tuple[int, ...]]:
     """Encodings that a few of the values fit."""
     yield (LINES,)
     yield (SIZED,)
-    style = times.find_style(values[0])
-    if style:
-        yield (TIME, *style)
     sample = values[:: max(1, len(values) // _SAMPLE)]
     delimiter = _common_delimiter(sample)
     if delimiter:

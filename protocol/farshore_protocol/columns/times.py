@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Final, NamedTuple
 
+from farshore_protocol.columns import lanes
+from farshore_protocol.columns.lanes import Integers
 from farshore_protocol.columns.reader import Reader
 from farshore_protocol.columns.writer import Writer
 
@@ -23,10 +25,20 @@ _DAY_S: Final = 86_400
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _DAYS: Final = (date.min.toordinal() - _EPOCH, date.max.toordinal() - _EPOCH)
 
+_FARTHEST: Final = 1 << 62
+"""Times go to 2^62 units either way."""
+
 _MINUTES: Final = [f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(1440)]
 _SECONDS: Final = [f":{second:02d}" for second in range(60)]
-_MINUTE_S: Final = {text: 60 * at for at, text in enumerate(_MINUTES)}
-_SECOND_S: Final = {text: at for at, text in enumerate(_SECONDS)}
+
+_CLOCK_DIGITS: Final = (1, 2, 4, 5, 7, 8)
+_FRACTION: Final = _CLOCK_CHARS + 2
+"""Where the digits of the clock and of the fraction of a second stand after the date."""
+
+_DIGITS: Final = b"0123456789"
+_VALUES: Final = bytes.maketrans(_DIGITS, bytes(range(10)))
+_HOURS: Final = bytes(range(24))
+_SIXTY: Final = bytes(range(60))
 
 
 class TimeStyle(NamedTuple):
@@ -61,29 +73,32 @@ def find_style(text: str) -> TimeStyle | None:
     return None
 
 
-def parse(values: list[str], style: TimeStyle) -> list[int] | None:
+def parse(values: list[str], style: TimeStyle) -> Integers | None:
     """The times in units of the last digit since 1970, or None if one would not come back as it is written."""
-    chars = _DATE_CHARS[style.calendar]
-    clock, seconds, fraction = chars + 1, chars + 6, chars + 1 + _CLOCK_CHARS
-    middle, tail = _SEPARATORS[style.separator], _SUFFIXES[style.suffix]
-    length = fraction + (1 + style.digits if style.digits else 0)
-    unit = 10**style.digits
-    days: dict[str, int] = {}
-    times = []
-    try:
-        for text in values:
-            day = text[:chars]
-            if day not in days:
-                days[day] = _parse_day(day, style.calendar)
-            if text[chars] != middle or text[length:] != tail:
-                return None
-            time = days[day] + _MINUTE_S[text[clock:seconds]] + _SECOND_S[text[seconds:fraction]]
-            if style.digits:
-                time = time * unit + _parse_fraction(text[fraction:length])
-            times.append(time)
-    except (ValueError, KeyError, IndexError):
+    pattern = write([0], style)[0]
+    joined = "".join(values)
+    if not joined.isascii() or set(map(len, values)) != {len(pattern)}:
         return None
-    return times
+    raw = joined.encode()
+    # What stands at each place, in all texts: there are few places, and each is looked at for all texts at once.
+    places = [raw[at :: len(pattern)] for at in range(len(pattern))]
+    date_chars = _DATE_CHARS[style.calendar]
+    clock = [date_chars + at for at in _CLOCK_DIGITS]
+    fraction = range(date_chars + _FRACTION, date_chars + _FRACTION + style.digits)
+    for at in range(date_chars, len(pattern)):
+        allowed = _DIGITS if at in clock or at in fraction else pattern[at].encode()
+        if places[at].translate(None, allowed):
+            return None
+    hours, minutes, seconds = (_pairs(places[at], places[at + 1]) for at in clock[::2])
+    if hours.translate(None, _HOURS) or minutes.translate(None, _SIXTY) or seconds.translate(None, _SIXTY):
+        return None
+    days = _days_of(values, places[:date_chars], style)
+    if days is None:
+        return None
+    unit = 10**style.digits
+    parts = [(hours, 3600 * unit), (minutes, 60 * unit), (seconds, unit)]
+    parts += [(places[at].translate(_VALUES), 10 ** (fraction[-1] - at)) for at in fraction]
+    return Integers.from_lanes(lanes.plus(lanes.weighted(parts), days))
 
 
 def write(times: list[int], style: TimeStyle) -> list[str]:
@@ -114,20 +129,36 @@ def read_style(reader: Reader) -> TimeStyle:
     return TimeStyle(*[reader.bounded(bound, "a part of a time's style") for bound in bounds])
 
 
-def _parse_day(text: str, calendar: int) -> int:
+def _parse_day(text: str, calendar: int, unit: int) -> int:
     if calendar == _LOG:
         parsed = date(int(text[7:]), _MONTHS.index(text[3:6]) + 1, int(text[:2]))
     else:
         parsed = date.fromisoformat(text)
     if _day_text(parsed, calendar) != text:
         raise ValueError("not the usual form of a date")
-    return (parsed.toordinal() - _EPOCH) * _DAY_S
+    day = parsed.toordinal() - _EPOCH
+    if not -_FARTHEST <= day * unit <= _FARTHEST:
+        raise ValueError("too far for 64 bits")
+    return day
 
 
-def _parse_fraction(text: str) -> int:
-    if text[0] != "." or not (text[1:].isascii() and text[1:].isdigit()):
-        raise ValueError("not a fraction")
-    return int(text[1:])
+def _days_of(values: list[str], places: list[bytes], style: TimeStyle) -> bytes | None:
+    """The day of each text as lanes, in units of the last digit; None if one is no day, or too far for 64 bits."""
+    chars, unit = len(places), _DAY_S * 10**style.digits
+    try:
+        if all(place.count(place[0]) == len(place) for place in places):
+            return lanes.repeated(_parse_day(values[0][:chars], style.calendar, unit) * unit, len(values))
+        texts = [text[:chars] for text in values]
+        days = {text: _parse_day(text, style.calendar, unit) * unit for text in set(texts)}
+    except ValueError:
+        return None
+    return lanes.from_list(list(map(days.__getitem__, texts)))
+
+
+def _pairs(tens: bytes, ones: bytes) -> bytes:
+    """Numbers of two digits, one byte each."""
+    left, right = (int.from_bytes(place.translate(_VALUES), "little") for place in (tens, ones))
+    return (left * 10 + right).to_bytes(len(tens), "little")
 
 
 def _write_day(day: int, style: TimeStyle) -> str:
