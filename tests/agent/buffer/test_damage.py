@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,11 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farshore_agent.buffer import Buffer
+from farshore_agent.buffer.connection import PAGE_BYTES
 from farshore_agent.buffer.wal import FRAME_HEADER_BYTES, read_frames
 from farshore_agent.errors import BufferBroken
 from farshore_protocol.messages import Reason
 from farshore_protocol.ranges import EMPTY, RangeSet
 from tests.agent.buffer.world import MIB, FakeHub, World, admitted, drain, exchange, readings
+
+INNER_PAGE = 5
 
 
 def flip(path: Path, piece: bytes) -> None:
@@ -108,6 +115,52 @@ async def test_damage_found_while_running_is_repaired_on_the_spot(world: World, 
     there = hub.stored(before, "boiler") | hub.receipted.get((before, "boiler"), EMPTY)
     assert there.covers(1, 1000)
     await buffer.close()
+
+
+@contextmanager
+def within(seconds: int) -> Iterator[None]:
+    """Fail, instead of running for ever."""
+
+    def too_late(_number: int, _frame: object) -> None:
+        raise AssertionError("it does not come to an end")
+
+    before = signal.signal(signal.SIGALRM, too_late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def disorder(path: Path, page: int) -> None:
+    """Let an inner page of a table's tree lead to two of its leaves the wrong way round, and spoil what follows."""
+    raw = bytearray(path.read_bytes())
+    start = (page - 1) * PAGE_BYTES
+    assert raw[start] == INNER_PAGE
+    cells = [slice(start + at, start + at + 4) for at in struct.unpack_from(">7H", raw, start + 12)]
+    raw[cells[0]], raw[cells[5]] = raw[cells[5]], raw[cells[0]]
+    for spoilt in (cells[3], cells[6]):
+        raw[(int.from_bytes(raw[spoilt], "big") - 1) * PAGE_BYTES] = 0xFF
+    path.write_bytes(raw)
+
+
+async def test_rows_in_the_wrong_order_do_not_keep_the_repair_from_ending(world: World, hub: FakeHub) -> None:
+    buffer = await world.open(sealing=False)
+    for n in range(40):
+        await buffer.append("boiler", admitted([{"n": n, "noise": world.random.token(900)}]))
+    [[root]] = buffer._store._database.connection.execute(
+        "SELECT rootpage FROM sqlite_schema WHERE name = 'chunks'"
+    ).fetchall()
+    await buffer.close()
+    disorder(world.path, int(str(root)))
+    with within(60):
+        again = await world.open()
+        await drain(again, hub)
+    there = hub.stored(buffer.incarnation, "boiler") | hub.receipted.get((buffer.incarnation, "boiler"), EMPTY)
+    assert there.covers(1, 40)
+    assert hub.receipted[buffer.incarnation, "boiler"]
+    await again.close()
 
 
 async def made_file(world: World) -> Buffer:
