@@ -1,6 +1,8 @@
 PYTHON ?= python3
 WORKERS ?= 2
 PYTEST_ARGS ?=
+STATES ?= 20000
+SEED ?=
 DATA ?= $(wildcard demo/farshore_demo/data/*.gz)
 
 VENV := .venv
@@ -9,7 +11,7 @@ STAMP := $(VENV)/.installed
 SOURCES := protocol shell agent hub demo tests
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test pytest lint types imports format demo bench pins clean system-packages
+.PHONY: help venv test pytest lint types imports format demo bench powerloss pins clean system-packages
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +47,9 @@ demo: $(STAMP) ## a hub and a few sites on this machine
 
 bench: $(STAMP) ## bytes per record beside the peers; DATA="FILE…" names other data than the demo's
 	$(BIN)/python tests/benchmarks/bytes_per_record.py $(DATA)
+
+powerloss: $(STAMP) ## cut the power in STATES=20000 ways, of lives from SEED=… on, and count what is lost
+	$(BIN)/python -m tests.disk.power_loss --states $(STATES) $(if $(SEED),--seed $(SEED))
 
 pins: ## pin the newest versions of all dependencies in packaging/constraints.txt
 	sh packaging/make-pins.sh $(PYTHON)
