@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +42,8 @@ SETTINGS = {
     "max_connections": "100",
     "timezone": "UTC",
 }
+DURABLE = {**SETTINGS, "fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "shared_buffers": "128MB"}
+"""As an operator runs it: for measuring."""
 
 # TERM ends a server that has not set up its signal handling yet; QUIT stops one that has, without waiting for clients.
 KEEPER = """
@@ -77,6 +79,11 @@ class Cluster:
             finally:
                 admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
+    @property
+    def pid(self) -> int:
+        """Of the server; its other processes descend from it."""
+        return int((self.directory / "data" / "postmaster.pid").read_text().split()[0])
+
     def answers(self) -> bool:
         """Say whether the server accepts connections yet."""
         try:
@@ -105,7 +112,7 @@ def _version(initdb: Path) -> tuple[int, ...]:
 
 
 @contextmanager
-def private_cluster() -> Iterator[Cluster]:
+def private_cluster(settings: Mapping[str, str] = SETTINGS) -> Iterator[Cluster]:
     """Start a cluster in a new directory; stop it and remove the directory at the end."""
     programs = server_programs()
     # In /tmp whatever TMPDIR says: the path of a socket must be short, and another user must be able to get there.
@@ -117,7 +124,7 @@ def private_cluster() -> Iterator[Cluster]:
         shutil.rmtree(directory, ignore_errors=True)
         raise
     server = [str(programs / "postgres"), "-D", str(directory / "data"), "-k", str(directory)]
-    server += [f"--{name}={value}" for name, value in SETTINGS.items()]
+    server += [f"--{name}={value}" for name, value in settings.items()]
     # Its own session: Ctrl-C reaches the tests, and the cluster stops only after them.
     keeper = subprocess.Popen(
         ["/bin/sh", "-c", KEEPER, "keeper", str(directory), *server],

@@ -82,6 +82,12 @@ class Daemon:
     def runs(self) -> bool:
         return self._child is not None and self._child.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Of the command itself."""
+        assert self._child is not None, f"{self._log.stem} was not started"
+        return self._child.pid
+
     def kill(self) -> None:
         """SIGKILL: not one more instruction is run."""
         if self._child is not None:

@@ -18,12 +18,13 @@ _TIMEOUT_S: Final = 60
 
 
 class Hub:
-    """One hub in one folder, on a port of its own."""
+    """One hub in one folder, on a port of its own; on SQLite unless there is the URL of a database."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, database: str = "") -> None:
         self.data = folder / "hub"
         self.port = free_port()
-        made = succeed("farshore-hub", "--data-dir", self.data, "init", "--address", self.address, "--json").json
+        where = ("--address", self.address, *(("--database", database) if database else ()))
+        made = succeed("farshore-hub", "--data-dir", self.data, "init", *where, "--json").json
         self._token: str = made["token"]
         self._tls = ssl.create_default_context(cafile=made["ca"])
         self.daemon = Daemon("farshore-hub", "--data-dir", self.data, "serve", log=folder / "hub.log")
