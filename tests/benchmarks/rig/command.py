@@ -136,7 +136,8 @@ def table(name: str, line: dict[str, Any], figures: Sequence[Figure]) -> str:
         for row in rows
     ]
     load = line["machine"]
-    head = f"{name}, {line['took_s']} s, load {load['load']} → {load['load_after']}, {json.dumps(line['options'], default=str)}"
+    given = json.dumps(line["options"], default=str)
+    head = f"{name}, {line['took_s']} s, load {load['load']} → {load['load_after']}, {given}"
     return "\n".join([head, *shown])
 
 
