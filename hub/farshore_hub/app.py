@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Final
@@ -21,20 +22,26 @@ from farshore_hub.opening import OpenedHub, schema_fault
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.receive.receiver import Receiver, archived_when_stored, never_archived
 from farshore_hub.reports import Reporter
+from farshore_hub.settings import Web
 from farshore_hub.web.api import make_app
 from farshore_hub.web.bodies import BodyReader
+from farshore_hub.web.gate import Bounds
 from farshore_hub.web.metrics import HubMetrics
 from farshore_hub.web.server import Port, bind, serve
 from farshore_hub.web.services import Services
 from farshore_hub.web.tls import keep_fresh, server_context
 from farshore_protocol.ports import Runner
-from farshore_shell.system import ThreadRunner
+from farshore_shell.system import ThreadRunner, open_files
 
 SHORT_THREADS: Final = 4
 LONG_THREADS: Final = 2
 MAX_LONG_CALLS: Final = 16
 VERIFY_THREADS: Final = 2
 RETRY_S: Final = 10
+RESERVED_FILES: Final = 512
+"""For the database, the lake and whatever else is not a connection."""
+
+_log: Final = logging.getLogger(__name__)
 _US_PER_S: Final = 1_000_000
 
 Checks = dict[str, Callable[[], str]]
@@ -143,4 +150,13 @@ def _port(hub: OpenedHub, listen: str | None, *, tls: bool) -> Port:
         )
     hub.keys.renew_tls(settings.addresses, hub.fleet.clock, hub.fleet.random)
     context = server_context(hub.keys.tls_path, hub.keys.ca.pem) if tls else None
-    return Port(bind(host, number), context, settings.web.max_connections, settings.web.body_timeout * 2)
+    return Port(bind(host, number), context, _bounds(settings.web, tls=tls), settings.web.body_timeout * 2)
+
+
+def _bounds(web: Web, *, tls: bool) -> Bounds:
+    """As the settings say, unless this process may not open so many files: the database and the lake need some too."""
+    files = open_files()
+    in_all = min(web.max_connections, max(1, files - min(RESERVED_FILES, files // 2)))
+    if in_all < web.max_connections:
+        _log.warning("%s connections at most: this process may open %s files (LimitNOFILE, ulimit -n)", in_all, files)
+    return Bounds(in_all, min(web.max_connections_per_address, max(1, in_all // 2)) if tls else in_all)

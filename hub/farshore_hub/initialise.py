@@ -55,6 +55,7 @@ url = {url}
 
 # [web]
 # max_connections = 20000
+# max_connections_per_address = 10000
 # max_bodies_bytes = 268435456
 # body_timeout = "120 s"
 # query_timeout = "30 s"

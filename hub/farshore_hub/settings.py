@@ -92,6 +92,11 @@ class Web(_Table):
     """Bounds of the port."""
 
     max_connections: int = Field(default=20_000, ge=1, description="open connections")
+    max_connections_per_address: int = Field(
+        default=10_000,
+        ge=1,
+        description="open connections from one address, at most half of all; without TLS, behind a proxy, not bounded",
+    )
     max_bodies_bytes: int = Field(default=256 * MIB, ge=16 * MIB, description="request bodies in memory at one time")
     body_timeout: Seconds = Field(default=120, ge=1, description="a request body must have arrived after this")
     query_timeout: Seconds = Field(default=30, ge=1, description="a query must have ended after this")

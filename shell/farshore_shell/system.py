@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import resource
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -57,6 +58,17 @@ class SystemRandom:
     def uniform(self, low: float, high: float) -> float:
         """A number between `low` and `high`."""
         return self._source.uniform(low, high)
+
+
+def open_files() -> int:
+    """How many files, connections among them, this process may have open."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def allow_many_files() -> None:
+    """Let this process open as many files as the system lets it ask for; for daemons, before they listen."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class ThreadRunner:

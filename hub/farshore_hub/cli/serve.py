@@ -13,6 +13,7 @@ import uvloop
 from farshore_hub.app import run_hub
 from farshore_hub.cli.options import data_dir
 from farshore_hub.opening import OpenedHub, open_hub
+from farshore_shell.system import allow_many_files
 
 
 @click.command("serve")
@@ -35,6 +36,7 @@ def command(listen: str | None, no_tls: bool, data_dir: Path) -> None:  # noqa: 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    allow_many_files()
     if no_tls:
         click.echo("warning: plain HTTP; sites cannot sign in, and tokens can be read on the way", err=True)
     with open_hub(data_dir) as hub, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

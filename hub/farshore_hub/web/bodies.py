@@ -1,11 +1,13 @@
 """Request bodies: of the right type, within a bound that holds while they are read, and in time.
 
-All bodies that are in memory at one time share one budget. A request that finds it used up is asked to come again.
+All bodies that are in memory at one time share one budget, of which nobody has more than a share: a site that begins
+many parcels and sends none of them leaves room for the others. Who finds it used up is asked to come again.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
@@ -15,12 +17,21 @@ from pydantic import BaseModel, ValidationError
 
 from farshore_hub.errors import Busy, Invalid, Malformed, OverLimit, TimedOut, WrongMediaType
 from farshore_hub.web.problems import faults_of
-from farshore_protocol.limits import KIB
+from farshore_protocol.limits import KIB, MAX_PARCEL_BYTES
 
 M = TypeVar("M", bound=BaseModel)
 
 JSON_TYPE: Final = "application/json"
 MAX_JSON_BYTES: Final = 64 * KIB
+SHARES: Final = 8
+"""One share is this part of the budget, or a parcel of the largest size."""
+
+STRANGERS: Final = "(strangers)"
+"""Who asks to join, or to renew; no site has such a name."""
+
+PEOPLE: Final = "(people)"
+"""Whoever has an API token."""
+
 _LENGTH_DIGITS: Final = 15
 
 
@@ -29,24 +40,32 @@ class BodyReader:
 
     def __init__(self, budget_bytes: int, timeout_s: float) -> None:
         self._free_bytes = budget_bytes
+        self._share_bytes = max(MAX_PARCEL_BYTES, budget_bytes // SHARES)
+        self._held_bytes: Counter[str] = Counter()
         self._timeout_s = timeout_s
 
     @asynccontextmanager
-    async def read(self, request: Request, media_type: str, max_bytes: int) -> AsyncIterator[bytes]:
-        """The whole body; its share of the budget is given back when the context ends.
+    async def read(self, request: Request, media_type: str, max_bytes: int, whose: str) -> AsyncIterator[bytes]:
+        """The whole body; its part of the budget is given back when the context ends.
+
+        Args:
+            request: what is read.
+            media_type: the only one that is taken.
+            max_bytes: of the body.
+            whose: on whose share it goes: a site's name, or `STRANGERS` or `PEOPLE`.
 
         Raises:
             WrongMediaType, OverLimit, TimedOut, Busy: as their texts say.
         """
         _check_type(request, media_type)
         expected = _announced(request, max_bytes)
-        if expected > self._free_bytes:
+        if expected > self._free_bytes or self._held_bytes[whose] + expected > self._share_bytes:
             raise Busy("the hub is reading as much as it takes on at one time")
-        self._free_bytes -= expected
+        self._hold(whose, expected)
         try:
             yield await self._in_time(_collect(request, expected))
         finally:
-            self._free_bytes += expected
+            self._hold(whose, -expected)
 
     async def read_json(self, request: Request, model: type[M]) -> M:
         """A JSON body as `model`.
@@ -55,13 +74,19 @@ class BodyReader:
             Invalid: it is JSON and not what the route takes.
         """
         try:
-            async with self.read(request, JSON_TYPE, MAX_JSON_BYTES) as raw:
+            async with self.read(request, JSON_TYPE, MAX_JSON_BYTES, PEOPLE) as raw:
                 return model.model_validate_json(raw)
         except ValidationError as error:
             faults = error.errors()
             if any(fault["type"] == "json_invalid" for fault in faults):
                 raise Malformed(f"the body is not JSON: {faults_of(faults)}") from None
             raise Invalid(faults_of(faults)) from None
+
+    def _hold(self, whose: str, count: int) -> None:
+        self._free_bytes -= count
+        self._held_bytes[whose] += count
+        if not self._held_bytes[whose]:
+            del self._held_bytes[whose]
 
     async def _in_time(self, reading: Coroutine[None, None, bytes]) -> bytes:
         try:

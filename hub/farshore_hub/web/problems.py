@@ -15,11 +15,14 @@ from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from farshore_hub.errors import PROBLEM_URN, Busy, HubError, Invalid, Malformed, NotReady, of_protocol
+from farshore_hub.errors import PROBLEM_URN, Busy, HubError, Invalid, Malformed, NotReady, SiteRevoked, of_protocol
 from farshore_protocol.errors import ProtocolError
 
 PROBLEM_TYPE: Final = "application/problem+json"
 _log = logging.getLogger(__name__)
+_CUT: Final = {"Connection": "close"}
+"""Whoever is not known, or not any more, does not keep a connection."""
+
 _MAX_FAULTS: Final = 10
 _MAX_FAULT_CHARS: Final = 200
 
@@ -110,4 +113,6 @@ async def _unexpected(_: Request, _error: Exception) -> JSONResponse:
 def _headers_of(error: HubError) -> Mapping[str, str]:
     if isinstance(error, Busy):
         return {"Retry-After": str(error.retry_after_s)}
-    return {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else {}
+    if isinstance(error, SiteRevoked):
+        return _CUT
+    return {"WWW-Authenticate": "Bearer", **_CUT} if error.status == HTTPStatus.UNAUTHORIZED else {}

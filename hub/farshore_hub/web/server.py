@@ -8,13 +8,14 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import uvicorn
 from fastapi import FastAPI
 
 from farshore_hub.errors import NotReady
-from farshore_hub.web.tls import bounded
+from farshore_hub.web.gate import Bounds, Gate
+from farshore_hub.web.tls import HubProtocol, bounded
 
 KEEP_ALIVE_S: Final = 90
 """Longer than an agent's heartbeat, so that a quiet site pays for one TLS handshake only."""
@@ -32,13 +33,13 @@ class Port:
     Attributes:
         listening: the bound socket.
         context: TLS, or None for plain HTTP.
-        max_connections: open connections; one more is closed at once.
+        bounds: of open connections.
         body_timeout_s: a connection whose request body takes longer is closed.
     """
 
     listening: socket.socket
     context: ssl.SSLContext | None
-    max_connections: int
+    bounds: Bounds
     body_timeout_s: float
 
     @property
@@ -69,10 +70,9 @@ async def serve(app: FastAPI, port: Port, announce: Callable[[str], None], stop:
 
     `announce` is told the address once connections are accepted.
     """
-    context = port.context
     config = uvicorn.Config(
         app,
-        http=bounded(port.max_connections, port.body_timeout_s),
+        http=bounded(port.body_timeout_s),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -81,25 +81,32 @@ async def serve(app: FastAPI, port: Port, announce: Callable[[str], None], stop:
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
-        ssl_context_factory=(lambda _config, _default: context) if context else None,
     )
-    await _Server(config, lambda: announce(port.address), stop).serve([port.listening])
+    await _Server(config, port, lambda: announce(port.address), stop).serve([])
 
 
 class _Server(uvicorn.Server):
     """uvicorn's server, which here leaves signals to the caller, says when it is ready, and stops when told to."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None], stop: asyncio.Event) -> None:
+    def __init__(self, config: uvicorn.Config, port: Port, started: Callable[[], None], stop: asyncio.Event) -> None:
         super().__init__(config)
+        self._port = port
         self._when_started = started
         self._stop = stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        gate = Gate(self._port.listening, self._port.context, self._port.bounds, self._new_protocol)
+        self.servers.append(cast("asyncio.base_events.Server", gate))
+        gate.open()
         self._when_started()
 
     async def on_tick(self, counter: int) -> bool:
         return self._stop.is_set() or await super().on_tick(counter)
+
+    def _new_protocol(self) -> HubProtocol:
+        made = cast("type[HubProtocol]", self.config.http_protocol_class)
+        return made(self.config, self.server_state, self.lifespan.state)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

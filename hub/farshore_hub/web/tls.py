@@ -2,13 +2,15 @@
 
 uvicorn does not show an application the certificate that a client signed in with. `HubProtocol` reads it once per
 connection and puts it into the scope of every request, in the form of the TLS extension of ASGI. It also bounds what
-uvicorn leaves open: the size of a request's head, the time until it is complete, and the number of connections.
+uvicorn leaves open: the size of a request's head, the time until it is complete, and the time that an answer may lie
+unread.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -22,6 +24,9 @@ MAX_HEAD_BYTES: Final = 32 * 1024
 
 HEAD_TIMEOUT_S: Final = 30
 """From the connection, or a request's first byte, until its head is complete."""
+
+UNREAD_S: Final = 60
+"""How long a client may leave an answer unread once what the system holds of it is full."""
 
 CLOSING_S: Final = 1.0
 """How long a client may take to end TLS when the hub stops."""
@@ -61,32 +66,44 @@ async def keep_fresh(fleet: Fleet, context: ssl.SSLContext | None) -> None:
 class HubProtocol(HttpToolsProtocol):
     """One connection, with the peer's certificate in the scope of its requests, and with bounds.
 
-    The bounds are set on the subclass that `bounded` makes: uvicorn builds the protocol itself.
+    `when_lost` is called at its end. What `bounded` sets, it sets on a subclass, because that is what uvicorn takes.
     """
 
-    max_connections = 20_000
     body_timeout_s = 120.0
     _tls: dict[str, Any] | None = None
     _head_bytes = 0
     _header_bytes = 0
     _in_head = True
     _deadline: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
+    when_lost: Callable[[], None] = staticmethod(lambda: None)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Read the certificate, or close the connection where there are too many."""
+        """Read the certificate."""
         super().connection_made(transport)
         secured = transport.get_extra_info("ssl_object")
         if secured is not None:
             self._tls = _tls_extension(secured)
-        if len(self.connections) > self.max_connections:
-            transport.abort()
-            return
         self._expect(HEAD_TIMEOUT_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the deadline."""
+        """Forget the deadlines."""
         self._forget_deadline()
+        self.resume_writing()
         super().connection_lost(exc)
+        self.when_lost()
+
+    def pause_writing(self) -> None:
+        """The client does not read as fast as it asked; it has a while to go on."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(UNREAD_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It does."""
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a head, and give up on one that is too long."""
@@ -151,10 +168,9 @@ class HubProtocol(HttpToolsProtocol):
             self._deadline = None
 
 
-def bounded(max_connections: int, body_timeout_s: float) -> type[HubProtocol]:
-    """The protocol with these bounds."""
-    bounds = {"max_connections": max_connections, "body_timeout_s": body_timeout_s}
-    return type("BoundedHubProtocol", (HubProtocol,), bounds)
+def bounded(body_timeout_s: float) -> type[HubProtocol]:
+    """The protocol with this bound."""
+    return type("BoundedHubProtocol", (HubProtocol,), {"body_timeout_s": body_timeout_s})
 
 
 def _tls_extension(secured: ssl.SSLObject) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from farshore_hub.fleet.enrol import enrol
 from farshore_hub.fleet.renew import renew
 from farshore_hub.web.auth import CERTIFICATE_SCHEME, ClientCertificate, SignedInSite
-from farshore_hub.web.bodies import binary_body
+from farshore_hub.web.bodies import STRANGERS, binary_body
 from farshore_hub.web.problems import responses, success
 from farshore_hub.web.services import Hub
 from farshore_protocol.limits import MAX_ENROLMENT_BYTES, MAX_PARCEL_BYTES
@@ -34,7 +34,7 @@ _READING: Final = (400, 408, 413, 415, 422)
 )
 async def post_parcel(request: Request, site: SignedInSite, hub: Hub) -> Response:
     """Answered only after everything that the answer acknowledges is on disk. The same parcel may be sent again."""
-    async with hub.bodies.read(request, PARCEL_TYPE, MAX_PARCEL_BYTES) as parcel:
+    async with hub.bodies.read(request, PARCEL_TYPE, MAX_PARCEL_BYTES, site) as parcel:
         return Response(await hub.receive(parcel, site), media_type=ANSWER_TYPE)
 
 
@@ -58,7 +58,7 @@ async def get_ca(hub: Hub) -> Response:
 )
 async def post_enrolment(request: Request, hub: Hub) -> Response:
     """A packed EnrolmentRequest. Of two that use one token, one wins."""
-    async with hub.bodies.read(request, MESSAGE_TYPE, MAX_ENROLMENT_BYTES) as raw:
+    async with hub.bodies.read(request, MESSAGE_TYPE, MAX_ENROLMENT_BYTES, STRANGERS) as raw:
         return Response(await hub.run(lambda: enrol(hub.fleet, raw)), media_type=MESSAGE_TYPE)
 
 
@@ -71,5 +71,5 @@ async def post_enrolment(request: Request, hub: Hub) -> Response:
 )
 async def post_renewal(request: Request, certificate: ClientCertificate, hub: Hub) -> Response:
     """A packed RenewalRequest. Without a current certificate its signature has to be the site's."""
-    async with hub.bodies.read(request, MESSAGE_TYPE, MAX_ENROLMENT_BYTES) as raw:
+    async with hub.bodies.read(request, MESSAGE_TYPE, MAX_ENROLMENT_BYTES, STRANGERS) as raw:
         return Response(await hub.run(lambda: renew(hub.fleet, raw, certificate)), media_type=MESSAGE_TYPE)
