@@ -8,15 +8,16 @@ covers the body and what the row says of it, because a database does not notice 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from operator import eq, itemgetter
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 import zstandard
 
+from farshore_agent.buffer.shaped import Record, Shaped, columns_of, mappings
 from farshore_protocol.columns import Columns, DecodeError, Effort, decode, encode
 from farshore_protocol.limits import MAX_BODY_BYTES, MIB
 
@@ -53,7 +54,7 @@ class EncodedChunk:
     body: bytes
 
 
-def encode_chunks(records: list[dict[str, Any]], *, max_records: int) -> Iterator[EncodedChunk]:
+def encode_chunks(records: Sequence[Record], *, max_records: int) -> Iterator[EncodedChunk]:
     """Encode `records` in order, in as many chunks as the bounds ask for.
 
     Raises:
@@ -63,7 +64,7 @@ def encode_chunks(records: list[dict[str, Any]], *, max_records: int) -> Iterato
         yield from _encode(records[start : start + max_records])
 
 
-def _encode(records: list[dict[str, Any]]) -> Iterator[EncodedChunk]:
+def _encode(records: Sequence[Record]) -> Iterator[EncodedChunk]:
     form, plain = _plain(records)
     if len(records) > 1 and (plain is None or len(plain) > MAX_PLAIN_BYTES):
         middle = len(records) // 2
@@ -75,8 +76,12 @@ def _encode(records: list[dict[str, Any]]) -> Iterator[EncodedChunk]:
     yield EncodedChunk(len(records), len(plain), form + _COMPRESSOR.compress(plain))
 
 
-def _plain(records: list[dict[str, Any]]) -> tuple[bytes, bytes | None]:
+def _plain(given: Sequence[Record]) -> tuple[bytes, bytes | None]:
     """The form and the bytes of it; no bytes when the records have too many different keys for one chunk."""
+    columns = _shaped_columns(given)
+    if columns is not None:
+        return _COLUMNS, _ENCODER.encode((len(given), columns))
+    records = mappings(given)
     columns = _uniform_columns(records)
     if columns is None and _cells(records) > MAX_CELLS:
         return _RECORDS, None
@@ -92,6 +97,11 @@ def _plain(records: list[dict[str, Any]]) -> tuple[bytes, bytes | None]:
         return _BATCH, encode(Columns.from_records(records), effort=Effort.FAST)
     except (ValueError, TypeError, RecursionError) as error:
         raise Unencodable(str(error)) from None
+
+
+def _shaped_columns(records: Sequence[Record]) -> dict[str, list[Any]] | None:
+    shape, *others = set(map(type, records))
+    return columns_of(cast("Sequence[Shaped]", records)) if not others and issubclass(shape, Shaped) else None
 
 
 def _uniform_columns(records: list[dict[str, Any]]) -> dict[str, list[Any]] | None:

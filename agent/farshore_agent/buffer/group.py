@@ -7,13 +7,14 @@ as far as its records.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
 
 from farshore_agent.buffer.model import Admitted, Appended, Checkpoint, Refused
+from farshore_agent.buffer.shaped import Record
 from farshore_protocol.names import QUARANTINE, companion_of
 
 MAX_GROUP_APPENDS: Final = 10_000
@@ -36,11 +37,11 @@ class StreamGroup:
     """What one commit adds to one stream; the event times bound all of its records."""
 
     stream: str
-    records: list[dict[str, Any]] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
     oldest_us: int = 2**62
     newest_us: int = -(2**62)
 
-    def add(self, records: list[dict[str, Any]], oldest_us: int, newest_us: int) -> None:
+    def add(self, records: Sequence[Record], oldest_us: int, newest_us: int) -> None:
         """Append records; all of them together lie between the two times."""
         self.records += records
         self.oldest_us = min(self.oldest_us, oldest_us)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from farshore_agent.buffer.shaped import Record
 from farshore_protocol.messages import Claim, Receipt
 
 
@@ -36,7 +38,7 @@ class Admitted:
         refused: in the order in which they were given.
     """
 
-    records: list[dict[str, Any]]
+    records: Sequence[Record]
     oldest_us: int
     newest_us: int
     bytes: int

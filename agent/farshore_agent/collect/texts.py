@@ -20,6 +20,7 @@ from farshore_agent.collect.admit import (
     one_by_one,
 )
 from farshore_agent.collect.form import NotAdmitted, are_sound, check_record
+from farshore_agent.collect.shapes import Shapes
 from farshore_agent.collect.times import bounds_of
 from farshore_agent.collect.why import raw_text, read_leniently, why_not
 from farshore_agent.settings.streams import StreamPolicy
@@ -32,6 +33,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 _RECORD: Final = msgspec.json.Decoder(dict[str, Any])
 _RECORDS: Final = msgspec.json.Decoder(list[dict[str, Any]])
 _ITEMS: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_SHAPES: Final = Shapes()
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -41,10 +43,14 @@ def admit_ndjson(body: bytes, policy: StreamPolicy, now_us: int, *, first_line: 
     Raises:
         TooMuch: more than MAX_CALL_RECORDS lines or MAX_CALL_CONTAINERS lists and objects.
     """
-    body = _checked(body)
+    body = body.removeprefix(_BOM)
     check_count(body.count(b"\n"))
-    lines = body.split(b"\n")
+    lines = body.removesuffix(b"\n").split(b"\n")
     longest = max(map(len, lines))
+    shaped = _shaped(body, lines, policy, now_us) if longest <= MAX_RECORD_BYTES else None
+    if shaped is not None:
+        return shaped
+    _check_containers(body)
     if longest <= MAX_RECORD_BYTES:
         admitted = _in_bulk(_decoded_lines(body, lines), policy, now_us, size=len(body), longest=longest)
         if admitted is not None:
@@ -61,7 +67,8 @@ def admit_json(body: bytes, policy: StreamPolicy, now_us: int) -> Admitted:
     Raises:
         TooMuch: more than MAX_CALL_RECORDS records or MAX_CALL_CONTAINERS lists and objects.
     """
-    body = _checked(body).strip()
+    _check_containers(body)
+    body = body.removeprefix(_BOM).strip()
     if body[:1] != b"[":
         return one_by_one([(1, body, _reader(body))], policy, now_us)
     try:
@@ -86,10 +93,16 @@ def _leniently(body: bytes, policy: StreamPolicy, now_us: int) -> Admitted:
     return admit(items if isinstance(items, list) else [items], policy, now_us)
 
 
-def _checked(body: bytes) -> bytes:
+def _check_containers(body: bytes) -> None:
     if body.count(b"{") + body.count(b"[") > MAX_CALL_CONTAINERS:
         raise TooMuch(f"more than {MAX_CALL_CONTAINERS} lists and objects at once: send them in parts")
-    return body.removeprefix(_BOM)
+
+
+def _shaped(body: bytes, lines: list[bytes], policy: StreamPolicy, now_us: int) -> Admitted | None:
+    """All lines when they are of a known shape and nothing is wrong with them."""
+    records = _SHAPES.decode_lines(lines, body)
+    bounds = bounds_of(records, policy.time_field, now_us) if records else None
+    return Admitted(records, *bounds, len(body), []) if records and bounds else None
 
 
 def _decoded_lines(body: bytes, lines: list[bytes]) -> list[dict[str, Any]] | None:

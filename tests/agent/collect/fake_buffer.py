@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from farshore_agent.buffer.model import Admitted, Appended, Checkpoint, Refused
+from farshore_agent.buffer.shaped import mappings
 from farshore_agent.errors import BufferFull
 
 
@@ -39,7 +40,7 @@ class FakeBuffer:
             self.full_for -= 1
             raise BufferFull("no room", remedy="wait")
         self._maybe_crash()
-        self.records[stream] += admitted.records
+        self.records[stream] += mappings(admitted.records)
         self.refused[stream] += admitted.refused
         if checkpoint is not None:
             self.checkpoints[checkpoint.key] = checkpoint.value

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farshore_agent.buffer.model import Refused
+from farshore_agent.buffer.shaped import mappings
 from farshore_agent.collect.csvrows import MAX_ROW_BYTES, CsvFormat, typed
 from farshore_agent.collect.formats import (
     FileFormat,
@@ -42,7 +43,7 @@ def read_all(
         final = at + step >= len(content)
         while rest:
             piece = read_piece(read, rest, state, policy, NOW_US, final=final)
-            records += piece.admitted.records
+            records += mappings(piece.admitted.records)
             refused += piece.admitted.refused
             state, rest = piece.state, rest[piece.consumed :]
             if not piece.consumed:
