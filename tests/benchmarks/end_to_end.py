@@ -19,19 +19,16 @@ from __future__ import annotations
 
 import argparse
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks.rig.centre import Centre, running_centre
 from tests.benchmarks.rig.command import Benchmark, Figure, say
-from tests.benchmarks.rig.door import Accepted, Request, hand_over, requests_of
-from tests.benchmarks.rig.edge import STREAM, Edge
-from tests.benchmarks.rig.link import Link
-from tests.benchmarks.rig.proof import hashes_of, prove
+from tests.benchmarks.rig.door import Accepted, Request, hand_over, records_in, requests_of
+from tests.benchmarks.rig.edge import EFFORTS, STREAM
+from tests.benchmarks.rig.place import Place, prepared_place
+from tests.benchmarks.rig.proof import hashes_of
 from tests.benchmarks.rig.workload import Workload
 
-EFFORTS = ("small", "balanced", "fast", "auto")
 PER_REQUEST = 1_000
 
 
@@ -61,26 +58,21 @@ def measure(options: argparse.Namespace, folder: Path) -> list[Figure]:
     half = len(lines) // 2
     first = list(requests_of(lines[:half], STREAM, per_request=PER_REQUEST))
     second = list(requests_of(lines[half:], STREAM, per_request=PER_REQUEST))
-    with ExitStack() as stack:
-        centre = stack.enter_context(running_centre(folder, options.store))
-        link = stack.enter_context(Link(centre.hub.port))
-        edge = Edge(folder, link.port, effort=options.effort)
-        stack.callback(edge.daemon.kill)
-        edge.join(centre.hub)
+    with prepared_place(folder, options.store, effort=options.effort) as place:
+        centre, edge, link = place.centre, place.edge, place.link
         before = link.counts()
-        edge.start()
-        edge.until_linked()
+        place.start()
         edge_before, hub_before = edge.meter.used(), centre.meter.used()
-        up = _with_link(centre, edge, first, half)
+        up = _with_link(place, first)
         say(f"link up: accepted {up.accepted.per_s:,.0f}/s, end to end {half / up.seconds:,.0f}/s")
-        drained = _through_a_cut(centre, edge, link, second, len(lines))
-        say(f"link cut: accepted {drained.accepted.per_s:,.0f}/s, drained {len(second)}")
+        drained = _through_a_cut(place, second, len(lines))
+        say(f"link cut: accepted {drained.accepted.per_s:,.0f}/s, drained in {drained.seconds:.2f} s")
         edge.meter.until_calm()
         centre.until_in_lake(len(lines))
         edge_used, hub_used = edge.meter.used() - edge_before, centre.meter.used() - hub_before
         wire = link.counts()
         memory = edge.meter.peak_rss_bytes(), centre.meter.peak_rss_bytes()
-        prove(hashes_of(lines), centre.hashes(STREAM, edge.name))
+        place.prove(hashes_of(lines))
     count, mib = len(lines), 1024 * 1024
     up_bytes, down_bytes = wire.up_bytes - before.up_bytes, wire.down_bytes - before.down_bytes
     return [
@@ -105,14 +97,15 @@ def measure(options: argparse.Namespace, folder: Path) -> list[Figure]:
     ]
 
 
-def _with_link(centre: Centre, edge: Edge, requests: list[Request], records: int) -> Up:
+def _with_link(place: Place, requests: list[Request]) -> Up:
     began_s = time.monotonic()
-    accepted = hand_over(edge.door, requests)
-    edge.flush()
-    return Up(accepted, centre.until_stored(records) - began_s)
+    accepted = hand_over(place.edge.door, requests)
+    place.edge.flush()
+    return Up(accepted, place.centre.until_stored(records_in(requests)) - began_s)
 
 
-def _through_a_cut(centre: Centre, edge: Edge, link: Link, requests: list[Request], records: int) -> Drained:
+def _through_a_cut(place: Place, requests: list[Request], records: int) -> Drained:
+    centre, edge, link = place.centre, place.edge, place.link
     stored = centre.stored()
     link.cut()
     accepted = hand_over(edge.door, requests)

@@ -6,14 +6,17 @@ import http.client
 import json
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from farshore_agent.settings import EffortChoice
 from tests.acceptance.commands import Daemon, succeed
 from tests.acceptance.hub import Hub
 from tests.benchmarks.rig.meters import Meter
 
 STREAM: Final = "pumps"
+EFFORTS: Final = tuple(choice.value for choice in EffortChoice)
 _DEADLINE_S: Final = 120.0
 _LOOK_S: Final = 0.005
 _TIMEOUT_S: Final = 600
@@ -79,11 +82,7 @@ class Edge:
         """Start it; how many seconds later its door answers."""
         began_s = time.monotonic()
         self.daemon.start()
-        while not self._is_open():
-            self.daemon.check()
-            if time.monotonic() - began_s > _DEADLINE_S:
-                raise TimeoutError(f"the agent's door did not open:\n{self.daemon.said()}")
-            time.sleep(_LOOK_S)
+        self._until("the agent's door opens", self._is_open)
         return time.monotonic() - began_s
 
     def flush(self) -> None:
@@ -97,15 +96,23 @@ class Edge:
 
     def until_linked(self) -> None:
         """Return when it has spoken with the hub."""
-        deadline = time.monotonic() + _DEADLINE_S
-        while not self.status()["link"]["up"]:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the agent does not reach the hub:\n{self.daemon.said()}")
-            time.sleep(_LOOK_S)
+        self._until("the agent reaches the hub", lambda: bool(self.status()["link"]["up"]))
+
+    def until_empty(self) -> None:
+        """Return when the hub has acknowledged all that it has."""
+        self._until("the agent has delivered everything", lambda: self.status()["buffer"]["pending"] == 0)
 
     def disk_bytes(self) -> int:
         """What its buffer takes on disk, write-ahead log included."""
         return sum(path.stat().st_blocks * 512 for path in self.state.glob("buffer.db*"))
+
+    def _until(self, what: str, look: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + _DEADLINE_S
+        while not look():
+            self.daemon.check()
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"waited {_DEADLINE_S:.0f} s in vain: {what}\n{self.daemon.said()}")
+            time.sleep(_LOOK_S)
 
     def _is_open(self) -> bool:
         try:

@@ -1,0 +1,49 @@
+"""A hub, a link and an agent that has joined the hub over it: what most benchmarks start from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.benchmarks.rig.centre import Centre, running_centre
+from tests.benchmarks.rig.edge import STREAM, Edge
+from tests.benchmarks.rig.link import Link
+from tests.benchmarks.rig.proof import Hashes, Verdict, prove
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """All three; the hub runs, the agent does when it is started."""
+
+    centre: Centre
+    link: Link
+    edge: Edge
+
+    def start(self) -> None:
+        """Start the agent; on return it has spoken with the hub."""
+        self.edge.start()
+        self.edge.until_linked()
+
+    def prove(self, acknowledged: Hashes, *, maybe: Hashes | None = None, stream: str = STREAM) -> Verdict:
+        """Every acknowledged record is stored exactly once.
+
+        Raises:
+            NotOnce: it is not so, and no figure counts.
+        """
+        return prove(acknowledged, self.centre.hashes(stream, self.edge.name), maybe=maybe)
+
+
+@contextmanager
+def prepared_place(
+    folder: Path, store: str, *, effort: str = "auto", seal: str = "", forward: str = "", buffer: str = ""
+) -> Iterator[Place]:
+    """All three until the block ends; the last ones are lines of the agent's settings."""
+    with ExitStack() as stack:
+        centre = stack.enter_context(running_centre(folder, store))
+        link = stack.enter_context(Link(centre.hub.port))
+        edge = Edge(folder, link.port, effort=effort, seal=seal, forward=forward, buffer=buffer)
+        stack.callback(edge.daemon.kill)
+        edge.join(centre.hub)
+        yield Place(centre, link, edge)
