@@ -51,6 +51,9 @@ MAX_ANSWER_BYTES: Final = 16 * MIB
 MAX_TEXT_CHARS: Final = 500
 """A reason or a detail written for people."""
 
+SLOWEST_BYTES_S: Final = 1 * KIB
+"""A body that arrives at least so fast is given the time that it takes, beside what any body is given."""
+
 MAX_TOKEN_CHARS: Final = 2048
 MAX_ENROLMENT_BYTES: Final = 32 * KIB
 

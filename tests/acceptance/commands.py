@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -63,10 +63,13 @@ def until(what: str, look: Callable[[], bool]) -> None:
 
 
 class Daemon:
-    """A command that runs until it is stopped or killed; its output goes to a log file."""
+    """A command that runs until it is stopped or killed; its output goes to a log file.
 
-    def __init__(self, name: str, *arguments: object, log: Path) -> None:
-        self._line = [*_DIES_WITH_US, path_of(name), *map(str, arguments)]
+    `inside` is what a command line begins with to run somewhere else, such as another network namespace.
+    """
+
+    def __init__(self, name: str, *arguments: object, log: Path, inside: Sequence[str] = ()) -> None:
+        self._line = [*inside, *_DIES_WITH_US, path_of(name), *map(str, arguments)]
         self._log = log
         self._child: subprocess.Popen[bytes] | None = None
 

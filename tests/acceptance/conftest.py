@@ -14,7 +14,7 @@ import pytest
 
 from tests.acceptance.hub import Hub
 from tests.acceptance.proxy import Proxy
-from tests.acceptance.site import Site
+from tests.acceptance.site import NEAR, Site, Way
 
 MakeSite = Callable[..., Site]
 
@@ -53,9 +53,11 @@ def sites(folder: Path) -> Iterator[MakeSite]:
     """Makes sites; each joins the hub and runs, unless it is to come later."""
     with ExitStack() as stack:
 
-        def make(hub: Hub, *, port: int = 0, started: bool = True, policy: str = "", buffer: str = "") -> Site:
+        def make(
+            hub: Hub, *, port: int = 0, started: bool = True, policy: str = "", buffer: str = "", way: Way = NEAR
+        ) -> Site:
             name = f"site-{folder.name}-{next(_numbers)}"
-            site = Site(name, folder / name, port or hub.port, policy=policy, buffer=buffer)
+            site = Site(name, folder / name, port or hub.port, policy=policy, buffer=buffer, way=way)
             stack.callback(site.kill)
             site.join(hub)
             if started:

@@ -12,6 +12,7 @@ import random
 import shutil
 import socket
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -45,11 +46,8 @@ linger = "100 ms"
 linger_offline = "500 ms"
 
 [forward]
-hub = ["127.0.0.1:{port}"]
-heartbeat = "1 s"
-timeout = "5 s"
-backoff_min = "50 ms"
-backoff_max = "500 ms"
+hub = ["{host}:{port}"]
+{forward}
 
 [inputs.api]
 type = "http"
@@ -68,6 +66,31 @@ path = {log}
 stream = "{requests}"
 poll = "50 ms"
 """
+
+_QUICK: Final = """\
+heartbeat = "1 s"
+timeout = "5 s"
+backoff_min = "50 ms"
+backoff_max = "500 ms"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a site reaches its hub.
+
+    Attributes:
+        host: of the hub, as the site sees it.
+        inside: what its agent's command line begins with.
+        forward: the rest of its `[forward]`.
+    """
+
+    host: str = "127.0.0.1"
+    inside: Sequence[str] = ()
+    forward: str = _QUICK
+
+
+NEAR: Final = Way()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +115,11 @@ class Site:
         refused: by stream, how many records the doors have refused.
     """
 
-    def __init__(self, name: str, folder: Path, port: int, *, policy: str = "", buffer: str = "") -> None:
+    def __init__(
+        self, name: str, folder: Path, port: int, *, policy: str = "", buffer: str = "", way: Way = NEAR
+    ) -> None:
         self.name = name
+        self.way = way
         self.folder = folder
         self.state = folder / "state"
         self.settings = folder / "agent.toml"
@@ -108,13 +134,16 @@ class Site:
         self._files = 0
         self._chance = random.Random(name)
         self.write_settings(port, policy=policy, buffer=buffer)
-        self.daemon = Daemon("farshore-agent", "--config", self.settings, "run", log=folder / "agent.log")
+        self.daemon = Daemon(
+            "farshore-agent", "--config", self.settings, "run", log=folder / "agent.log", inside=way.inside
+        )
 
     def write_settings(self, port: int, *, policy: str = "", buffer: str = "") -> None:
         paths = {"state": self.state, "drop": self.drop, "log": self.log}
         streams = {"readings": READINGS, "temperatures": TEMPERATURES, "requests": REQUESTS}
         quoted = {key: json.dumps(str(path)) for key, path in paths.items()}
-        text = _SETTINGS.format(port=port, policy=policy, buffer=buffer, door=self.door, **quoted, **streams)
+        way = {"host": self.way.host, "port": port, "forward": self.way.forward}
+        text = _SETTINGS.format(policy=policy, buffer=buffer, door=self.door, **way, **quoted, **streams)
         self.settings.write_text(text)
 
     # ---------------------------------------------------------- the process

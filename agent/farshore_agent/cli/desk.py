@@ -13,7 +13,9 @@ import msgspec
 from farshore_agent import control
 from farshore_agent.buffer.model import Settled
 from farshore_agent.errors import AgentError, ExitCode
-from farshore_agent.net.client import CannotConnect, ClientError, ClientLimits, Endpoint, HttpClient
+from farshore_agent.net.client import Endpoint, HttpClient
+from farshore_agent.net.failures import CannotConnect, ClientError
+from farshore_agent.net.limits import ClientLimits
 from farshore_agent.net.messages import Response
 from farshore_protocol.limits import MAX_PARCEL_BYTES, MIB
 

@@ -7,24 +7,18 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from farshore_agent.errors import LinkError
 from farshore_agent.forward.link import HubProblem, LinkBusy, LinkDown, LinkRefused
-from farshore_agent.net.client import (
-    BadAnswer,
-    ClientError,
-    ClientLimits,
-    DeadlinePassed,
-    Endpoint,
-    HttpClient,
-    NotTrusted,
-)
+from farshore_agent.net.client import Endpoint, HttpClient
+from farshore_agent.net.failures import BadAnswer, ClientError, DeadlinePassed, NotTrusted
+from farshore_agent.net.limits import ClientLimits
 from farshore_agent.net.messages import Response
-from farshore_protocol.limits import MAX_ANSWER_BYTES, MAX_TEXT_CHARS
+from farshore_protocol.limits import MAX_ANSWER_BYTES, MAX_TEXT_CHARS, SLOWEST_BYTES_S
 from farshore_protocol.ports import Clock
 
 HUB_NAME: Final = "farshore-hub"
@@ -36,7 +30,9 @@ _ERRORS: Final = 400
 _BUSY: Final = (429, 503)
 _GATEWAY: Final = (408, 502, 504)
 _US_PER_S: Final = 1_000_000
-_LIMITS: Final = ClientLimits(connect_s=15, total_s=60, max_body_bytes=MAX_ANSWER_BYTES)
+_TIMEOUT_S: Final = 60.0
+_LIMITS: Final = ClientLimits(max_body_bytes=MAX_ANSWER_BYTES)
+_PORTAL: Final = "check what lies between the site and the hub, such as a proxy or a portal that wants a sign-in"
 
 
 def endpoint(address: str, tls: ssl.SSLContext) -> Endpoint:
@@ -66,9 +62,16 @@ class HubDoor(Protocol):
         ...
 
     async def ask(
-        self, method: str, path: str, body: bytes = b"", *, content_type: str = "", timeout_s: float | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        *,
+        content_type: str = "",
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
     ) -> bytes:
-        """The body of a good answer.
+        """The body of a good answer. `timeout_s` is how long nothing may move.
 
         Raises:
             LinkDown, LinkBusy, LinkRefused: as their texts say.
@@ -102,21 +105,35 @@ class HubHttp:
         return str(self._clients[self._at].endpoint)
 
     async def ask(
-        self, method: str, path: str, body: bytes = b"", *, content_type: str = "", timeout_s: float | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        *,
+        content_type: str = "",
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
     ) -> bytes:
-        """The body of a good answer. After a failure the next question goes to the next address.
+        """The body of a good answer. `timeout_s` is how long nothing may move.
+
+        After a failure the next question goes to the next address.
 
         Raises:
             LinkDown, LinkBusy, LinkRefused: as their texts say.
         """
         client = self._clients[self._at]
-        headers = {"content-type": content_type} if content_type else {}
+        all_headers = {"content-type": content_type} if content_type else {}
+        all_headers |= headers or {}
+        still_s = timeout_s or _TIMEOUT_S
+        total_s = still_s + len(body) / SLOWEST_BYTES_S
         try:
-            answer = await client.request(method, path, body=body, headers=headers, total_s=timeout_s)
+            answer = await client.request(
+                method, path, body=body, headers=all_headers, still_s=still_s, total_s=total_s
+            )
         except ClientError as error:
             self._at = (self._at + 1) % len(self._clients)
             raise _down(error) from None
-        if answer.status == _OK:
+        if answer.status == _OK and not _is_foreign(answer):
             return answer.body
         raise refusal(answer, self._clock.now_us())
 
@@ -151,13 +168,21 @@ def _down(error: ClientError) -> LinkDown:
 
 def refusal(answer: Response, now_us: int) -> LinkError:
     """What an answer that is not a good one means for the link."""
+    if answer.status < _ERRORS:
+        kind = answer.headers.get("content-type", "no type")[:MAX_TEXT_CHARS]
+        return LinkDown(f"something else than the hub answers: HTTP {answer.status}, {kind}", remedy=_PORTAL)
     problem = read_problem(answer)
     said = f"{problem.title}: {problem.detail}" if problem.detail else problem.title
     if answer.status in _BUSY:
         return LinkBusy(said, retry_after_s=read_retry_after(answer.headers.get("retry-after", ""), now_us))
-    if answer.status in _GATEWAY or answer.status < _ERRORS:
+    if answer.status in _GATEWAY:
         return LinkDown(f"{said} (HTTP {answer.status})", timed_out=answer.status in {408, 504})
     return LinkRefused(problem)
+
+
+def _is_foreign(answer: Response) -> bool:
+    """Whether a page for people came where the hub sends none."""
+    return answer.headers.get("content-type", "").startswith("text/")
 
 
 def read_problem(answer: Response) -> HubProblem:

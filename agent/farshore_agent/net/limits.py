@@ -1,7 +1,8 @@
-"""The bounds of an HTTP server, so that no peer can take more of it than its share."""
+"""The bounds of an HTTP server, so that no peer can take more of it than its share, and those of a client."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 KIB = 1024
@@ -29,3 +30,24 @@ class ServerLimits:
     request_s: float = 60
     idle_s: float = 300
     linger_s: float = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLimits:
+    """Bounds of one client.
+
+    Attributes:
+        connect_s: until the connection is there, TLS included.
+        resolve_s: of these, until the name's addresses are known.
+        still_s: how long nothing may move, in neither direction.
+        total_s: from the start of a request until its answer is complete.
+        max_body_bytes: of one answer.
+        max_header_bytes: of one answer.
+    """
+
+    connect_s: float = 30
+    resolve_s: float = 10
+    still_s: float = math.inf
+    total_s: float = 60
+    max_body_bytes: int = 16 * MIB
+    max_header_bytes: int = 32 * KIB

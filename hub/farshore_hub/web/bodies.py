@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from farshore_hub.errors import Busy, Invalid, Malformed, OverLimit, TimedOut, WrongMediaType
 from farshore_hub.web.problems import faults_of
-from farshore_protocol.limits import KIB, MAX_PARCEL_BYTES
+from farshore_protocol.limits import KIB, MAX_PARCEL_BYTES, SLOWEST_BYTES_S
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -63,7 +63,7 @@ class BodyReader:
             raise Busy("the hub is reading as much as it takes on at one time")
         self._hold(whose, expected)
         try:
-            yield await self._in_time(_collect(request, expected))
+            yield await self._in_time(_collect(request, expected), self._timeout_s + expected / SLOWEST_BYTES_S)
         finally:
             self._hold(whose, -expected)
 
@@ -88,12 +88,12 @@ class BodyReader:
         if not self._held_bytes[whose]:
             del self._held_bytes[whose]
 
-    async def _in_time(self, reading: Coroutine[None, None, bytes]) -> bytes:
+    async def _in_time(self, reading: Coroutine[None, None, bytes], timeout_s: float) -> bytes:
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(timeout_s):
                 return await reading
         except TimeoutError:
-            raise TimedOut(f"the body had not arrived after {self._timeout_s:.0f} s") from None
+            raise TimedOut(f"the body had not arrived after {timeout_s:.0f} s") from None
 
 
 def binary_body(media_type: str) -> dict[str, Any]:

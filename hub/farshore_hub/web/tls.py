@@ -18,6 +18,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from farshore_hub.fleet.context import Fleet
+from farshore_protocol.limits import MAX_PARCEL_BYTES, SLOWEST_BYTES_S
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 """Request line and headers together."""
@@ -125,10 +126,17 @@ class HubProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is there: put the certificate into the scope."""
         self._in_head, self._head_bytes, self._header_bytes = False, 0, 0
-        self._expect(self.body_timeout_s)
+        self._expect(self.body_timeout_s + self._grant_s())
         if self._tls is not None:
             self.scope["extensions"] = {"tls": cast("dict[object, object]", self._tls)}
         super().on_headers_complete()
+
+    def _grant_s(self) -> float:
+        """What a site, which has signed in, is given beside: a slow link takes its time for a large parcel."""
+        if not self._tls or not self._tls["client_cert_chain"]:
+            return 0.0
+        length = dict(self.headers).get(b"content-length", b"0")
+        return min(int(length), MAX_PARCEL_BYTES) / SLOWEST_BYTES_S if length.isdigit() else 0.0
 
     def on_message_complete(self) -> None:
         """What follows is another head."""

@@ -66,6 +66,14 @@ async def test_what_a_proxy_says_is_not_the_hubs_refusal(hub: HubStub, http: Hub
         await exchanged(http)
 
 
+@pytest.mark.parametrize("status", [200, 302])
+async def test_the_page_of_a_portal_is_not_the_hubs_answer(hub: HubStub, http: HubHttp, status: int) -> None:
+    hub.faults = [Problem(status, "", "sign in", headers=["content-type: text/html", "location: http://portal/"])]
+    with pytest.raises(LinkDown, match="something else than the hub") as down:
+        await exchanged(http)
+    assert "portal" in down.value.remedy
+
+
 async def test_parcels_share_one_connection(hub: HubStub, http: HubHttp) -> None:
     before = hub.connections
     hub.faults = [Problem(429, "busy", "") for _ in range(4)]
