@@ -153,6 +153,8 @@ def _link(status: Mapping[str, Any]) -> Iterable[tuple[str, str, str, Samples]]:
         ("returned_batches", "Batches that the hub had and has no longer."),
     ):
         yield f"{name}_total", "counter", description, [({}, link[name])]
+    aside = len(link["set_aside"])
+    yield "set_aside_batches", "gauge", "Batches that the hub fails at, and that are tried again later.", [({}, aside)]
     if link["clock_offset_us"] is not None:
         offset_s = link["clock_offset_us"] / _US_PER_S
         yield "clock_offset_seconds", "gauge", "The hub's clock minus the site's.", [({}, offset_s)]

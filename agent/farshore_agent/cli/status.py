@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from farshore_agent.settings import AgentSettings
 
 _US_PER_S = 1_000_000
+_MAX_ASIDE_SHOWN = 5
 
 
 @click.command("status")
@@ -113,7 +114,12 @@ def _link(found: dict[str, Any]) -> list[str]:
     if link["last_answer_us"]:
         lines.append(f"         last answer {shown_time(link['last_answer_us'])}, {_offset(link)}")
     refused = ", ".join(f"{count} {reason}" for reason, count in link["refusals"].items())
-    return [*lines, f"         refused by the hub: {refused}"] if refused else lines
+    if refused:
+        lines.append(f"         refused by the hub: {refused}")
+    for each in link.get("set_aside", [])[:_MAX_ASIDE_SHOWN]:
+        again = f"tried {each['tries']} time(s), again in {shown_span(each['again_in_s'])}"
+        lines.append(f"         the hub fails at batch {each['batch']}: {each['why']}; {again}")
+    return lines
 
 
 def _offset(link: dict[str, Any]) -> str:

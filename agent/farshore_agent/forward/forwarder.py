@@ -20,9 +20,10 @@ from farshore_agent.forward.link import Link, LinkBusy, LinkDown, LinkRefused
 from farshore_agent.forward.offset import ClockOffset
 from farshore_agent.forward.outlook import Delivery, Failed, Failure, Outlook, delivered, failed
 from farshore_agent.forward.planner import MAX_BATCHES, Send, View, Wait, decide, fill
-from farshore_agent.forward.report import LinkReport
+from farshore_agent.forward.report import LinkReport, SetAside
 from farshore_agent.settings import ForwardSettings
 from farshore_protocol.errors import ProtocolError
+from farshore_protocol.limits import MAX_BATCH_BYTES
 from farshore_protocol.messages import Answer
 from farshore_protocol.ports import Clock, Random
 
@@ -31,10 +32,18 @@ _UNAUTHORISED: Final = 401
 _TOO_LARGE: Final = 413
 
 
+_ABOUT_WHO_ASKS: Final = frozenset({401, 403, 404, 405, 415, 426, 431})
+"""Refusals that do not depend on what a parcel carries."""
+
+
 class BadAnswer(AgentError):
     """The answer cannot be used, so nothing is known about the parcel."""
 
     title = "the hub's answer cannot be used"
+
+
+class NothingTaken(BadAnswer):
+    """The hub answered, and neither has nor refuses any of the batches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +123,7 @@ class Forwarder:
             await self._buffer.seal_due(link_up=True, flush=True)
             batches = await self._look()
             step = Send(
-                fill(batches, self._outlook.limit_bytes) if batches else (),
+                fill(self._outlook.suspects.others(batches), self._outlook.limit_bytes),
                 whole=False,
                 timeout_s=within_s,
                 why="stopping",
@@ -122,7 +131,10 @@ class Forwarder:
             await self._exchange(await self._pack(step), step)
 
     async def _look(self) -> list[OutboxBatch]:
-        return await self._buffer.waiting(max_bytes=self._outlook.limit_bytes, max_batches=MAX_BATCHES)
+        """What the next parcel may be made of; what was set aside takes no place in it."""
+        beside = len(self._outlook.suspects.aside)
+        max_bytes = self._outlook.limit_bytes + beside * MAX_BATCH_BYTES
+        return await self._buffer.waiting(max_bytes=max_bytes, max_batches=MAX_BATCHES + beside)
 
     async def _decide(self) -> Send | Wait:
         now_s = self._clock.monotonic_s()
@@ -171,7 +183,7 @@ class Forwarder:
         if settled.ignored:
             raise BadAnswer(f"the hub's answer was not applied: {settled.ignored}")
         if packed.batches and not (settled.acknowledged_batches or settled.refused or settled.forked):
-            raise BadAnswer("the hub answered, and acknowledges nothing of what was sent")
+            raise NothingTaken("the hub answered, and acknowledges nothing of what was sent")
 
     def _note_answer(self, packed: Packed, answer: Answer, settled: Settled, took_s: float) -> None:
         delivery = Delivery(
@@ -181,6 +193,7 @@ class Forwarder:
             whole_why="the hub is another one, or was started again" if settled.needs_whole else "",
             max_parcel_bytes=answer.max_parcel_bytes,
             pause_ms=answer.pause_ms,
+            batches=_digests(packed),
         )
         if not self.link_up:
             _LOG.info("the link to %s is up", self._link.address)
@@ -228,22 +241,46 @@ class Forwarder:
         report.up, report.state, report.failures = outlook.link_up, outlook.breaker.value, outlook.failures
         report.last_error, report.last_remedy, report.address = error, remedy, self._link.address
         report.limit_bytes, report.rate_bytes_s = self._outlook.limit_bytes, outlook.pace.rate_bytes_s
+        now_s = self._clock.monotonic_s()
+        report.set_aside = [
+            SetAside(digest.hex(), each.why, each.tries, max(0.0, each.until_s - now_s))
+            for digest, each in outlook.suspects.aside.items()
+        ]
 
 
 def failure_of(error: Exception, packed: Packed | None) -> Failure:
     """What an error means for the link."""
-    kind, retry_after_s = Failed.OURS, None
-    if isinstance(error, LinkDown):
-        kind = Failed.TIMED_OUT if error.timed_out else Failed.DOWN
-    elif isinstance(error, LinkBusy):
-        kind, retry_after_s = Failed.BUSY, error.retry_after_s
-    elif isinstance(error, LinkRefused):
-        kind = Failed.TOO_LARGE if error.problem.status == _TOO_LARGE else Failed.REFUSED
-    elif isinstance(error, ProtocolError | BadAnswer):
-        kind = Failed.BAD_ANSWER
-    sent_bytes, divisible = (len(packed.raw), len(packed.batches) > 1) if packed else (0, True)
+    retry_after_s = error.retry_after_s if isinstance(error, LinkBusy) else None
     why = str(error) or type(error).__name__
-    return Failure(kind, why, sent_bytes=sent_bytes, divisible=divisible, retry_after_s=retry_after_s)
+    sent_bytes = len(packed.raw) if packed else 0
+    return Failure(_kind_of(error), why, sent_bytes, _digests(packed), retry_after_s)
+
+
+def _kind_of(error: Exception) -> Failed:
+    if isinstance(error, LinkRefused):
+        return _kind_of_status(error.problem.status)
+    if isinstance(error, LinkDown) and error.timed_out:
+        return Failed.TIMED_OUT
+    return next((kind for known, kind in _KINDS if isinstance(error, known)), Failed.OURS)
+
+
+def _kind_of_status(status: int) -> Failed:
+    if status == _TOO_LARGE:
+        return Failed.TOO_LARGE
+    return Failed.REFUSED if status in _ABOUT_WHO_ASKS else Failed.NOT_TAKEN
+
+
+_KINDS: Final[tuple[tuple[type[Exception], Failed], ...]] = (
+    (LinkDown, Failed.DOWN),
+    (LinkBusy, Failed.BUSY),
+    (NothingTaken, Failed.NOT_TAKEN),
+    (BadAnswer, Failed.BAD_ANSWER),
+    (ProtocolError, Failed.BAD_ANSWER),
+)
+
+
+def _digests(packed: Packed | None) -> tuple[bytes, ...]:
+    return tuple(batch.digest for batch in packed.batches) if packed else ()
 
 
 def _needs_renewal(error: Exception) -> bool:

@@ -12,6 +12,7 @@ from typing import Final
 from farshore_agent.forward import breaker
 from farshore_agent.forward.breaker import Breaker, Event
 from farshore_agent.forward.pace import Pace, backoff_s
+from farshore_agent.forward.suspects import Suspects
 from farshore_agent.settings import ForwardSettings
 
 WHOLE_EVERY_S: Final = 600.0
@@ -31,6 +32,8 @@ class Failed(enum.StrEnum):
     TIMED_OUT = "timed-out"
     BUSY = "busy"
     REFUSED = "refused"
+    NOT_TAKEN = "not-taken"
+    """The hub fails at what this parcel carries."""
     TOO_LARGE = "too-large"
     BAD_ANSWER = "bad-answer"
     """It cannot be trusted, is not for us, or acknowledges nothing of what was sent."""
@@ -49,6 +52,7 @@ class Outlook:
         whole_why: why the next statement has to name everything; empty when it need not.
         whole_s: when it names everything anyway.
         ceiling_bytes: what both sides allow for a parcel.
+        suspects: batches that make the hub refuse whole parcels.
     """
 
     ceiling_bytes: int
@@ -60,6 +64,7 @@ class Outlook:
     heartbeat_s: float = 0.0
     whole_why: str = "the agent has started"
     whole_s: float = 0.0
+    suspects: Suspects = field(default_factory=Suspects)
 
     @property
     def limit_bytes(self) -> int:
@@ -95,6 +100,7 @@ class Delivery:
         was_whole: its statement named everything.
         whole_why: why the next one has to; empty when it need not.
         max_parcel_bytes, pause_ms: what the hub asks for.
+        batches: digests of what the parcel carried.
     """
 
     sent_bytes: int
@@ -103,6 +109,7 @@ class Delivery:
     whole_why: str
     max_parcel_bytes: int
     pause_ms: int
+    batches: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,30 +118,49 @@ class Failure:
 
     Attributes:
         sent_bytes: of the parcel; 0 when none was made.
-        divisible: the parcel had more than one batch.
+        batches: digests of what the parcel carried.
         retry_after_s: what the hub asks for, if it does.
     """
 
     kind: Failed
     why: str
     sent_bytes: int = 0
-    divisible: bool = True
+    batches: tuple[bytes, ...] = ()
     retry_after_s: float | None = None
+
+    @property
+    def divisible(self) -> bool:
+        """Whether a smaller parcel could have been sent."""
+        return len(self.batches) != 1
 
 
 def delivered(before: Outlook, what: Delivery, now_s: float, settings: ForwardSettings) -> Outlook:
     """The outlook after an answer."""
     whole_why = what.whole_why or ("" if what.was_whole else before.whole_why)
+    suspects = before.suspects.after_delivery(what.batches, now_s)
+    pause_s, why = _pause_after(before, what, suspects, settings)
     return Outlook(
         ceiling_bytes=min(settings.max_parcel_bytes, what.max_parcel_bytes),
         breaker=breaker.step(before.breaker, Event.ANSWERED),
         pace=before.pace.after_delivery(what.sent_bytes, what.took_s, timeout_s=settings.timeout_s),
-        resume_s=now_s + min(what.pause_ms / _MS, MAX_RETRY_AFTER_S),
-        resume_why=f"the hub asks for a pause of {what.pause_ms} ms" if what.pause_ms else "",
+        resume_s=now_s + pause_s,
+        resume_why=why,
         heartbeat_s=now_s + settings.heartbeat_s,
         whole_why=whole_why,
         whole_s=now_s + WHOLE_EVERY_S if what.was_whole else before.whole_s,
+        suspects=suspects,
     )
+
+
+def _pause_after(before: Outlook, what: Delivery, suspects: Suspects, settings: ForwardSettings) -> tuple[float, str]:
+    """How long nothing is sent after an answer, and why."""
+    if what.pause_ms:
+        return min(what.pause_ms / _MS, MAX_RETRY_AFTER_S), f"the hub asks for a pause of {what.pause_ms} ms"
+    if suspects.streak > before.suspects.streak:
+        shortest_s, longest_s = settings.backoff_min_s, settings.backoff_max_s
+        pause_s = backoff_s(suspects.streak, shortest_s=shortest_s, longest_s=longest_s, jitter=1.0)
+        return pause_s, f"set a batch aside that the hub fails at, {suspects.streak} without a delivery between them"
+    return 0.0, ""
 
 
 def failed(before: Outlook, what: Failure, now_s: float, jitter: float, settings: ForwardSettings) -> Outlook:
@@ -154,7 +180,14 @@ def failed(before: Outlook, what: Failure, now_s: float, jitter: float, settings
         failures=failures,
         resume_s=now_s + pause_s,
         resume_why=why,
+        suspects=_suspects_after(before.suspects, what),
     )
+
+
+def _suspects_after(suspects: Suspects, what: Failure) -> Suspects:
+    if what.kind is Failed.NOT_TAKEN or (what.kind is Failed.TOO_LARGE and not what.divisible):
+        return suspects.after_refusal(what.batches, what.why)
+    return suspects.after_failure()
 
 
 def _event(before: Outlook, what: Failure, failures: int) -> Event:
@@ -167,6 +200,8 @@ def _event(before: Outlook, what: Failure, failures: int) -> Event:
 
 
 def _pace_after(pace: Pace, what: Failure) -> Pace:
-    if what.kind in {Failed.TIMED_OUT, Failed.TOO_LARGE} and what.sent_bytes:
+    if what.kind is Failed.TOO_LARGE and what.sent_bytes:
+        return pace.after_too_large(what.sent_bytes)
+    if what.kind is Failed.TIMED_OUT and what.sent_bytes:
         return pace.after_timeout(what.sent_bytes, divisible=what.divisible)
     return pace

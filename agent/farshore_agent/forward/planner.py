@@ -61,14 +61,30 @@ def decide(view: View, settings: ForwardSettings) -> Step:
     timeout_s = settings.timeout_s * outlook.pace.patience
     if outlook.breaker is not Breaker.CLOSED:
         return Send((), whole=False, timeout_s=settings.timeout_s, why="the link was down: one small parcel to try it")
-    whole_why = _why_whole(view)
-    if view.batches:
-        chosen = fill(view.batches, outlook.limit_bytes)
+    if outlook.suspects.accused:
+        return Send((), whole=False, timeout_s=timeout_s, why="the hub failed at a batch: is it well without it?")
+    return _next_batches(view, timeout_s) or _nothing_waits(view, timeout_s)
+
+
+def _next_batches(view: View, timeout_s: float) -> Send | None:
+    suspects, whole_why = view.outlook.suspects, _why_whole(view)
+    if retried := suspects.retried(view.batches, view.now_s):
+        return Send((retried,), whole=False, timeout_s=timeout_s, why="a batch that was set aside is tried again")
+    if waiting := suspects.others(view.batches):
+        chosen = fill(waiting[: suspects.at_most], view.outlook.limit_bytes)
         return Send(chosen, bool(whole_why), timeout_s, _why_these(view, chosen, whole_why))
+    return None
+
+
+def _nothing_waits(view: View, timeout_s: float) -> Step:
+    outlook, whole_why = view.outlook, _why_whole(view)
     if whole_why:
         return Send((), whole=True, timeout_s=timeout_s, why=f"a whole statement: {whole_why}")
     if view.now_s >= outlook.heartbeat_s:
         return Send((), whole=False, timeout_s=timeout_s, why="a heartbeat: there was no exchange for a while")
+    retry_s = outlook.suspects.next_s(view.batches)
+    if retry_s is not None and retry_s < outlook.heartbeat_s:
+        return Wait(retry_s - view.now_s, "nothing waits but what was set aside")
     return Wait(outlook.heartbeat_s - view.now_s, "nothing waits to be sent")
 
 

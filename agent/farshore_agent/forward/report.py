@@ -8,6 +8,16 @@ from dataclasses import dataclass, field
 from farshore_agent.forward.offset import ClockOffset
 
 
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A batch that the hub fails at, by its digest: why, how often it was tried, and when it is tried again."""
+
+    batch: str
+    why: str
+    tries: int
+    again_in_s: float
+
+
 @dataclass(slots=True)
 class LinkReport:
     """Counts since the start of the agent, and the latest of everything else. Only the forwarder changes it.
@@ -24,6 +34,7 @@ class LinkReport:
         acknowledged_batches, acknowledged_records, returned_batches: by the hub's word.
         exchanges: by outcome.
         refusals: batches that the hub did not take, by reason.
+        set_aside: batches that the hub fails at; the others go on without them.
     """
 
     up: bool = False
@@ -44,3 +55,4 @@ class LinkReport:
     returned_batches: int = 0
     exchanges: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
+    set_aside: list[SetAside] = field(default_factory=list)

@@ -6,6 +6,7 @@ A home router forgets a silent connection after a few minutes, and a peer that l
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import socket
 import struct
@@ -22,6 +23,9 @@ PROBE_EVERY_S: Final = 10
 UNANSWERED_MS: Final = 30_000
 """What the peer's system has not confirmed after so long ends the connection, probes as well as data (RFC 5482)."""
 
+_STEADY: Final = b"bbr"
+"""A congestion control that does not take every loss for congestion; only where the system has it and allows it."""
+
 _UNSENT_BYTES: Final = 64 * KIB
 """More than this does not wait in the kernel, where it could not be called back."""
 
@@ -36,6 +40,8 @@ def keep_alive(transport: asyncio.Transport) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_EVERY_S)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_MS)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, _STEADY)
 
 
 def unacknowledged_bytes(transport: asyncio.Transport) -> int:

@@ -24,6 +24,7 @@ from farshore_protocol.batch import digest_of
 from farshore_protocol.enrolment import EnrolmentRequest, read_membership
 from farshore_protocol.limits import KIB
 from farshore_protocol.messages import Refused
+from farshore_protocol.parcel import parse_parcel
 from farshore_shell.system import SystemRandom
 from tests.agent.forward.hub_stub import SITE, HubStub
 
@@ -201,6 +202,7 @@ async def test_a_backlog_drains_in_order_and_nothing_goes_twice(site: Site, hub:
         (LinkBusy("busy", retry_after_s=None), "busy"),
         (refused(403), "refused"),
         (refused(413), "too-large"),
+        (refused(500), "not-taken"),
         (RuntimeError("a bug"), "ours"),
         (lambda _: b"garbage", "bad-answer"),
     ],
@@ -212,9 +214,49 @@ async def test_whatever_goes_wrong_is_counted_and_tried_again(site: Site, fault:
     await site.forwarder.turn()
     assert site.forwarder.report.exchanges[outcome] == 1
     assert site.forwarder.report.last_error
-    await site.turns(2)
+    await site.turns(6)
     assert await site.pending() == 0
     assert site.forwarder.report.last_error == ""
+
+
+def failing_at(hub: HubStub, *culprits: bytes) -> Fault:
+    """A hub that answers 500 to every parcel with one of these batches."""
+
+    def receive(parcel: bytes) -> bytes:
+        if any(digest_of(raw) in culprits for raw in parse_parcel(parcel).batches):
+            raise refused(500)
+        return hub.receive(parcel, SITE)
+
+    return receive
+
+
+async def test_what_the_hub_fails_at_does_not_hold_up_what_is_behind_it(site: Site, hub: HubStub) -> None:
+    for _ in range(20):
+        await site.append("boiler", 10)
+    waiting = await site.buffer.waiting(max_bytes=2**20, max_batches=100)
+    culprits = [waiting[0].digest, waiting[13].digest]
+    site.link.faults = [failing_at(hub, *culprits)] * 1_000
+    await site.turns(60)
+    assert await site.pending() == 20
+    assert [each.batch for each in site.forwarder.report.set_aside] == [each.hex() for each in culprits]
+    assert len(site.link.sent_at_s) < 45
+    site.link.faults.clear()
+    await site.append("boiler", 10)
+    await site.turns(200)
+    assert await site.pending() == 0
+    assert site.forwarder.report.set_aside == []
+    assert hub.ledger.resent == 0
+
+
+async def test_a_hub_that_fails_at_everything_has_nothing_set_aside(site: Site) -> None:
+    for _ in range(5):
+        await site.append("boiler", 10)
+    site.link.faults = [refused(500)] * 40
+    await site.turns(60)
+    assert site.forwarder.report.set_aside == []
+    site.link.faults.clear()
+    await site.turns(10)
+    assert await site.pending() == 0
 
 
 async def test_a_certificate_that_the_hub_does_not_know_is_renewed(site: Site) -> None:

@@ -158,7 +158,7 @@ def test_a_timeout_halves_the_parcel() -> None:
 
 
 def test_what_cannot_be_divided_gets_more_time() -> None:
-    slow = after(UP, Failure(Failed.TIMED_OUT, "slow", sent_bytes=MIB, divisible=False))
+    slow = after(UP, Failure(Failed.TIMED_OUT, "slow", sent_bytes=MIB, batches=(b"one",)))
     sent = decided(slow, batch(1, MIB), at_s=100)
     assert isinstance(sent, Send)
     assert sent.timeout_s == 2 * SETTINGS.timeout_s
@@ -250,3 +250,20 @@ def test_the_offset_follows_a_clock_that_was_set() -> None:
 
 def test_the_hubs_time_is_that_of_the_middle() -> None:
     assert ClockOffset.measured(sent_us=1_000, took_us=200, hub_us=5_100) == ClockOffset(4_000, 100)
+
+
+def test_what_something_on_the_way_finds_too_large_is_not_tried_again_at_once() -> None:
+    pace = Pace(limit_bytes=MIB).after_too_large(MIB)
+    sizes = []
+    for _ in range(40):
+        sizes.append(pace.limit_bytes)
+        pace = pace.after_delivery(pace.limit_bytes, 0.05, timeout_s=60)
+    assert MIB // 2 <= max(sizes) < MIB
+
+
+def test_parcels_take_ten_round_trips_of_a_long_link() -> None:
+    pace, rate, round_trip_s = Pace(), 32_000.0, 0.7
+    pace = pace.after_delivery(400, round_trip_s, timeout_s=60)
+    for _ in range(20):
+        pace = pace.after_delivery(pace.limit_bytes, round_trip_s + pace.limit_bytes / rate, timeout_s=60)
+    assert 0.88 < pace.limit_bytes / rate / (round_trip_s + pace.limit_bytes / rate) < 0.95
