@@ -15,7 +15,9 @@ import json
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Final
 
 _QUEUE_BYTES: Final = 256 * 1024
@@ -40,6 +42,9 @@ class Counts:
     first_up_s: float = 0.0
 
 
+Action = Callable[[], None]
+
+
 class Way:
     """One direction of the link: an order of deliveries, later by half the round trip and not quicker than the rate."""
 
@@ -47,18 +52,23 @@ class Way:
         self.delay_s = 0.0
         self.bytes_s = 0.0
         self._free_at_s = 0.0
-        self._under_way: deque[tuple[float, bytes | None, End]] = deque()
+        self._under_way: deque[tuple[float, Action]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    def carry(self, data: bytes | None, to: End) -> None:
-        """Deliver data, or the end of it, in its turn."""
+    def carry(self, data: bytes, write: Callable[[bytes], None]) -> None:
+        """Write data at the other end, when it arrives there."""
         if not self.delay_s and not self.bytes_s and not self._under_way:
-            to.deliver(data)
+            write(data)
             return
-        for start in range(0, len(data), _SLICE_BYTES) if data else (0,):
-            piece = data[start : start + _SLICE_BYTES] if data else None
-            self._under_way.append((self._arrival_s(len(piece or b"")), piece, to))
+        for start in range(0, len(data), _SLICE_BYTES):
+            piece = data[start : start + _SLICE_BYTES]
+            self._under_way.append((self._arrival_s(len(piece)), partial(write, piece)))
         self._schedule()
+
+    def follow(self, action: Action) -> None:
+        """Do something at the other end after all that is under way has arrived there."""
+        self._under_way.append((self._arrival_s(0), action))
+        self._deliver()
 
     def drop(self) -> None:
         """Forget what is under way."""
@@ -73,13 +83,16 @@ class Way:
     def _schedule(self) -> None:
         if self._timer is None and self._under_way:
             pause_s = max(0.0, self._under_way[0][0] - time.monotonic())
-            self._timer = asyncio.get_running_loop().call_later(pause_s, self._deliver)
+            self._timer = asyncio.get_running_loop().call_later(pause_s, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._deliver()
 
     def _deliver(self) -> None:
-        self._timer = None
         while self._under_way and self._under_way[0][0] <= time.monotonic():
-            _, data, to = self._under_way.popleft()
-            to.deliver(data)
+            _, action = self._under_way.popleft()
+            action()
         self._schedule()
 
 
@@ -91,8 +104,13 @@ class End(asyncio.Protocol):
         self._faces_site = faces_site
         self._queued_bytes = 0
         self._peer_writes = True
+        self._has_ended = False
         self.peer: End | None = None
         self.transport: asyncio.Transport | None = None
+
+    @property
+    def _way(self) -> Way:
+        return self._link.way(up=self._faces_site)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -104,18 +122,19 @@ class End(asyncio.Protocol):
         self._link.count(data, up=self._faces_site)
         if self.peer is not None:
             self._queued_bytes += len(data)
-            self._link.way(up=self._faces_site).carry(data, self.peer)
+            self._way.carry(data, self.peer.write)
             self._keep_bound()
 
     def eof_received(self) -> bool:
+        self._has_ended = True
         if self.peer is not None:
-            self._link.way(up=self._faces_site).carry(None, self.peer)
+            self._way.follow(self.peer.write_eof)
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._link.ends.discard(self)
         if self.peer is not None:
-            self._link.way(up=self._faces_site).carry(None, self.peer)
+            self._way.follow(self.peer.close)
 
     def pause_writing(self) -> None:
         if self.peer is not None:
@@ -130,17 +149,25 @@ class End(asyncio.Protocol):
         self._peer_writes = peer_writes
         self._keep_bound()
 
-    def deliver(self, data: bytes | None) -> None:
-        """Write what the peer has read; None closes."""
-        if self.transport is None:
-            return
-        if data is None:
-            self.transport.close()
-            return
-        if not self.transport.is_closing():
+    def write(self, data: bytes) -> None:
+        """Pass on what the peer has read."""
+        if self.transport is not None and not self.transport.is_closing():
             self.transport.write(data)
         if self.peer is not None:
             self.peer.delivered(len(data))
+
+    def write_eof(self) -> None:
+        """The peer will read no more; this end may still have something to say."""
+        if self.transport is not None and not self.transport.is_closing():
+            if self._has_ended:
+                self.transport.close()
+            else:
+                self.transport.write_eof()
+
+    def close(self) -> None:
+        """The peer is gone."""
+        if self.transport is not None:
+            self.transport.close()
 
     def delivered(self, size: int) -> None:
         """So much of what was read here has left the link."""
