@@ -6,6 +6,7 @@ counted as its work. What counts in the end is what it hands out itself: `export
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,6 +18,7 @@ from sqlalchemy import create_engine, text
 from tests.acceptance.hub import Hub
 from tests.benchmarks.rig.meters import Meter
 from tests.benchmarks.rig.proof import Hashes, hashes_of
+from tests.benchmarks.rig.sums import query_for, read_row
 from tests.postgres import DURABLE, private_cluster
 
 STORES: Final = ("sqlite", "postgresql")
@@ -65,6 +67,13 @@ class Centre:
         status, body = self.hub.request("GET", f"/v1/streams/{stream}/records?site={site}")
         assert status == 200, body[:2000]
         return hashes_of(body.splitlines())
+
+    def sums(self, stream: str) -> dict[str, int]:
+        """Count and sums of all records of a stream, by a query to the hub."""
+        body = json.dumps({"sql": query_for(stream)}).encode()
+        status, said = self.hub.request("POST", "/v1/query", body, **{"content-type": "application/json"})
+        assert status == 200, said[:2000]
+        return read_row(json.loads(said)["rows"][0])
 
     def close(self) -> None:
         """Stop looking."""

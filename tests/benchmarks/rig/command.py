@@ -109,7 +109,7 @@ class Benchmark:
         parser.add_argument("--folder", type=Path, help="where to work, on the disk to measure (default: temporary)")
         if self.records:
             parser.add_argument(
-                "--records", type=_count, default=self.records, metavar="N", help=f"(default {self.records:,})"
+                "--records", type=size, default=self.records, metavar="N", help=f"(default {self.records:,})"
             )
         if self.has_store:
             parser.add_argument("--store", choices=STORES, default="sqlite", help="of the hub (default sqlite)")
@@ -147,7 +147,8 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def _count(text: str) -> int:
+def size(text: str) -> int:
+    """A number as people write it, such as 1_000_000."""
     return int(text.replace("_", "").replace(",", ""))
 
 
