@@ -38,6 +38,8 @@ class Reason(enum.StrEnum):
     """The agent's store was damaged and the records could not be read back."""
     UNRETAINED = "unretained"
     """The hub asks again for what it had acknowledged, and the agent no longer has it."""
+    QUARANTINED = "quarantined"
+    """The agent holds the records aside, because they cannot be sealed."""
 
 
 class KeyEpoch(Struct, frozen=True, array_like=True):

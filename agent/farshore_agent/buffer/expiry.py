@@ -62,3 +62,4 @@ def tidy(database: Database, *, receipts_before_us: int, epoch: bytes, dictionar
         database.run("drop_empty_lives")
         database.run("drop_unused_dictionaries", b"".join(dictionaries))
         database.run("drop_unused_epochs", epoch)
+        database.run("drop_unused_epoch_copies")

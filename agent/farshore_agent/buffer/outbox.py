@@ -9,18 +9,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from farshore_agent.buffer.connection import Database, translated
+from farshore_agent.buffer.connection import Database, Malformed, translated
+from farshore_agent.buffer.epochs import unconfirmed_epoch
 from farshore_agent.buffer.model import LoadedBatch, OutboxBatch
 from farshore_agent.buffer.queries import QUERIES
 from farshore_agent.buffer.receipts import declare_missing
 from farshore_agent.buffer.streams import StreamRow, stream_by_id
 from farshore_agent.buffer.tail import Chunk, drop_chunks
-from farshore_protocol import messages, wire
-from farshore_protocol.batch import SealedBatch, digest_of
+from farshore_protocol.batch import SealedBatch, digest_of, parse_batch
 from farshore_protocol.limits import MAX_PARCEL_ATTACHMENTS
 from farshore_protocol.messages import KeyEpoch
 
-_MAX_EPOCH_BYTES: Final = 8192
+_NO_DICTIONARY: Final = "a dictionary did not pass its check"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +77,21 @@ def waiting(database: Database, *, max_bytes: int, max_batches: int) -> list[Out
 
 
 def load(database: Database, ids: Sequence[int], now_us: int) -> list[LoadedBatch]:
-    """The bytes of batches. One that is damaged is dropped with a receipt, in one transaction, and left out."""
+    """The bytes of batches. One that is damaged is dropped with a receipt, in one transaction, and left out.
+
+    Raises:
+        Malformed: it is the row of a batch that is damaged.
+    """
     loaded = []
     for batch in ids:
         row = database.row("load_batch", batch)
         if row is None:
             continue
-        stream, digest, raw = row
+        stream, first, last, digest, raw = row
         if raw is not None and digest_of(raw) == digest:
+            header = parse_batch(raw).header
+            if (header.first, header.last) != (first, last):
+                raise Malformed(f"the row of batch {batch} says {first}…{last}, its bytes {header.first}…{header.last}")
             loaded.append(LoadedBatch(batch, raw))
         else:
             drop_damaged(database, [(batch, stream)], now_us, "a sealed batch did not pass its check")
@@ -94,11 +101,20 @@ def load(database: Database, ids: Sequence[int], now_us: int) -> list[LoadedBatc
 def drop_damaged(database: Database, batches: Iterable[tuple[int, int]], now_us: int, detail: str) -> None:
     """Give up batches (id and stream) that can never be read again, with receipts, in one transaction."""
     with database.transaction():
-        streams = dict.fromkeys(stream for _, stream in batches)
-        for batch, _ in batches:
-            drop_batch(database, batch)
-        for stream in streams:
-            declare_missing(database, stream_by_id(database, stream), now_us, detail)
+        _drop(database, batches, now_us, detail)
+
+
+def give_up_needing(database: Database, dictionary: bytes, now_us: int) -> None:
+    """Give up what nobody can read without a dictionary that is lost. Inside a transaction."""
+    _drop(database, database.rows("batches_needing", dictionary), now_us, _NO_DICTIONARY)
+
+
+def _drop(database: Database, batches: Iterable[tuple[int, int]], now_us: int, detail: str) -> None:
+    streams = dict.fromkeys(stream for _, stream in batches)
+    for batch, _ in batches:
+        drop_batch(database, batch)
+    for stream in streams:
+        declare_missing(database, stream_by_id(database, stream), now_us, detail)
 
 
 def drop_batch(database: Database, batch: int) -> None:
@@ -110,7 +126,7 @@ def drop_batch(database: Database, batch: int) -> None:
 def attachments(database: Database, batches: Iterable[OutboxBatch], now_us: int) -> tuple[list[KeyEpoch], list[bytes]]:
     """The key epochs and dictionaries that these batches need and the hub has not confirmed.
 
-    A dictionary that is damaged takes the batches that need it with it; they get receipts.
+    A dictionary or a key that is damaged takes the batches that need it with it; they get receipts.
     """
     batches = list(batches)
     epochs = dict.fromkeys(batch.epoch for batch in batches)
@@ -125,23 +141,14 @@ def attachments(database: Database, batches: Iterable[OutboxBatch], now_us: int)
             dictionaries.append(raw)
         else:
             _drop_dictionary(database, name, now_us)
-    rows = (database.row("unconfirmed_epoch", epoch) for epoch in epochs)
-    unconfirmed = [
-        wire.unpack(messages.KEY_EPOCH, row[0], what="epoch", max_bytes=_MAX_EPOCH_BYTES) for row in rows if row
-    ]
-    return unconfirmed[:MAX_PARCEL_ATTACHMENTS], dictionaries
+    found = (unconfirmed_epoch(database, epoch, now_us) for epoch in epochs)
+    return [each for each in found if each][:MAX_PARCEL_ATTACHMENTS], dictionaries
 
 
 def _drop_dictionary(database: Database, name: bytes, now_us: int) -> None:
-    drop_damaged(database, database.rows("batches_needing", name), now_us, "a dictionary did not pass its check")
+    drop_damaged(database, database.rows("batches_needing", name), now_us, _NO_DICTIONARY)
     with database.transaction():
         database.run("drop_dictionary", name)
-
-
-def store_epoch(database: Database, epoch: KeyEpoch) -> None:
-    """Keep an epoch before anything is sealed under it."""
-    with database.transaction():
-        database.run("add_epoch", epoch.id, wire.pack(epoch))
 
 
 def store_dictionary(database: Database, name: bytes, sealed: SealedBatch) -> None:

@@ -57,6 +57,11 @@ def present(database: Database, stream: int) -> RangeSet:
     return RangeSet.of(*database.rows("batch_ranges_of", stream), *database.rows("chunk_ranges", stream))
 
 
+def receipted(database: Database, stream: int) -> RangeSet:
+    """What the receipts that are kept of a stream cover."""
+    return RangeSet.of(*((first, last) for _, first, last, _ in database.rows("receipts_of", stream)))
+
+
 def declare_missing(database: Database, row: StreamRow, at_us: int, detail: str) -> int:
     """Write DAMAGED receipts for what should be here and is not; how many records it are."""
     missing = row.held - present(database, row.id)
@@ -66,8 +71,7 @@ def declare_missing(database: Database, row: StreamRow, at_us: int, detail: str)
 
 def lost_part(database: Database, row: StreamRow, lost: RangeSet) -> RangeSet:
     """Of what the hub no longer has: what the buffer cannot send again and has no receipt for."""
-    receipted = RangeSet.of(*((first, last) for _, first, last, _ in database.rows("receipts_of", row.id)))
-    return (lost & upto(row.head)) - receipted - present(database, row.id)
+    return (lost & upto(row.head)) - receipted(database, row.id) - present(database, row.id)
 
 
 def open_receipts(database: Database, limit: int) -> list[Receipt]:

@@ -13,14 +13,25 @@ from typing import Final
 import apsw
 
 from farshore_agent.buffer import wal
-from farshore_agent.buffer.connection import Database, Malformed, translated
+from farshore_agent.buffer.connection import PAGE_BYTES, Database, Malformed, translated
 from farshore_agent.buffer.migrations import migrate
-from farshore_agent.buffer.salvage import salvage
+from farshore_agent.buffer.reconcile import reconcile
+from farshore_agent.buffer.salvage import Salvaged, salvage
 from farshore_agent.buffer.status import REPAIRS
 from farshore_agent.buffer.streams import all_streams
 from farshore_agent.buffer.tail import tails
+from farshore_protocol.limits import MIB
 
 MAX_REPAIRS: Final = 20
+CHECKED_AT_START_BYTES: Final = 32 * MIB
+"""A larger file is checked while the agent runs, piece by piece (`scrub`): a start must not take minutes."""
+
+HEADER_BYTES: Final = 100
+_MAGIC: Final = b"SQLite format 3\0" + PAGE_BYTES.to_bytes(2, "big")
+_VERSIONS: Final = (b"\1\1", b"\2\2")
+"""For writing and reading: 1 before the file has a write-ahead log, 2 with it."""
+
+_FRACTIONS: Final = bytes((0, 64, 32, 32))
 _SUFFIXES: Final = ("", "-wal", "-shm")
 
 _log = logging.getLogger(__name__)
@@ -38,26 +49,54 @@ def open_file(path: Path, now_us: int, vfs: str | None = None) -> Database:
     except Malformed as error:
         return replace_file(path, str(error), now_us, vfs)
     if mended:
-        _note(database, mended)
+        note(database, mended)
+    lost = reconcile(database, now_us, "records that should have been in the buffer's file were not there")
+    if lost:
+        note(database, f"{lost} records should have been in the file and were not; they have receipts")
     return database
 
 
 def replace_file(path: Path, why: str, now_us: int, vfs: str | None = None) -> Database:
     """Set a damaged file aside, and begin a new one with what can be read of it."""
-    aside = path.with_name(f"{path.name}.damaged-{now_us}")
+    aside = _unused(path, now_us)
     for suffix in _SUFFIXES:
         source = path.with_name(path.name + suffix)
         if source.exists():
             source.replace(aside.with_name(aside.name + suffix))
     database = _open_and_look(path, vfs)
-    lost = salvage(aside, database, now_us)
+    salvaged = salvage(aside, database, now_us)
     found = f"the file was damaged ({why}), set aside as {aside.name} and read again"
-    _note(database, f"{found}; {lost} records are known to be lost")
+    note(database, f"{found}; {salvaged.lost} records are known to be lost{_about_inputs(salvaged)}")
     return database
+
+
+def _unused(path: Path, now_us: int) -> Path:
+    """A name for the damaged file that no earlier one has, whatever the clock says."""
+    while (aside := path.with_name(f"{path.name}.damaged-{now_us}")).exists():
+        now_us += 1
+    return aside
+
+
+def _look_at_header(path: Path) -> None:
+    """Check what SQLite takes for granted: a flipped bit there makes a file read-only, or another kind of file.
+
+    Raises:
+        Malformed: it is not the header of a buffer.
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(HEADER_BYTES)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise Malformed(f"the first page cannot be read: {error.strerror}") from error
+    if header and not (header.startswith(_MAGIC) and header[18:20] in _VERSIONS and header[20:24] == _FRACTIONS):
+        raise Malformed("the file's header is damaged")
 
 
 def _open_and_look(path: Path, vfs: str | None) -> Database:
     """Open the file, and read enough of it to know that it can be worked with."""
+    _look_at_header(path)
     try:
         database = Database.open(path, vfs=vfs)
     except apsw.SQLError as error:
@@ -67,6 +106,8 @@ def _open_and_look(path: Path, vfs: str | None) -> Database:
         all_streams(database)
         tails(database, 0)
         database.rows("pending_totals")
+        if database.file_bytes() <= CHECKED_AT_START_BYTES:
+            _check(database)
     except (Malformed, apsw.SQLError, ValueError, TypeError) as error:
         database.abandon()
         raise Malformed(str(error)) from error
@@ -76,7 +117,20 @@ def _open_and_look(path: Path, vfs: str | None) -> Database:
     return database
 
 
-def _note(database: Database, what: str) -> None:
+def _check(database: Database) -> None:
+    """Let SQLite check the whole file: every page, row and index entry."""
+    with translated():
+        wrong = database.connection.execute("PRAGMA integrity_check(3)").fetchall()
+    if wrong != [("ok",)]:
+        raise Malformed("; ".join(str(each).splitlines()[-1] for (each,) in wrong))
+
+
+def _about_inputs(salvaged: Salvaged) -> str:
+    return "; an input may read again what it had read already" if "checkpoints" in salvaged.unread else ""
+
+
+def note(database: Database, what: str) -> None:
+    """Remember damage that was found, for the status; and log it."""
     _log.error("buffer: %s", what)
     with database.transaction(), translated():
         before = database.row("note", REPAIRS)

@@ -1,102 +1,128 @@
 """Reading what can be read of a damaged file into a new one.
 
-Rows are read from both ends of each table and past what cannot be read. A batch is kept if its digest matches, a chunk
-if its checksum does; a stream whose row is lost is found again in the headers of its batches.
+First as SQLite reads it, with a first page of our own: rows from both ends of each table and past what cannot be read.
+Then what is still missing is looked for page by page (`carved`). A batch is kept if its digest matches, a chunk if its
+checksum does. What is known to have been there and is not found becomes a DAMAGED receipt.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import apsw
 import msgspec
 
-from farshore_agent.buffer.chunk import checksum
+from farshore_agent.buffer.carved import Finder, find_rows, restore
 from farshore_agent.buffer.connection import Database
-from farshore_agent.buffer.receipts import declare_missing
-from farshore_agent.buffer.streams import StreamRow, all_streams, pack_ranges
-from farshore_protocol.batch import BatchHeader, digest_of, parse_batch
-from farshore_protocol.errors import ProtocolError
-from farshore_protocol.ranges import EMPTY
+from farshore_agent.buffer.receipts import present
+from farshore_agent.buffer.reconcile import reconcile
+from farshore_agent.buffer.rows import Row, StoredBatch, Writer, is_chunk, is_epoch, is_receipt
+from farshore_agent.buffer.streams import all_streams
+from farshore_agent.buffer.view import connected, viewed
 
 MAX_SKIP: Final = 2**40
-ROWS_PER_TRANSACTION: Final = 200
-_WHY: Final = "the buffer's file was damaged"
-
-Row = tuple[Any, ...]
-
-
-def salvage(damaged: Path, into: Database, now_us: int) -> int:
-    """Copy what can be read; how many records are known to be lost, each with a receipt."""
-    try:
-        source = apsw.Connection(str(damaged), flags=apsw.SQLITE_OPEN_READONLY)
-    except apsw.Error:
-        return 0
-    try:
-        _copy(into, "lives", _rows(source, "lives", "id"))
-        _copy(into, "streams", (row for row in _rows(source, "streams", "id") if _is_stream(row)))
-        _copy_batches(source, into)
-        _copy_chunks(source, into)
-        known = {row.id for row in all_streams(into)}
-        _copy(into, "receipts", (row for row in _rows(source, "receipts", "id") if row[1] in known))
-        for table, key in (("epochs", "epoch"), ("dictionaries", "rowid"), ("checkpoints", "key"), ("notes", "key")):
-            _copy(into, table, _rows(source, table, key))
-    finally:
-        source.close()
-    return _account(into, now_us)
+WHY: Final = "the buffer's file was damaged"
+_KEYED: Final = ("lives", "streams", "chunks", "batches", "receipts", "set_aside")
+"""Tables whose first column is the key, a number."""
 
 
-def _rows(source: apsw.Connection, table: str, key: str) -> Iterator[Row]:
-    """Every row that can be read, each once."""
-    if key not in ("id", "batch"):
-        yield from _readable(source, f"SELECT * FROM {table}")  # noqa: S608 - names of our own tables
-        return
-    highest = -1
-    start, skip = 0, 1
-    while skip < MAX_SKIP:
-        for row in _readable(source, f"SELECT * FROM {table} WHERE {key} >= {start} ORDER BY {key}"):  # noqa: S608
-            if row[0] <= highest:
-                # A damaged tree gives rows in any order: only what grows comes to an end.
-                break
-            highest, skip = row[0], 1
-            yield row
-        start, skip = highest + skip, skip * 2
-    yield from _readable(source, f"SELECT * FROM {table} WHERE {key} > {highest} ORDER BY {key} DESC")  # noqa: S608
+@dataclass(slots=True)
+class Salvaged:
+    """What became of a damaged file.
+
+    Attributes:
+        lost: records that are known to be lost; each has a receipt.
+        unread: tables of which SQLite could not read everything.
+    """
+
+    lost: int = 0
+    unread: set[str] = field(default_factory=set)
 
 
-def _readable(source: apsw.Connection, sql: str) -> Iterator[Row]:
-    try:
-        yield from source.execute(sql)
-    except apsw.Error:
-        return
+def salvage(damaged: Path, into: Database, now_us: int) -> Salvaged:
+    """Copy what can be read."""
+    salvaged = Salvaged()
+    writer = Writer(into)
+    with viewed(damaged) as pages:
+        with connected(pages.with_schema()) as connection:
+            source = _Source(connection, salvaged.unread)
+            orphans = _copy(source, writer)
+        if salvaged.unread or orphans or _is_incomplete(into):
+            found = find_rows(pages)
+            restore(found, writer)
+            Finder(found, orphans, writer, now_us).find(pages)
+    salvaged.lost = reconcile(into, now_us, WHY)
+    return salvaged
 
 
-def _copy(into: Database, table: str, rows: Iterable[Row]) -> None:
-    batch: list[Row] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == ROWS_PER_TRANSACTION:
-            _insert(into, table, batch)
-            batch = []
-    _insert(into, table, batch)
+class _Source:
+    """The tables of a damaged file as far as SQLite can read them."""
+
+    def __init__(self, connection: apsw.Connection, unread: set[str]) -> None:
+        self._connection = connection
+        self._unread = unread
+
+    def rows(self, table: str) -> Iterator[Row]:
+        """Every row that can be read, each once."""
+        if table not in _KEYED:
+            yield from self._read(table, "")
+            return
+        highest = -1
+        start, skip = 0, 1
+        while skip < MAX_SKIP:
+            for row in self._read(table, f"WHERE id >= {start} ORDER BY id"):
+                if row[0] <= highest:
+                    # A damaged tree gives rows in any order: only what grows comes to an end.
+                    self._unread.add(table)
+                    break
+                highest, skip = row[0], 1
+                yield row
+            if table not in self._unread:
+                return
+            start, skip = highest + skip, skip * 2
+        yield from self._read(table, f"WHERE id > {highest} ORDER BY id DESC")
+
+    def body(self, batch: int) -> Row | None:
+        """The bytes of a batch."""
+        return next(self._read("bodies", f"WHERE batch = {int(batch)}"), None)
+
+    def _read(self, table: str, which: str) -> Iterator[Row]:
+        try:
+            yield from self._connection.execute(f"SELECT * FROM {table} {which}")  # noqa: S608 - our own tables
+        except apsw.Error:
+            self._unread.add(table)
 
 
-def _insert(into: Database, table: str, rows: list[Row]) -> None:
-    if rows:
-        marks = ", ".join("?" * len(rows[0]))
-        with into.transaction():
-            # Damage can make the same key come twice, or a value of the wrong type: the row is lost, not the file.
-            for row in rows:
-                _insert_one(into, f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)  # noqa: S608
+def _copy(source: _Source, writer: Writer) -> dict[int, Row]:
+    """Copy table after table; the rows of batches whose bytes were not found, by id."""
+    writer.put("lives", source.rows("lives"))
+    writer.put("streams", (row for row in source.rows("streams") if _is_stream(row)))
+    writer.put("receipts", filter(is_receipt, source.rows("receipts")))
+    orphans = _copy_batches(source, writer)
+    known = {row.id: row for row in all_streams(writer.into)}
+    writer.put("chunks", (row for row in source.rows("chunks") if row[1] in known and is_chunk(known[row[1]], row)))
+    for table in ("epochs", "epoch_copies"):
+        writer.put(table, (row for row in source.rows(table) if is_epoch(row)))
+    for table in ("dictionaries", "checkpoints", "notes", "set_aside"):
+        writer.put(table, source.rows(table))
+    return orphans
 
 
-def _insert_one(into: Database, sql: str, row: Row) -> None:
-    try:
-        into.connection.execute(sql, row)
-    except (apsw.ConstraintError, apsw.MismatchError):
-        return
+def _copy_batches(source: _Source, writer: Writer) -> dict[int, Row]:
+    known = {row.id: row for row in all_streams(writer.into)}
+    orphans: dict[int, Row] = {}
+    for row in source.rows("batches"):
+        body = source.body(row[0])
+        batch = StoredBatch.of(body[1], body[2]) if body else None
+        stream = known.get(row[1])
+        if batch is None or stream is None or not batch.matches(row) or not batch.is_of(stream):
+            orphans[row[0]] = row
+        else:
+            writer.put_batch(row, batch, stream)
+    return orphans
 
 
 def _is_stream(row: Row) -> bool:
@@ -107,62 +133,6 @@ def _is_stream(row: Row) -> bool:
         return False
 
 
-def _copy_batches(source: apsw.Connection, into: Database) -> None:
-    known = {row.id: row for row in all_streams(into)}
-    for batch in _rows(source, "batches", "id"):
-        body = next(_readable(source, f"SELECT * FROM bodies WHERE batch = {int(batch[0])}"), None)  # noqa: S608
-        if body is None or digest_of(body[1]) != batch[5]:
-            continue
-        try:
-            header = parse_batch(body[1]).header
-        except ProtocolError:
-            continue
-        if (header.first, header.last) != batch[2:4]:
-            continue
-        if batch[1] not in known:
-            _restore_stream(into, batch[1], header)
-            known = {row.id: row for row in all_streams(into)}
-        if batch[1] in known and known[batch[1]].name == header.stream:
-            _copy(into, "batches", [batch])
-            _copy(into, "bodies", [body])
-
-
-def _restore_stream(into: Database, stream: int, header: BatchHeader) -> None:
-    """Make a stream's row anew from a batch; its head grows with the batches that follow."""
-    with into.transaction():
-        life = into.row("life_of", header.incarnation)
-        life_id = life[0] if life else into.insert("add_life", header.incarnation, 0)
-        empty = pack_ranges(EMPTY)
-        row = (stream, life_id, header.stream, 0, header.last, empty, 0, empty, 0, 0, None, 0)
-        columns = (
-            "id, life, name, priority, head, acknowledged, archived, given_up, "
-            "tail_records, tail_bytes, closing_number, closed"
-        )
-        marks = ", ".join("?" * len(row))
-        _insert_one(into, f"INSERT OR IGNORE INTO streams ({columns}) VALUES ({marks})", row)  # noqa: S608
-
-
-def _copy_chunks(source: apsw.Connection, into: Database) -> None:
-    known = {row.id: row for row in all_streams(into)}
-    chunks = (row for row in _rows(source, "chunks", "id") if row[1] in known and _is_chunk(known[row[1]], row))
-    _copy(into, "chunks", chunks)
-
-
-def _is_chunk(stream: StreamRow, row: Row) -> bool:
-    _, _, first, count, _, _, expected, *_, body = row
-    if not isinstance(body, bytes):
-        return False
-    identity = checksum(body, incarnation=stream.incarnation, stream=stream.name, first=first, count=count)
-    return bool(identity == expected)
-
-
-def _account(into: Database, now_us: int) -> int:
-    """Write receipts for what is missing, and count the tails anew; how many records are lost."""
-    lost = 0
-    with into.transaction():
-        for row in all_streams(into):
-            into.run("recount_tail", row.id)
-            into.run("raise_head", row.id)
-        for row in all_streams(into):
-            lost += declare_missing(into, row, now_us, _WHY)
-    return lost
+def _is_incomplete(into: Database) -> bool:
+    """Whether a stream should have more than it has."""
+    return any(row.held - present(into, row.id) for row in all_streams(into))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from farshore_agent.buffer import summary
+from farshore_agent.buffer.aside import put_aside
 from farshore_agent.buffer.chunk import Damaged
 from farshore_agent.buffer.connection import Database
 from farshore_agent.buffer.dictionaries import Dictionaries
@@ -27,6 +28,9 @@ MAX_PLAIN_BYTES: Final = 16 * MIB
 
 MAX_CELLS: Final = 4_000_000
 """Records times fields of one batch."""
+
+_POISON: Final = (ValueError, TypeError, OverflowError, RecursionError, KeyError, IndexError, AssertionError)
+"""What the encoder raises about records. What the machine does to it (memory, disk) is not their fault."""
 
 MAX_FIELDS: Final = 16_384
 MAX_PLANS: Final = 1_000
@@ -74,10 +78,37 @@ class Sealer:
         if not front.chunks:
             return None
         effort = effort_for(policy.effort, tail, self._settings, link_up=link_up)
-        batch = self._seal_records(database, row, front, effort)
+        try:
+            batch = self._seal_records(database, row, front, effort)
+        except _POISON:
+            smaller = self._without_poison(database, row, front, now_us)
+            if smaller is None:
+                return None
+            front, batch = smaller
         newest_first = policy.newest_first
         store_sealed(database, row, Sealing(front.chunks, batch, _summary(front, policy), newest_first, now_us))
         return front
+
+    def _without_poison(
+        self, database: Database, row: StreamRow, front: Front, now_us: int
+    ) -> tuple[Front, SealedBatch] | None:
+        """Put the first chunk aside that cannot be sealed by itself; if there is none, seal the first one alone."""
+        self._plans.pop(row.name, None)
+        chunk, columns = front.chunks[0], front.columns.slice(0, front.chunks[0].count)
+        for each, records in read_tail(database, row):
+            if each.last > front.chunks[-1].last:
+                break
+            try:
+                encode(records, effort=Effort.FAST)
+            except _POISON as error:
+                put_aside(database, row, each, error, now_us)
+                return None
+        alone = Front([chunk], columns)
+        try:
+            return alone, self._seal_records(database, row, alone, Effort.FAST)
+        except _POISON as error:
+            put_aside(database, row, chunk, error, now_us)
+            return None
 
     def _seal_records(self, database: Database, row: StreamRow, front: Front, effort: Effort) -> SealedBatch:
         dictionary = self._dictionary(database, row, front.columns)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from farshore_agent.buffer.connection import Database
+from farshore_agent.buffer.epochs import drop_sealed_under
 from farshore_agent.buffer.model import Settled
-from farshore_agent.buffer.outbox import drop_batch
+from farshore_agent.buffer.outbox import drop_batch, give_up_needing
 from farshore_agent.buffer.receipts import GivenUp, give_up, lost_part, settle_receipts
 from farshore_agent.buffer.settle import Change, LifeView, change_of, needs_holding_back, why_ignored
 from farshore_agent.buffer.streams import StreamRow, begin_life, pack_ranges, stream_by_name
@@ -129,6 +130,8 @@ class Settlement:
         why = f"{refusal.reason.value}: {refusal.detail}"
         found = self._database.row("batch_by_digest", refusal.digest)
         dictionary = self._database.row("dictionary_by_digest", refusal.digest)
+        if self._is_given_up(refusal, found):
+            return
         was_confirmed = self._unconfirm(refusal, found or dictionary)
         if not needs_holding_back(refusal, was_confirmed=was_confirmed):
             return
@@ -136,6 +139,21 @@ class Settlement:
             self._database.run("hold_back", found[0], why)
         elif dictionary:
             self._database.run("hold_back_dictionary", dictionary[0], why)
+
+    def _is_given_up(self, refusal: Refusal, found: tuple[int | bytes, bytes] | None) -> bool:
+        """Give up what lacks a key or dictionary that the hub does not have and this buffer has lost to damage."""
+        epoch = refusal.missing or (found[1] if found else None)
+        if refusal.reason is Refused.UNKNOWN_EPOCH and epoch and not self._has("epoch", "epoch_copy", name=epoch):
+            drop_sealed_under(self._database, epoch, self._now_us)
+            return True
+        dictionary = refusal.missing
+        if refusal.reason is Refused.UNKNOWN_DICTIONARY and dictionary and not self._has("dictionary", name=dictionary):
+            give_up_needing(self._database, dictionary, self._now_us)
+            return True
+        return False
+
+    def _has(self, *queries: str, name: bytes) -> bool:
+        return any(self._database.row(query, name) for query in queries)
 
     def _unconfirm(self, refusal: Refusal, found: tuple[int | bytes, bytes] | None) -> bool:
         """Note that the hub lacks a key or dictionary; whether it was thought to have it."""

@@ -13,6 +13,7 @@ from farshore_agent.buffer import expiry, outbox, statement, status, tail
 from farshore_agent.buffer.ballast import Ballast
 from farshore_agent.buffer.chunk import Unencodable
 from farshore_agent.buffer.connection import Database
+from farshore_agent.buffer.epochs import store_epoch
 from farshore_agent.buffer.group import Group, QueuedAppend, merge
 from farshore_agent.buffer.model import Appended, BufferStatus, LoadedBatch, Manifest, OutboxBatch, Settled
 from farshore_agent.buffer.repair import open_file, replace_file
@@ -80,7 +81,7 @@ class Store:
         self._database.abandon()
         self._begin(replace_file(self._path, why, now_us, self._vfs), incarnation, now_us)
         if self._epoch:
-            outbox.store_epoch(self._database, self._epoch)
+            store_epoch(self._database, self._epoch)
 
     # ------------------------------------------------------------ appending
 
@@ -154,7 +155,7 @@ class Store:
 
     def use_epoch(self, epoch: KeyEpoch, key: EpochKey) -> None:
         """Seal under this key from now on."""
-        outbox.store_epoch(self._database, epoch)
+        store_epoch(self._database, epoch)
         self._epoch = epoch
         self._sealer = Sealer(key, self._seal, self._policies)
 

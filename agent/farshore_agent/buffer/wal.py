@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,10 @@ FRAME_HEADER_BYTES: Final = 24
 LITTLE_ENDIAN_MAGIC: Final = 0x377F0682
 BIG_ENDIAN_MAGIC: Final = 0x377F0683
 PAGE_SIZES: Final = tuple(512 << power for power in range(8))
+PAGE_BYTES: Final = 4096
+"""Of the buffer's own files."""
+
+FORMAT_VERSION: Final = 3_007_000
 DURABLE_COMMITS: Final = 2
 """A damaged frame followed by this many commits belongs to one that was synced."""
 
@@ -44,21 +49,25 @@ def mend(path: Path) -> str:
     log = path.with_name(path.name + "-wal")
     if not log.exists():
         return ""
-    raw = log.read_bytes()
+    found = log.read_bytes()
+    raw = with_header(found)
     frames = list(read_frames(raw))
     damaged = [at for at, frame in enumerate(frames) if not frame.is_intact]
     last = _last_durable(frames)
     rotten = [at for at in damaged if at < last]
-    if not rotten:
+    if raw != found and last < 0:
+        last = _last_commit(frames)
+    if last < 0 or (not rotten and raw == found):
         return ""
-    log.with_name(log.name + ".damaged").write_bytes(raw)
+    log.with_name(log.name + ".damaged").write_bytes(found)
     mended = log.with_name(log.name + ".mended")
     with mended.open("wb") as file:
         file.write(with_fresh_checksums(raw, frames[: last + 1]))
         file.flush()
         os.fsync(file.fileno())
     mended.replace(log)
-    return f"{len(rotten)} of {len(frames)} frames of the write-ahead log had rotted; the log was mended"
+    what = f"{len(rotten)} of {len(frames)} frames" if rotten else "the header"
+    return f"{what} of the write-ahead log had rotted; the log was mended"
 
 
 def read_frames(raw: bytes) -> Iterator[Frame]:
@@ -67,16 +76,58 @@ def read_frames(raw: bytes) -> Iterator[Frame]:
     if not page_bytes:
         return
     sums: Sums = struct.unpack(">II", raw[24:32])
-    for offset in range(HEADER_BYTES, len(raw) - FRAME_HEADER_BYTES - page_bytes + 1, FRAME_HEADER_BYTES + page_bytes):
+    for offset in _offsets(raw, page_bytes, salts):
         head = raw[offset : offset + FRAME_HEADER_BYTES]
-        if head[8:16] != salts:
-            return
         page = raw[offset + FRAME_HEADER_BYTES : offset + FRAME_HEADER_BYTES + page_bytes]
         stated: Sums = struct.unpack(">II", head[16:24])
-        is_intact = checksum(page, checksum(head[:8], sums, order), order) == stated
+        is_intact = head[8:16] == salts and checksum(page, checksum(head[:8], sums, order), order) == stated
         yield Frame(offset, head[4:8] != b"\0\0\0\0", is_intact)
         # Each frame is judged by itself: from what the one before says of itself.
         sums = stated
+
+
+def _offsets(raw: bytes, page_bytes: int, salts: bytes) -> Iterator[int]:
+    """Where the frames of the present generation are: up to the last one that names it."""
+    step = FRAME_HEADER_BYTES + page_bytes
+    offsets = range(HEADER_BYTES, len(raw) - step + 1, step)
+    last = next((at for at in reversed(offsets) if raw[at + 8 : at + 16] == salts), -1)
+    return (at for at in offsets if at <= last)
+
+
+def with_header(raw: bytes) -> bytes:
+    """The log with its header made anew from what its frames say, if it is damaged and they agree.
+
+    The header is synced before the first frame is written, so frames with salts of their own prove that it was whole.
+    """
+    if len(raw) < HEADER_BYTES + FRAME_HEADER_BYTES + PAGE_BYTES or _header(raw)[1]:
+        return raw
+    salts = raw[HEADER_BYTES + 8 : HEADER_BYTES + 16]
+    order = "<" if sys.byteorder == "little" else ">"
+    magic = LITTLE_ENDIAN_MAGIC if order == "<" else BIG_ENDIAN_MAGIC
+    head = struct.pack(">IIII", magic, FORMAT_VERSION, PAGE_BYTES, 0) + salts
+    made = head + struct.pack(">II", *checksum(head, (0, 0), order)) + raw[HEADER_BYTES:]
+    # All frames but the first can be judged without the old header; one at least has to hold.
+    frames = list(read_frames(made))
+    is_ours = frames[:1] and (frames[0].is_intact or any(frame.is_intact for frame in frames[1:]))
+    return made if is_ours else raw
+
+
+def committed_pages(raw: bytes, page_bytes: int) -> dict[int, bytes]:
+    """By number, the newest pages of a log that belong to whole commits; none if it is of another page size."""
+    if _header(raw)[1] != page_bytes:
+        return {}
+    pages: dict[int, bytes] = {}
+    pending: dict[int, bytes] = {}
+    for frame in read_frames(raw):
+        if not frame.is_intact:
+            break
+        number, pages_after = struct.unpack_from(">II", raw, frame.offset)
+        pending[number] = raw[(start := frame.offset + FRAME_HEADER_BYTES) : start + page_bytes]
+        if frame.is_commit:
+            # A commit says how large the file is after it: it may have become shorter.
+            pages = {at: page for at, page in (pages | pending).items() if at <= pages_after}
+            pending = {}
+    return pages
 
 
 def _header(raw: bytes) -> tuple[str, int, bytes]:
@@ -91,6 +142,11 @@ def _header(raw: bytes) -> tuple[str, int, bytes]:
     return order, page_bytes if is_intact else 0, raw[16:24]
 
 
+def _last_commit(frames: list[Frame]) -> int:
+    """The index of the last intact commit; -1 if there is none."""
+    return max((at for at, frame in enumerate(frames) if frame.is_commit and frame.is_intact), default=-1)
+
+
 def _last_durable(frames: list[Frame]) -> int:
     """The index of the last commit that is intact, if a commit before it came after the damage; else -1."""
     first_damaged = next((at for at, frame in enumerate(frames) if not frame.is_intact), len(frames))
@@ -100,15 +156,36 @@ def _last_durable(frames: list[Frame]) -> int:
 
 def with_fresh_checksums(raw: bytes, frames: list[Frame]) -> bytes:
     """The log up to the last of `frames`, with checksums that follow from one another."""
-    order, page_bytes, _ = _header(raw)
+    order, page_bytes, salts = _header(raw)
     sums: Sums = struct.unpack(">II", raw[24:32])
     out = bytearray(raw[:HEADER_BYTES])
+    stated_before = computed_before = sums
     for frame in frames:
-        head = raw[frame.offset : frame.offset + 16]
         page = raw[frame.offset + FRAME_HEADER_BYTES : frame.offset + FRAME_HEADER_BYTES + page_bytes]
-        sums = checksum(page, checksum(head[:8], sums, order), order)
-        out += head + struct.pack(">II", *sums) + page
+        stated: Sums = struct.unpack_from(">II", raw, frame.offset + 16)
+        place = raw[frame.offset : frame.offset + 8]
+        computed = checksum(page, checksum(place, stated_before, order), order)
+        # If only what the frame before said of itself had rotted, this one follows from what that really was.
+        follows = checksum(page, checksum(place, computed_before, order), order) == stated
+        if not frame.is_intact and not follows:
+            place = _mended_place(place, page, stated_before, stated, order)
+        sums = checksum(page, checksum(place, sums, order), order)
+        out += place + salts + struct.pack(">II", *sums) + page
+        stated_before, computed_before = stated, computed
     return bytes(out)
+
+
+def _mended_place(place: bytes, page: bytes, before: Sums, stated: Sums, order: str) -> bytes:
+    """Page number and size of a damaged frame; corrected if one flipped bit in them explains the damage.
+
+    A page that went to another number would spoil a page that is sound.
+    """
+    value = int.from_bytes(place, "big")
+    for bit in range(8 * len(place)):
+        tried = (value ^ (1 << bit)).to_bytes(len(place), "big")
+        if checksum(page, checksum(tried, before, order), order) == stated:
+            return tried
+    return place
 
 
 def checksum(raw: bytes, sums: Sums, order: str) -> Sums:

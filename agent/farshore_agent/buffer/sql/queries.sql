@@ -5,6 +5,9 @@
 -- add_life: a new start of the agent
 INSERT INTO lives (incarnation, started_us) VALUES (?1, ?2);
 
+-- all_lives: every life's incarnation
+SELECT id, incarnation FROM lives;
+
 -- newest_life: the life that gives out sequences
 SELECT id, incarnation, stated FROM lives ORDER BY id DESC LIMIT 1;
 
@@ -112,6 +115,15 @@ UPDATE streams SET
     tail_bytes = (SELECT coalesce(sum(size), 0) FROM chunks WHERE stream = ?1)
 WHERE id = ?1;
 
+-- put_aside: a chunk that cannot be sealed
+INSERT INTO set_aside (incarnation, stream, first, count, at_us, why, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7);
+
+-- drop_put_aside: all but the newest
+DELETE FROM set_aside WHERE id <= (SELECT max(id) FROM set_aside) - ?1;
+
+-- all_put_aside: what was put aside, without the bytes
+SELECT incarnation, stream, first, count, at_us, why FROM set_aside ORDER BY id;
+
 -- ----------------------------------------------------------- outbox
 
 -- add_batch: a batch that was just sealed
@@ -136,7 +148,7 @@ FROM batches b INDEXED BY outbox JOIN streams s ON s.id = b.stream JOIN lives l 
 WHERE b.state = 0 ORDER BY b.priority DESC, b.sending_order LIMIT ?1;
 
 -- load_batch: the bytes of a batch and what they have to be
-SELECT b.stream, b.digest, o.raw FROM batches b LEFT JOIN bodies o ON o.batch = b.id WHERE b.id = ?1;
+SELECT b.stream, b.first, b.last, b.digest, o.raw FROM batches b LEFT JOIN bodies o ON o.batch = b.id WHERE b.id = ?1;
 
 -- batches_over: the batches of a stream that touch a range
 SELECT id, first, last, state FROM batches
@@ -191,10 +203,34 @@ SELECT oldest_us FROM batches INDEXED BY pending WHERE stream = ?1 AND state < 2
 -- ------------------------------------------------------------- keys
 
 -- add_epoch: the epoch that batches are sealed under from now on
-INSERT INTO epochs (epoch, message) VALUES (?1, ?2) ON CONFLICT (epoch) DO NOTHING;
+INSERT INTO epochs (epoch, message, checksum) VALUES (?1, ?2, ?3)
+ON CONFLICT (epoch) DO UPDATE SET message = excluded.message, checksum = excluded.checksum;
 
--- unconfirmed_epoch: an epoch that has to travel with its batches
-SELECT message FROM epochs WHERE epoch = ?1 AND confirmed = 0;
+-- add_epoch_copy: the same in another place
+INSERT INTO epoch_copies (epoch, message, checksum) VALUES (?1, ?2, ?3)
+ON CONFLICT (epoch) DO UPDATE SET message = excluded.message, checksum = excluded.checksum;
+
+-- epoch: an epoch, and whether the hub holds it
+SELECT message, checksum, confirmed FROM epochs WHERE epoch = ?1;
+
+-- epoch_copy: its copy
+SELECT message, checksum FROM epoch_copies WHERE epoch = ?1;
+
+-- all_epochs: every epoch with its copy, for checking
+SELECT e.epoch, e.message, e.checksum, c.message, c.checksum FROM epochs e LEFT JOIN epoch_copies c USING (epoch);
+
+-- batches_under: unacknowledged batches that only this epoch opens, and those whose dictionary only it opens
+SELECT id, stream FROM batches WHERE state < 2 AND (
+    epoch = ?1 OR dictionary IN (SELECT dictionary FROM dictionaries WHERE epoch = ?1 AND confirmed = 0));
+
+-- drop_dictionaries_under: dictionaries that nobody can open any more
+DELETE FROM dictionaries WHERE epoch = ?1 AND confirmed = 0;
+
+-- drop_epoch: a key that is lost
+DELETE FROM epochs WHERE epoch = ?1;
+
+-- drop_epoch_copy: its copy
+DELETE FROM epoch_copies WHERE epoch = ?1;
 
 -- add_dictionary: a sealed dictionary
 INSERT INTO dictionaries (dictionary, epoch, digest, raw) VALUES (?1, ?2, ?3, ?4)
@@ -202,6 +238,9 @@ ON CONFLICT (dictionary) DO UPDATE SET epoch = excluded.epoch, digest = excluded
 
 -- unconfirmed_dictionary: a dictionary that has to travel before its batches
 SELECT epoch, digest, raw FROM dictionaries WHERE dictionary = ?1 AND confirmed = 0;
+
+-- dictionary: whether it is here
+SELECT 1 FROM dictionaries WHERE dictionary = ?1;
 
 -- dictionary_by_digest: the dictionary that the hub speaks of
 SELECT dictionary, epoch FROM dictionaries WHERE digest = ?1;
@@ -234,6 +273,9 @@ DELETE FROM epochs
 WHERE epoch <> ?1
     AND NOT EXISTS (SELECT 1 FROM batches WHERE batches.epoch = epochs.epoch)
     AND NOT EXISTS (SELECT 1 FROM dictionaries WHERE dictionaries.epoch = epochs.epoch);
+
+-- drop_unused_epoch_copies: the same for their copies
+DELETE FROM epoch_copies WHERE epoch NOT IN (SELECT epoch FROM epochs);
 
 -- --------------------------------------------------------- receipts
 
@@ -304,8 +346,9 @@ SELECT count(*) FROM receipts WHERE state < 2;
 -- chunk_totals: records and bytes of a stream's tail, counted
 SELECT coalesce(sum(count), 0), coalesce(sum(size), 0) FROM chunks WHERE stream = ?1;
 
--- raise_head: a stream's head is at least what its batches and chunks say
+-- raise_head: a stream's head is at least what its batches, chunks and receipts say
 UPDATE streams SET head = max(head,
     coalesce((SELECT max(last) FROM batches WHERE stream = ?1), 0),
-    coalesce((SELECT max(first + count - 1) FROM chunks WHERE stream = ?1), 0))
+    coalesce((SELECT max(first + count - 1) FROM chunks WHERE stream = ?1), 0),
+    coalesce((SELECT max(last) FROM receipts WHERE stream = ?1), 0))
 WHERE id = ?1;

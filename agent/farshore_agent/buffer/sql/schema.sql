@@ -100,8 +100,28 @@ CREATE INDEX receipts_open ON receipts (id) WHERE state < 2;
 CREATE TABLE epochs (
     epoch BLOB PRIMARY KEY,
     message BLOB NOT NULL,
+    checksum INTEGER NOT NULL,              -- over both
     confirmed INTEGER NOT NULL DEFAULT 0    -- the hub holds it
 ) STRICT, WITHOUT ROWID;
+
+-- The same again, in another place: everything that is sealed under a key is lost with it.
+CREATE TABLE epoch_copies (
+    epoch BLOB PRIMARY KEY,
+    message BLOB NOT NULL,
+    checksum INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Chunks whose records cannot be sealed: kept for whoever wants to look, their range has a receipt.
+CREATE TABLE set_aside (
+    id INTEGER PRIMARY KEY,
+    incarnation BLOB NOT NULL,
+    stream TEXT NOT NULL,
+    first INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    at_us INTEGER NOT NULL,
+    why TEXT NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
 
 CREATE TABLE dictionaries (
     dictionary BLOB PRIMARY KEY,
