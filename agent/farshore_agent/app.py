@@ -12,7 +12,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn, Self
@@ -20,7 +20,7 @@ from typing import Any, Final, NoReturn, Self
 from farshore_agent import loops, metrics, status
 from farshore_agent.buffer import Buffer, Settled
 from farshore_agent.collect.http import door
-from farshore_agent.collect.input import InputContext
+from farshore_agent.collect.input import Input, InputContext
 from farshore_agent.collect.python import PythonDoor
 from farshore_agent.control import SOCKET, with_control
 from farshore_agent.delivery import Delivery
@@ -31,7 +31,7 @@ from farshore_agent.identity.road import Road, TlsRoad
 from farshore_agent.lock import StateLock
 from farshore_agent.net.server import Server
 from farshore_agent.settings import AgentSettings, load
-from farshore_agent.settings.inputs import installed
+from farshore_agent.settings.inputs import InputSettings, installed
 from farshore_protocol.ports import Runner
 from farshore_shell.system import ThreadRunner, World, real_world
 
@@ -215,17 +215,27 @@ class Agent:
             metrics=self.metrics,
         )
 
-    def inputs(self) -> Mapping[str, Coroutine[Any, Any, NoReturn]]:
-        """The inputs of the settings, by name, ready to be awaited."""
-        points, context = installed(), self.context()
+    def inputs(self, tell: Callable[[str], None] | None = None) -> Mapping[str, Coroutine[Any, Any, NoReturn]]:
+        """The inputs of the settings, by name, ready to be awaited; `tell` gets a line for each once it is open."""
+        points = installed()
         return {
-            name: loops.collect(name, partial(points[settings.type].load(), name, settings, context), self._world.clock)
+            name: self._input(points[settings.type].load(), name, settings, tell)
             for name, settings in self._settings.inputs.items()
         }
 
-    def opened(self, door: str) -> None:
-        """A door is open; shown in the status."""
-        self._doors.append(door)
+    def _input(
+        self, make: Callable[..., Input], name: str, settings: InputSettings, tell: Callable[[str], None] | None
+    ) -> Coroutine[Any, Any, NoReturn]:
+        def opened(where: str) -> None:
+            door = f"{name}: {settings.type}, {where}"
+            # An input that has failed and is started again opens its door again.
+            if door not in self._doors:
+                self._doors.append(door)
+                if tell:
+                    tell(f"door {door}")
+
+        context = replace(self.context(), opened=opened)
+        return loops.collect(name, partial(make, name, settings, context), self._world.clock)
 
     # ----------------------------------------------------------- life cycle
 
@@ -295,11 +305,7 @@ async def run_agent(settings: AgentSettings, *, tell: Callable[[str], None] = pr
 
 
 async def _serve(agent: Agent, settings: AgentSettings, stop: asyncio.Event, tell: Callable[[str], None]) -> None:
-    inputs = {name: asyncio.create_task(work, name=f"input {name}") for name, work in agent.inputs().items()}
-    for name in inputs:
-        line = f"{name}: {settings.inputs[name].type}, {' and '.join(settings.inputs[name].claims()) or 'open'}"
-        agent.opened(line)
-        tell(f"door {line}")
+    inputs = {name: asyncio.create_task(work, name=f"input {name}") for name, work in agent.inputs(tell).items()}
     tell(f"control {settings.state_dir / SOCKET}")
     tell(_about_link(agent))
     stopping = asyncio.create_task(stop.wait(), name="signals")

@@ -95,6 +95,7 @@ class HttpInput:
         self.port: int | None = None
         self.listening = asyncio.Event()
         self._listen = settings.listen
+        self._opened = context.opened
         limits = ServerLimits(max_body_bytes=settings.max_body_bytes, max_held_bytes=2 * settings.max_body_bytes)
         routes = door(context, max_body_bytes=settings.max_body_bytes)
         self._server = Server(routes, clock=context.clock, limits=limits)
@@ -106,7 +107,7 @@ class HttpInput:
             NoListener: the address is taken, or not this machine's.
         """
         try:
-            await self._open()
+            self._opened(f"the address {await self._open()}")
             self.listening.set()
             await asyncio.Event().wait()
         except OSError as error:
@@ -115,12 +116,14 @@ class HttpInput:
         finally:
             await self._server.stop()
 
-    async def _open(self) -> None:
+    async def _open(self) -> str:
+        """Listen; the address, with the port that was taken where any would do."""
         if self._listen.startswith(_UNIX):
             await self._server.listen_unix(Path(self._listen.removeprefix(_UNIX)))
-        else:
-            host, _, port = self._listen.rpartition(":")
-            self.port = await self._server.listen_tcp(host.strip("[]"), int(port))
+            return self._listen
+        host, _, port = self._listen.rpartition(":")
+        self.port = await self._server.listen_tcp(host.strip("[]"), int(port))
+        return f"{host}:{self.port}"
 
 
 def door(context: InputContext, *, max_body_bytes: int = 32 * MIB) -> Routes:

@@ -43,6 +43,10 @@ async def _no_metrics() -> str:
     return ""
 
 
+def _tell_nobody(_where: str) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class InputContext:
     """What an input works with.
@@ -54,6 +58,7 @@ class InputContext:
         clock: time.
         state_dir: for inputs that need files of their own.
         metrics: the text of `/metrics`, for inputs that are HTTP doors.
+        opened: to be called with what the input listens at or reads, once it does.
     """
 
     append: Append
@@ -62,6 +67,7 @@ class InputContext:
     clock: Clock
     state_dir: Path
     metrics: Callable[[], Awaitable[str]] = _no_metrics
+    opened: Callable[[str], None] = _tell_nobody
 
 
 class Input(Protocol):

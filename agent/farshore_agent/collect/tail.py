@@ -70,6 +70,7 @@ class TailInput:
 
     async def run(self) -> None:
         """Poll until cancelled."""
+        self._context.opened(" and ".join(self._settings.claims()))
         while True:
             await self.poll()
             await self._context.clock.sleep(self._settings.poll_s)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import socket
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from farshore_agent import Agent, loops
+from farshore_agent.collect.http import NoListener
 from farshore_agent.errors import AlreadyRunning, NotEnrolled, RecordsRefused
 from farshore_agent.settings import AgentSettings, SealSettings
 from farshore_protocol.messages import Refused
@@ -277,3 +280,40 @@ async def test_inputs_of_the_settings_file_run_and_a_bug_in_one_hurts_no_other(h
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
+
+
+async def test_a_door_is_announced_when_it_can_be_entered_and_not_before(tmp_path: Path) -> None:
+    text = INPUTS.format(folder=tmp_path) + '[inputs.tcp]\ntype = "http"\nlisten = "127.0.0.1:0"\n'
+    entered: dict[str, str] = {}
+
+    def enter(line: str) -> None:
+        """The loop does not run on while it is told: who is let in here would have been let in at once."""
+        if match := re.fullmatch(r"door (\w+): http, the address (unix:)?(.*)", line):
+            name, is_unix, where = match.groups()
+            host, _, port = where.rpartition(":")
+            with socket.socket(socket.AF_UNIX if is_unix else socket.AF_INET) as producer:
+                producer.connect(where if is_unix else (host, int(port)))
+            entered[name] = where
+
+    async with Agent.started(settings_in(tmp_path, text), forward=False) as agent:
+        tasks = [asyncio.create_task(work) for work in agent.inputs(enter).values()]
+        await until(lambda: len(entered) == 2)
+        doors = (await agent.status())["doors"]
+        assert f"api: http, the address unix:{tmp_path}/api.sock" in doors
+        assert f"tcp: http, the address {entered['tcp']}" in doors, "the port that was taken"
+        assert f"drop: folder, the files {tmp_path}/inbox/*" in doors
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def test_a_door_whose_address_is_taken_is_not_announced(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        text = f'[inputs.tcp]\ntype = "http"\nlisten = "127.0.0.1:{port}"\n'
+        told: list[str] = []
+        async with Agent.started(settings_in(tmp_path, text), forward=False) as agent:
+            with pytest.raises(NoListener):
+                await agent.inputs(told.append)["tcp"]
+            assert (await agent.status())["doors"] == []
+    assert told == []
