@@ -36,8 +36,8 @@ class Said:
 
 
 def path_of(name: str) -> str:
-    """Where the installed command is."""
-    return str(Path(sys.executable).with_name(name))
+    """Where the installed command is; any other program is named by its whole path."""
+    return name if Path(name).is_absolute() else str(Path(sys.executable).with_name(name))
 
 
 def run(name: str, *arguments: object, given: bytes = b"", cwd: Path | None = None) -> Said:
@@ -96,6 +96,11 @@ class Daemon:
         if self._child is not None:
             self._child.kill()
             self._child.wait()
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal such as SIGSTOP."""
+        assert self._child is not None
+        self._child.send_signal(number)
 
     def stop(self) -> int:
         """SIGTERM; returns how it ended."""

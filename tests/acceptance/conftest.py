@@ -15,6 +15,7 @@ import pytest
 from tests.acceptance.hub import Hub
 from tests.acceptance.proxy import Proxy
 from tests.acceptance.site import NEAR, Site, Way
+from tests.seed import seed
 
 MakeSite = Callable[..., Site]
 
@@ -75,11 +76,9 @@ def proxied(folder: Path) -> Iterator[Callable[[Hub], Proxy]]:
 
 
 @pytest.fixture
-def chance(request: pytest.FixtureRequest) -> random.Random:
+def chance() -> random.Random:
     """Random moments; the seed stands in the report of a failure."""
-    seed = random.SystemRandom().getrandbits(32)
-    print(f"random moments from seed {seed}")  # noqa: T201 - pytest shows it when the test fails
-    return random.Random(seed)
+    return random.Random(seed())
 
 
 def _running(folder: Path) -> Iterator[Hub]:

@@ -11,6 +11,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
+
 from tests.acceptance.commands import Daemon, Said, run, succeed, until
 from tests.acceptance.records import canonical
 
@@ -82,6 +85,14 @@ class Hub:
         status, body = self.request("GET", f"/v1/streams/{stream}/records?site={site}")
         assert status in {200, 404}, body
         return Counter(canonical(json.loads(line)) for line in body.splitlines()) if status == 200 else Counter()
+
+    def in_lake(self, stream: str) -> Counter[str]:
+        """The ids in the stream's Delta table, read as any other tool reads it, without the hub."""
+        try:
+            table = DeltaTable(self.data / "lake" / stream)
+        except TableNotFoundError:
+            return Counter()
+        return Counter(table.to_pyarrow_table(columns=["id"])["id"].to_pylist())
 
     def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
         """One request with the admin's token."""

@@ -11,6 +11,7 @@ import json
 import random
 import shutil
 import socket
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -131,6 +132,7 @@ class Site:
         self.maybe: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.refused: Counter[str] = Counter()
         self.drop.mkdir(parents=True)
+        self._noting = threading.Lock()
         self._files = 0
         self._chance = random.Random(name)
         self.write_settings(port, policy=policy, buffer=buffer)
@@ -203,10 +205,12 @@ class Site:
         """Hand records to the HTTP door, and write down what it answers."""
         answered = self.ask("POST", f"/v1/streams/{stream}", ndjson(records))
         contents = Counter(map(canonical, records))
-        if answered.status == 200:
-            self.acknowledged[stream] += contents
-        elif answered.status == 0:
-            self.maybe[stream] += contents
+        # Several producers may share the door.
+        with self._noting:
+            if answered.status == 200:
+                self.acknowledged[stream] += contents
+            elif answered.status == 0:
+                self.maybe[stream] += contents
         return answered
 
     def must_post(self, count: int, stream: str = READINGS) -> None:
