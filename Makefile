@@ -2,16 +2,21 @@ PYTHON ?= python3
 WORKERS ?= 2
 PYTEST_ARGS ?=
 STATES ?= 20000
+KILLS ?= 1000
+SITES ?= 3
+STORE ?= sqlite
+CUTS ?= 30
 SEED ?=
 DATA ?= $(wildcard demo/farshore_demo/data/*.gz)
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SEEDED = $(if $(SEED),--seed $(SEED))
 SOURCES := protocol shell agent hub demo tests
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test pytest lint types imports format demo bench powerloss pins clean system-packages
+.PHONY: help venv test pytest lint types imports format demo bench powerloss soak-kills powercut pins clean system-packages
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +55,14 @@ bench: $(STAMP) ## bytes per record beside the peers; DATA="FILE…" names other
 
 powerloss: $(STAMP) ## cut the power in STATES=20000 ways, of lives from SEED=… on, and count what is lost
 	$(BIN)/python -m tests.disk.power_loss --states $(STATES) $(if $(SEED),--seed $(SEED))
+
+soak-kills: $(STAMP) ## kill agents of SITES=3 and a hub KILLS=1000 times under load; STORE=postgres SEED=… JSON=1
+	$(if $(filter postgres,$(STORE)),@sh packaging/ensure-postgres.sh)
+	$(BIN)/python -m tests.soak --kills $(KILLS) --sites $(SITES) --store $(STORE) $(SEEDED) $(if $(JSON),--json)
+
+powercut: $(STAMP) ## cut a virtual machine's power CUTS=30 times; CONTROL=normal or lying-disk must lose; SEED=… JSON=1
+	@sh packaging/ensure-virtual-machine.sh
+	PATH="$$PATH:/usr/sbin" $(BIN)/python -m tests.powercut --cuts $(CUTS) $(if $(CONTROL),--control $(CONTROL)) $(SEEDED) $(if $(JSON),--json)
 
 pins: ## pin the newest versions of all dependencies in packaging/constraints.txt
 	sh packaging/make-pins.sh $(PYTHON)
