@@ -1,0 +1,122 @@
+"""The loop: load, a power cut at a random moment, a boot, and what is there then against what was acknowledged."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from tests.acceptance.commands import until
+from tests.acceptance.hub import Hub
+from tests.acceptance.producing import load_on
+from tests.acceptance.proxy import Proxy
+from tests.acceptance.site import READINGS
+from tests.acceptance.verdict import Comparison, account_faults
+from tests.powercut.disk import Cut
+from tests.powercut.site import BoxedSite
+
+_PRODUCERS: Final = 3
+_LONGEST_LOAD_S: Final = 20.0
+_LONGEST_START_S: Final = 60.0
+_POLL_S: Final = 0.01
+_MOST_OPERATIONS: Final = 150
+_OPERATIONS_OF_A_START: Final = 50
+"""Writes and flushes of the disk, from the kernel's mount to the agent's first exchange."""
+_SHARE_WHILE_STARTING: Final = 0.2
+_SHARE_OFFLINE: Final = 0.4
+
+
+class Moment(StrEnum):
+    """What the machine was doing when the power went."""
+
+    DELIVERING = "delivering"
+    OFFLINE = "offline"
+    STARTING = "starting"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One power cut and what was found after the next boot that came to its end.
+
+    Attributes:
+        lost: acknowledged records that are gone.
+        faults: everything that is wrong, in words.
+        sectors: of the disk's cache at the cut.
+    """
+
+    number: int
+    moment: Moment
+    acknowledged: int
+    stored: int
+    lost: int
+    faults: list[str]
+    sectors: Cut
+
+
+def draw_moment(chance: random.Random) -> Moment:
+    """When the next cut comes."""
+    if chance.random() < _SHARE_WHILE_STARTING:
+        return Moment.STARTING
+    return Moment.OFFLINE if chance.random() < _SHARE_OFFLINE else Moment.DELIVERING
+
+
+def cut_again_and_again(hub: Hub, site: BoxedSite, link: Proxy, chance: random.Random, cuts: int) -> Iterator[Finding]:
+    """Cut the power so often; what was found after each cut. The machine is left running."""
+    site.start()
+    for number in range(1, cuts + 1):
+        moment = draw_moment(chance)
+        _live_until_cut(site, link, chance, moment)
+        link.restore()
+        site.start()
+        _deliver_everything(hub, site)
+        yield _look(hub, site, number, moment)
+
+
+def _live_until_cut(site: BoxedSite, link: Proxy, chance: random.Random, moment: Moment) -> None:
+    if moment is Moment.OFFLINE:
+        link.cut()
+    with load_on(site, producers=_PRODUCERS):
+        _cut(site, operations=chance.randrange(_MOST_OPERATIONS), after_s=chance.uniform(5, _LONGEST_LOAD_S))
+    if moment is Moment.STARTING:
+        site.daemon.start()
+        operations = chance.randrange(_OPERATIONS_OF_A_START)
+        _cut(site, operations=operations, after_s=chance.uniform(3, _LONGEST_START_S))
+
+
+def _cut(site: BoxedSite, *, operations: int, after_s: float) -> None:
+    """In the middle of what the disk does, or after a time: whichever comes first."""
+    site.machine.kill_after(operations)
+    give_up_at = time.monotonic() + after_s
+    while site.machine.has_power and time.monotonic() < give_up_at:
+        time.sleep(_POLL_S)
+    site.kill()
+
+
+def _deliver_everything(hub: Hub, site: BoxedSite) -> None:
+    """Return when nothing is under way.
+
+    A record that the new life has acknowledged and the hub has stored is the proof that the hub has heard what the
+    new life says of the old ones.
+    """
+    until("the door takes a record", lambda: site.post(site.supply.readings(1)).status == 200)
+
+    def is_drained() -> bool:
+        site.daemon.check()
+        lines = hub.completeness(site.name).values()
+        return site.status()["buffer"]["pending"] == 0 and not any(line["pending"] for line in lines)
+
+    until("the site is drained", is_drained)
+
+
+def _look(hub: Hub, site: BoxedSite, number: int, moment: Moment) -> Finding:
+    stored, acknowledged = hub.stored(site.name, READINGS), site.acknowledged[READINGS]
+    found = Comparison.of(stored, acknowledged, site.maybe[READINGS])
+    line = hub.completeness(site.name)[READINGS]
+    faults = found.faults() + account_faults(line, stored=stored.total(), quarantined=site.refused[READINGS])
+    total = acknowledged.total()
+    # What one cut has lost is not to be counted again after the next one.
+    acknowledged.subtract(found.lost)
+    return Finding(number, moment, total, stored.total(), found.lost.total(), faults, site.machine.cuts[-1])
