@@ -6,7 +6,8 @@ The key column itself stays in its order, so that the decoder can work out the s
 from __future__ import annotations
 
 import math
-from itertools import chain
+from collections import Counter
+from itertools import accumulate, chain, count
 from operator import itemgetter, ne, sub
 from typing import Any, Final
 
@@ -35,8 +36,10 @@ def group(columns: Columns, key: str) -> dict[str, list[Any]]:
 
 def ungroup(fields: dict[str, list[Any]], key: str) -> dict[str, list[Any]]:
     """The inverse of `group`."""
-    order = permutation(fields[key])
-    return _reorder(fields, key, sorted(range(len(order)), key=order.__getitem__))
+    keys = fields[key]
+    starts = accumulate(Counter(keys).values(), initial=0)
+    places = {value: count(start) for value, start in zip(dict.fromkeys(keys), starts, strict=False)}
+    return _reorder(fields, key, list(map(next, map(places.__getitem__, keys))))
 
 
 def _reorder(fields: dict[str, list[Any]], key: str, order: list[int]) -> dict[str, list[Any]]:

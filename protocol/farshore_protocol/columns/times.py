@@ -109,12 +109,17 @@ def write(times: list[int], style: TimeStyle) -> list[str]:
     """
     unit = 10**style.digits
     tail = _SUFFIXES[style.suffix]
-    whole = times if unit == 1 else [time // unit for time in times]
-    days = {day: _write_day(day, style) for day in {time // _DAY_S for time in whole}}
-    texts = [days[time // _DAY_S] + _MINUTES[time % _DAY_S // 60] + _SECONDS[time % 60] for time in whole]
-    if style.digits:
-        return [f"{text}.{time % unit:0{style.digits}d}{tail}" for text, time in zip(texts, times, strict=True)]
-    return [text + tail for text in texts] if tail else texts
+    if unit == 1:
+        texts = {time: _write_second(time, style) + tail for time in set(times)}
+        return list(map(texts.__getitem__, times))
+    seconds = {second: _write_second(second, style) for second in {time // unit for time in times}}
+    fractions = {rest: f".{rest:0{style.digits}d}{tail}" for rest in {time % unit for time in times}}
+    return [seconds[time // unit] + fractions[time % unit] for time in times]
+
+
+def _write_second(time: int, style: TimeStyle) -> str:
+    day, second = divmod(time, _DAY_S)
+    return _write_day(day, style) + _MINUTES[second // 60] + _SECONDS[second % 60]
 
 
 def write_style(out: Writer, style: TimeStyle) -> None:
