@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,9 +21,11 @@ TIME_TYPE: Final = pa.timestamp("us", tz="UTC")
 
 def event_times(columns: Columns) -> pa.Array:
     """One event time per record, null where there is none."""
-    cells = columns.fields.get(TIME_FIELD)
+    cells: Any = columns.fields.get(TIME_FIELD)
     if cells is None:
         return pa.nulls(columns.count, TIME_TYPE)
+    if isinstance(cells, np.ndarray):
+        cells = cells.tolist()
     if set(map(type, cells)) == {str}:
         quick = _from_texts(cells)
         if quick is not None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from farshore_hub.lake import exact_json
@@ -30,6 +32,9 @@ from farshore_protocol.columns import MISSING, Columns, Value
 from farshore_protocol.ranges import RangeSet
 
 Cells = list[Any]
+Numbers = npt.NDArray[Any]
+"""All integers or all floats."""
+
 Rest = dict[int, dict[str, Value]]
 """Per row the fields that no column holds."""
 
@@ -81,11 +86,12 @@ def to_table(columns: Columns, names: ColumnMap, *, site: str, incarnation: byte
     rest: Rest = {}
     arrays: dict[str, pa.Array] = {}
     for field, cells in columns.fields.items():
-        arrays.update(_arrays(field, cells, names, rest))
+        column = _number_column(field, cells, names)
+        arrays.update(column or _arrays(field, _plain(cells), names, rest))
     system = {
         SITE: _repeated(site, columns.count),
         INCARNATION: _repeated(incarnation.hex(), columns.count),
-        SEQUENCE: pa.array(list(range(first, first + columns.count)), pa.int64()),
+        SEQUENCE: pa.array(np.arange(first, first + columns.count), pa.int64()),
         TIME: event_times(columns),
         REST: _rest_array(rest, columns.count),
     }
@@ -145,6 +151,19 @@ def _values(cells: Cells) -> Cells:
 def _repeated(text: str, count: int) -> pa.Array:
     # The scalar of an array: making one any other way looks for pandas on the disk every time.
     return pa.repeat(pa.array([text], pa.string())[0], count)
+
+
+def _number_column(field: str, cells: Cells | Numbers, names: ColumnMap) -> dict[str, pa.Array]:
+    """The column of a field that is an array of numbers already; none where it is not, or has no column."""
+    if not isinstance(cells, np.ndarray):
+        return {}
+    kind = _COLUMN_TYPES[float if cells.dtype.kind == "f" else int]
+    column = names.column_of(field, kind)
+    return {column: pa.array(cells, ARROW_TYPES[kind])} if column else {}
+
+
+def _plain(cells: Cells | Numbers) -> Cells:
+    return cells.tolist() if isinstance(cells, np.ndarray) else cells
 
 
 def _arrays(field: str, cells: Cells, names: ColumnMap, rest: Rest) -> Iterator[tuple[str, pa.Array]]:

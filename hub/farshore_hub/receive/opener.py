@@ -12,6 +12,7 @@ from typing import Final, Generic, TypeVar
 from sqlalchemy import Connection, Engine
 
 from farshore_hub.receive.keys import ReceivingKeys
+from farshore_hub.receive.vectors import ARRAYS
 from farshore_hub.store import inbox
 from farshore_hub.store.engine import reading
 from farshore_protocol.batch import SealedBatch, parse_batch
@@ -38,7 +39,7 @@ class BatchOpener:
         self._names: _Recent[tuple[str, bytes], bool] = _Recent(_CACHED_NAMES)
 
     def columns(self, site: str, raw: bytes) -> Columns:
-        """The records of a stored batch.
+        """The records of a stored batch; columns of integers or floats may be NumPy arrays.
 
         Raises:
             ProtocolError, DecodeError: it does not open, or what is in it cannot be read.
@@ -49,7 +50,7 @@ class BatchOpener:
             dictionary = self._dictionary(connection, site, batch.header.dictionary)
         if key is None:
             raise NotAuthentic(f"key epoch {batch.header.epoch.hex()} of site {site} is not stored")
-        return decode(key.open(batch), dictionary=dictionary)
+        return decode(key.open(batch), dictionary=dictionary, vectors=ARRAYS)
 
     def stored_key(self, connection: Connection, site: str, epoch: bytes) -> EpochKey | None:
         """The key of an epoch that is stored; None where it is not.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from farshore_protocol.columns import grouping, sections
 from farshore_protocol.columns.dictionary import Dictionary
@@ -19,6 +19,7 @@ from farshore_protocol.columns.reader import Reader
 from farshore_protocol.columns.sections import Sections
 from farshore_protocol.columns.shred import decode_fields, encode_fields
 from farshore_protocol.columns.values import Columns
+from farshore_protocol.columns.vectors import LISTS, Vector, Vectors
 from farshore_protocol.columns.writer import Writer
 
 VERSION: Final = 1
@@ -93,8 +94,16 @@ def _shred(columns: Columns, key: str | None, choice: Choice, history: History |
     return Sections(bytes(out.structure), b"".join(out.text), b"".join(out.planes))
 
 
-def decode(body: bytes, *, limits: DecodeLimits = DEFAULT_LIMITS, dictionary: Dictionary | None = None) -> Columns:
+def decode(
+    body: bytes,
+    *,
+    limits: DecodeLimits = DEFAULT_LIMITS,
+    dictionary: Dictionary | None = None,
+    vectors: Vectors = LISTS,
+) -> Columns:
     """The records of a batch. A batch without records has no columns either.
+
+    With other `vectors` than lists, columns of integers and of floats may come as such.
 
     Raises:
         DecodeError: the bytes are no batch of a known version, need another dictionary, or go over a limit; nothing
@@ -102,7 +111,7 @@ def decode(body: bytes, *, limits: DecodeLimits = DEFAULT_LIMITS, dictionary: Di
     """
     try:
         streams, history = _open(body, limits, dictionary)
-        reader = Reader(*streams, limits, history)
+        reader = Reader(*streams, limits, history, vectors)
         columns = _read(reader)
         reader.finish()
     except DecodeError:
@@ -140,13 +149,13 @@ def _read(reader: Reader) -> Columns:
     return Columns(count, fields)
 
 
-def _ungroup(reader: Reader, fields: dict[str, list[Any]], group_number: int) -> dict[str, list[Any]]:
+def _ungroup(reader: Reader, fields: dict[str, Vector], group_number: int) -> dict[str, Vector]:
     if group_number > len(fields):
         raise reader.fail("the rows are grouped by a column that is not there")
     key = list(fields)[group_number - 1]
-    if not grouping.is_key(fields[key]):
+    if not grouping.is_key(reader.vectors.plain(fields[key])):
         raise reader.fail("the rows are grouped by a column that is neither text nor integer")
-    return grouping.ungroup(fields, key)
+    return grouping.ungroup(fields, key, reader.vectors)
 
 
 @lru_cache(maxsize=_HISTORIES_KEPT)

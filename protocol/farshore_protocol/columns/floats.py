@@ -23,7 +23,7 @@ from operator import add, sub, xor
 from typing import Final
 
 from farshore_protocol.columns import planes
-from farshore_protocol.columns.integers import decode_integers, encode_integers
+from farshore_protocol.columns.integers import decode_integers, encode_integers, read_integers, take
 from farshore_protocol.columns.plan import Choice
 from farshore_protocol.columns.reader import Reader
 from farshore_protocol.columns.scales import (
@@ -39,6 +39,7 @@ from farshore_protocol.columns.scales import (
     write_scale,
 )
 from farshore_protocol.columns.trial import encode_cheapest
+from farshore_protocol.columns.vectors import Vector
 from farshore_protocol.columns.writer import Writer
 
 CONST, SCALED, NEAR, ROUNDED, BITS, XOR, TABLE, ORDERED = range(2, 10)
@@ -233,8 +234,8 @@ def _shortest(values: list[float]) -> tuple[int, bytes]:
     return (4, half) if planes.floats_to_bytes("d", planes.floats_to_list("f", half)) == raw else (8, raw)
 
 
-def decode_floats(reader: Reader, count: int) -> list[float]:
-    """Read `count` (at least one) floats."""
+def decode_floats(reader: Reader, count: int) -> Vector:
+    """Read `count` (at least one) floats: a list, or a vector of the reader's kind."""
     reader.charge_cells(count)
     return reader.dispatch(_DECODERS, "float encoding")(reader, count)
 
@@ -243,9 +244,9 @@ def _read_const(reader: Reader, count: int) -> list[float]:
     return planes.floats_to_list("d", reader.plane(8)) * count
 
 
-def _read_scaled(reader: Reader, count: int) -> list[float]:
+def _read_scaled(reader: Reader, count: int) -> Vector:
     scale = read_scale(reader)
-    return _quotients(decode_integers(reader, count), scale)
+    return reader.vectors.quotients(read_integers(reader, count), scale)
 
 
 def _read_near(reader: Reader, count: int) -> list[float]:
@@ -259,19 +260,19 @@ def _read_near(reader: Reader, count: int) -> list[float]:
         if min(where) < 0 or max(where) >= count:
             raise reader.fail("another value is outside its column")
         with reader.nested():
-            others = decode_floats(reader, patches)
+            others = reader.vectors.plain(decode_floats(reader, patches))
         for at, value in zip(where, others, strict=True):
             values[at] = value
     return values
 
 
 def _read_rounded(reader: Reader, count: int) -> list[float]:
-    return _print_and_read(_read_scaled(reader, count))
+    return _print_and_read(reader.vectors.plain(_read_scaled(reader, count)))
 
 
-def _read_bits(reader: Reader, count: int) -> list[float]:
+def _read_bits(reader: Reader, count: int) -> Vector:
     width = _read_width(reader)
-    return planes.floats_to_list(_CODES[width][0], _read_planes(reader, count, width))
+    return reader.vectors.floats(_CODES[width][0], _read_planes(reader, count, width))
 
 
 def _read_xor(reader: Reader, count: int) -> list[float]:
@@ -281,14 +282,11 @@ def _read_xor(reader: Reader, count: int) -> list[float]:
     return planes.floats_to_list(floats, planes.to_bytes(bits, list(accumulate(differences, xor))))
 
 
-def _read_table(reader: Reader, count: int) -> list[float]:
+def _read_table(reader: Reader, count: int) -> Vector:
     width = _read_width(reader)
     size = reader.bounded(count, "the size of a table") or 1
-    entries = planes.floats_to_list(_CODES[width][0], _read_planes(reader, size, width))
-    indices = decode_integers(reader, count)
-    if min(indices) < 0 or max(indices) >= size:
-        raise reader.fail("an index is outside its table")
-    return [entries[index] for index in indices]
+    entries = reader.vectors.floats(_CODES[width][0], _read_planes(reader, size, width))
+    return take(reader, entries, read_integers(reader, count))
 
 
 def _read_ordered(reader: Reader, count: int) -> list[float]:
@@ -301,7 +299,7 @@ def _read_ordered(reader: Reader, count: int) -> list[float]:
     )
 
 
-_DECODERS: Final[dict[int, Callable[[Reader, int], list[float]]]] = {
+_DECODERS: Final[dict[int, Callable[[Reader, int], Vector]]] = {
     CONST: _read_const,
     SCALED: _read_scaled,
     NEAR: _read_near,

@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from itertools import accumulate, chain, count
-from operator import itemgetter, ne, sub
+from operator import ne, sub
 from typing import Any, Final
 
 from farshore_protocol.columns.values import Columns
+from farshore_protocol.columns.vectors import LISTS, Vector, Vectors
 
 _KEY_TYPES: Final = ({str}, {int})
 _MIN_ROWS_PER_KEY: Final = 4
@@ -34,19 +35,19 @@ def group(columns: Columns, key: str) -> dict[str, list[Any]]:
     return _reorder(columns.fields, key, permutation(columns.fields[key]))
 
 
-def ungroup(fields: dict[str, list[Any]], key: str) -> dict[str, list[Any]]:
+def ungroup(fields: dict[str, Vector], key: str, vectors: Vectors = LISTS) -> dict[str, Vector]:
     """The inverse of `group`."""
-    keys = fields[key]
+    keys = vectors.plain(fields[key])
     starts = accumulate(Counter(keys).values(), initial=0)
     places = {value: count(start) for value, start in zip(dict.fromkeys(keys), starts, strict=False)}
-    return _reorder(fields, key, list(map(next, map(places.__getitem__, keys))))
+    return _reorder(fields, key, list(map(next, map(places.__getitem__, keys))), vectors)
 
 
-def _reorder(fields: dict[str, list[Any]], key: str, order: list[int]) -> dict[str, list[Any]]:
+def _reorder(fields: dict[str, Vector], key: str, order: list[int], vectors: Vectors = LISTS) -> dict[str, Vector]:
     if len(order) < 2:
         return fields
-    pick = itemgetter(*order)
-    return {name: column if name == key else list(pick(column)) for name, column in fields.items()}
+    rows = vectors.rows(order)
+    return {name: column if name == key else vectors.reordered(column, rows) for name, column in fields.items()}
 
 
 def is_key(column: list[Any]) -> bool:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import accumulate
 from typing import Final
 
 from farshore_protocol.columns import lanes, planes
@@ -23,6 +22,7 @@ from farshore_protocol.columns.lanes import Integers
 from farshore_protocol.columns.plan import Choice
 from farshore_protocol.columns.reader import Reader
 from farshore_protocol.columns.trial import Attempt, encode_cheapest
+from farshore_protocol.columns.vectors import Vector
 from farshore_protocol.columns.writer import Writer
 
 CONST, LINEAR, RAW, DELTA, DELTA2, TABLE, SCALED = range(2, 9)
@@ -155,57 +155,68 @@ _ATTEMPTS: Final[dict[int, Callable[[Writer, Integers, Choice], bool]]] = {
 
 def decode_integers(reader: Reader, count: int) -> list[int]:
     """Read `count` (at least one) integers."""
+    plain: list[int] = reader.vectors.plain(read_integers(reader, count))
+    return plain
+
+
+def read_integers(reader: Reader, count: int) -> Vector:
+    """The same as a vector of the reader's kind."""
     reader.charge_cells(count)
     return reader.dispatch(_DECODERS, "integer encoding")(reader, count)
 
 
-def _read_const(reader: Reader, count: int) -> list[int]:
-    return [reader.sint()] * count
+def _read_const(reader: Reader, count: int) -> Vector:
+    return reader.vectors.repeated(reader.sint(), count)
 
 
-def _read_linear(reader: Reader, count: int) -> list[int]:
+def _read_linear(reader: Reader, count: int) -> Vector:
     first, step = reader.sint(), reader.sint()
     if step == 0:
         raise reader.fail("a progression has step 0")
-    return list(range(first, first + step * count, step))
+    return reader.vectors.progression(first, step, count)
 
 
-def _read_raw(reader: Reader, count: int) -> list[int]:
+def _read_raw(reader: Reader, count: int) -> Vector:
     width = _read_width(reader)
     base = reader.sint()
-    values = planes.unpack_unsigned(reader.plane(count * width), count)
-    return [value + base for value in values] if base else values
+    return reader.vectors.scaled(reader.vectors.unsigned(reader.plane(count * width), count), 1, base)
 
 
-def _read_delta(reader: Reader, count: int) -> list[int]:
+def _read_delta(reader: Reader, count: int) -> Vector:
     width = _read_width(reader)
-    return _integrate(reader.sint(), _read_signed(reader, count - 1, width))
+    return reader.vectors.summed(reader.sint(), _read_signed(reader, count - 1, width))
 
 
-def _read_delta2(reader: Reader, count: int) -> list[int]:
+def _read_delta2(reader: Reader, count: int) -> Vector:
     width = _read_width(reader)
     first, second = reader.sint(), reader.sint()
-    return _integrate(first, _integrate(second, _read_signed(reader, count - 2, width)))
+    steps = reader.vectors.summed(second, _read_signed(reader, count - 2, width))
+    return reader.vectors.summed(first, steps)
 
 
-def _read_table(reader: Reader, count: int) -> list[int]:
+def _read_table(reader: Reader, count: int) -> Vector:
     size = reader.bounded(count, "the size of a table") or 1
     with reader.nested():
-        entries = decode_integers(reader, size)
-        indices = decode_integers(reader, count)
-    if min(indices) < 0 or max(indices) >= size:
+        entries = read_integers(reader, size)
+        indices = read_integers(reader, count)
+    return take(reader, entries, indices)
+
+
+def take(reader: Reader, entries: Vector, indices: Vector) -> Vector:
+    """The entries of a table at the given indices."""
+    taken = reader.vectors.taken(entries, indices)
+    if taken is None:
         raise reader.fail("an index is outside its table")
-    return [entries[index] for index in indices]
+    return taken
 
 
-def _read_scaled(reader: Reader, count: int) -> list[int]:
+def _read_scaled(reader: Reader, count: int) -> Vector:
     divisor, remainder = reader.uint(), reader.uint()
     with reader.nested():
-        quotients = decode_integers(reader, count)
-    return [quotient * divisor + remainder for quotient in quotients]
+        return reader.vectors.scaled(read_integers(reader, count), divisor, remainder)
 
 
-_DECODERS: Final[dict[int, Callable[[Reader, int], list[int]]]] = {
+_DECODERS: Final[dict[int, Callable[[Reader, int], Vector]]] = {
     CONST: _read_const,
     LINEAR: _read_linear,
     RAW: _read_raw,
@@ -223,11 +234,7 @@ def _read_width(reader: Reader) -> int:
     return width
 
 
-def _read_signed(reader: Reader, count: int, width: int) -> list[int]:
+def _read_signed(reader: Reader, count: int, width: int) -> Vector:
     if count < 1:
         raise reader.fail("differences of too few values")
-    return planes.unpack_signed(reader.plane(count * width), count)
-
-
-def _integrate(first: int, differences: list[int]) -> list[int]:
-    return list(accumulate(differences, initial=first))
+    return reader.vectors.signed(reader.plane(count * width), count)

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from farshore_protocol.columns import planes
 from farshore_protocol.columns.floats import decode_floats, encode_floats
-from farshore_protocol.columns.integers import decode_integers, encode_integers
+from farshore_protocol.columns.integers import encode_integers, read_integers
 from farshore_protocol.columns.plan import Choice, Path
 from farshore_protocol.columns.reader import Reader
 from farshore_protocol.columns.symbols import decode_symbols, encode_symbols
 from farshore_protocol.columns.trial import Candidate, encode_cheapest
 from farshore_protocol.columns.values import Kind
+from farshore_protocol.columns.vectors import Vector
 from farshore_protocol.columns.writer import Leaf, Writer
 
 if TYPE_CHECKING:
@@ -40,10 +41,10 @@ _MAX_MISSED: Final = 0.9
 _NOT_SEEN: Final = object()
 
 Encode: TypeAlias = Callable[[Writer, list[Any], Choice], None]
-Decode: TypeAlias = Callable[[Reader, int, Path], list[Any]]
+Decode: TypeAlias = Callable[[Reader, int, Path], Vector]
 
 _PLAIN_CODECS: Final[dict[Kind, tuple[Encode, Decode]]] = {
-    Kind.INT: (encode_integers, lambda reader, count, _: decode_integers(reader, count)),
+    Kind.INT: (encode_integers, lambda reader, count, _: read_integers(reader, count)),
     Kind.FLOAT: (encode_floats, lambda reader, count, _: decode_floats(reader, count)),
 }
 
@@ -163,8 +164,8 @@ def _best_keys(out: Writer, sample: list[Any], count: int, path: Path) -> list[i
     return [at for missed, at in sorted(misses)[:_KEYS_TRIED] if missed < _MAX_MISSED * len(sample)]
 
 
-def decode_leaf(reader: Reader, kind: Kind, count: int, path: Path) -> list[Any]:
-    """Read `count` (at least one) values of one kind."""
+def decode_leaf(reader: Reader, kind: Kind, count: int, path: Path) -> Vector:
+    """Read `count` (at least one) values of one kind: texts as a list, numbers as a list or a vector."""
     code = reader.peek()
     if code == SAME:
         values = _read_same(reader, kind, count)
@@ -176,11 +177,11 @@ def decode_leaf(reader: Reader, kind: Kind, count: int, path: Path) -> list[Any]
     return values
 
 
-def _decode_plain(reader: Reader, kind: Kind, count: int, path: Path) -> list[Any]:
+def _decode_plain(reader: Reader, kind: Kind, count: int, path: Path) -> Vector:
     return _PLAIN_CODECS[kind][1](reader, count, path)
 
 
-def _read_same(reader: Reader, kind: Kind, count: int) -> list[Any]:
+def _read_same(reader: Reader, kind: Kind, count: int) -> Vector:
     reader.uint()
     leaf = _read_leaf(reader)
     if leaf.kind is not kind or len(leaf.values) != count:
@@ -193,7 +194,7 @@ def _read_same(reader: Reader, kind: Kind, count: int) -> list[Any]:
 
 def _read_predicted(reader: Reader, kind: Kind, count: int, path: Path) -> list[Any]:
     reader.uint()
-    key = _read_leaf(reader)
+    key, plain = _read_leaf(reader), reader.vectors.plain
     if kind not in _KEY_KINDS or not _is_key(key, count):
         raise reader.fail("a prediction from a column of another kind or length")
     reader.charge_cells(count)
@@ -201,8 +202,8 @@ def _read_predicted(reader: Reader, kind: Kind, count: int, path: Path) -> list[
     hits = decode_symbols(reader, hit_count) if hit_count else b""
     miss_count = reader.bounded(count, "the number of misses")
     with reader.nested():
-        misses = _decode_plain(reader, kind, miss_count, path) if miss_count else []
-    values = _replay(reader, key.values, hits, misses, _learnt(reader.history, key.path, path))
+        misses = plain(_decode_plain(reader, kind, miss_count, path)) if miss_count else []
+    values = _replay(reader, plain(key.values), hits, misses, _learnt(reader.history, key.path, path))
     if kind is Kind.STR:
         reader.charge_repeated(values)
     return values

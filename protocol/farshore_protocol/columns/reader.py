@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from farshore_protocol.columns.limits import DecodeError, DecodeLimits
+from farshore_protocol.columns.vectors import LISTS, Vectors
 
 if TYPE_CHECKING:
     from farshore_protocol.columns.history import History
@@ -30,6 +31,7 @@ class Reader:
     planes: bytes
     limits: DecodeLimits
     history: History | None = None
+    vectors: Vectors = LISTS
     leaves: list[Leaf] = field(default_factory=list)
     masks: list[bytes] = field(default_factory=list)
     _structure_at: int = 0

@@ -19,6 +19,7 @@ from farshore_protocol.columns.reader import Reader
 from farshore_protocol.columns.symbols import decode_symbols, encode_symbols
 from farshore_protocol.columns.texts import cut, read_text, write_text
 from farshore_protocol.columns.values import KIND_OF_TYPE, MISSING, Cell, Columns, Kind
+from farshore_protocol.columns.vectors import Vector
 from farshore_protocol.columns.writer import Writer
 
 _MIXED: Final = 16
@@ -137,7 +138,7 @@ def _has_positions(lengths: list[int]) -> bool:
     return 0 < lengths[0] <= _MAX_POSITIONS and lengths.count(lengths[0]) == len(lengths)
 
 
-def decode_fields(reader: Reader, count: int, path: Path = (), depth: int = 1) -> dict[str, list[Any]]:
+def decode_fields(reader: Reader, count: int, path: Path = (), depth: int = 1) -> dict[str, Vector]:
     """Read the columns that `encode_fields` wrote, of `count` (at least one) cells each."""
     size = reader.bounded(reader.limits.max_columns, "the number of columns")
     keys = [read_text(reader) for _ in range(size)]
@@ -147,8 +148,8 @@ def decode_fields(reader: Reader, count: int, path: Path = (), depth: int = 1) -
     return fields
 
 
-def decode_column(reader: Reader, count: int, path: Path, depth: int) -> list[Any]:
-    """Read one column."""
+def decode_column(reader: Reader, count: int, path: Path, depth: int) -> Vector:
+    """Read one column: a list, or a vector where all values are integers or all are floats."""
     reader.charge_column(depth)
     code = reader.uint()
     if code > _MIXED:
@@ -167,7 +168,7 @@ def _decode_mixed(reader: Reader, size: int, count: int, path: Path, depth: int)
     cells = []
     for tag, kind in enumerate(kinds):
         dense = mask.count(tag)
-        cells.append(iter(_decode_dense(reader, kind, dense, path, depth) if dense else ()))
+        cells.append(iter(reader.vectors.plain(_decode_dense(reader, kind, dense, path, depth)) if dense else ()))
     return list(map(next, map(cells.__getitem__, mask)))
 
 
@@ -181,7 +182,7 @@ def _read_mask(reader: Reader, count: int) -> bytes:
     return reader.masks[number - 1]
 
 
-def _decode_dense(reader: Reader, kind: Kind, count: int, path: Path, depth: int) -> list[Any]:
+def _decode_dense(reader: Reader, kind: Kind, count: int, path: Path, depth: int) -> Vector:
     path = (*path, kind)
     if kind in _NO_VALUES:
         reader.charge_cells(count)
@@ -192,7 +193,8 @@ def _decode_dense(reader: Reader, kind: Kind, count: int, path: Path, depth: int
         return list(map(bool, decode_symbols(reader, count)))
     if kind is Kind.DICT:
         reader.charge_cells(count)
-        return Columns(count, decode_fields(reader, count, path, depth + 1)).records()
+        fields = decode_fields(reader, count, path, depth + 1)
+        return Columns(count, {key: reader.vectors.plain(column) for key, column in fields.items()}).records()
     if kind is Kind.LIST:
         return _decode_lists(reader, count, path, depth + 1)
     raw = cut(reader, decode_integers(reader, count))
@@ -200,15 +202,15 @@ def _decode_dense(reader: Reader, kind: Kind, count: int, path: Path, depth: int
 
 
 def _decode_lists(reader: Reader, count: int, path: Path, depth: int) -> list[list[Any]]:
-    lengths = decode_integers(reader, count)
+    lengths, plain = decode_integers(reader, count), reader.vectors.plain
     if min(lengths) < 0:
         raise reader.fail("a list of negative length")
     total = sum(lengths)
     reader.charge_cells(total)
     if _has_positions(lengths):
-        columns = [decode_column(reader, count, (*path, at), depth) for at in range(lengths[0])]
+        columns = [plain(decode_column(reader, count, (*path, at), depth)) for at in range(lengths[0])]
         return [list(items) for items in zip(*columns, strict=True)]
-    items = iter(decode_column(reader, total, (*path, "items"), depth) if total else ())
+    items = iter(plain(decode_column(reader, total, (*path, "items"), depth)) if total else ())
     return [list(islice(items, length)) for length in lengths]
 
 

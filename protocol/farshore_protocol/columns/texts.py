@@ -23,7 +23,7 @@ from itertools import accumulate, repeat
 from typing import Final
 
 from farshore_protocol.columns import times
-from farshore_protocol.columns.integers import decode_integers, encode_integers
+from farshore_protocol.columns.integers import decode_integers, encode_integers, read_integers, take
 from farshore_protocol.columns.leaves import decode_leaf, encode_leaf, register_texts
 from farshore_protocol.columns.plan import Choice, Path
 from farshore_protocol.columns.reader import Reader
@@ -266,10 +266,7 @@ def _read_table(reader: Reader, count: int, path: Path) -> list[str]:
     new_count = numbers.count(0)
     new = iter(decode_texts(reader, new_count, (*path, "new")) if new_count else ())
     entries = [known[number - 1] if number else next(new) for number in numbers]
-    indices = decode_integers(reader, count)
-    if min(indices) < 0 or max(indices) >= size:
-        raise reader.fail("an index is outside its table")
-    texts = [entries[index] for index in indices]
+    texts: list[str] = take(reader, entries, read_integers(reader, count))
     reader.charge_repeated(texts)
     return texts
 
