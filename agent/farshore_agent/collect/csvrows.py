@@ -11,6 +11,7 @@ import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from math import isfinite
 from typing import Final
 
@@ -94,11 +95,15 @@ class CsvFormat:
     def _rows(self, text: str, count: int, *, final: bool) -> Iterator[_Row]:
         """The rows of `count` lines; after a damaged one it starts again at the next line."""
         lines = text.split("\n")
-        first = 0
+        rest = _lengths_from(lines)
+        first = doomed = 0
         while first < count:
             started = first
+            # In a row that goes on over lines before `doomed`, the reader is inside quotes there, as it was when it
+            # failed: it would fail again. So it need not be tried, and no line is looked at more than twice.
+            stop = first + 1 if first + 1 < doomed else count
             reader = csv.reader(
-                (lines[at] + "\n" for at in range(started, count)), delimiter=self.delimiter, strict=True
+                (lines[at] + "\n" for at in range(started, stop)), delimiter=self.delimiter, strict=True
             )
             try:
                 for cells in reader:
@@ -106,10 +111,12 @@ class CsvFormat:
                     yield _Row(first, end, cells)
                     first = end
             except csv.Error as error:
-                is_open = started + reader.line_num == count
-                if is_open and not final and sum(map(len, lines[first:])) <= MAX_ROW_BYTES:
+                reached = started + reader.line_num
+                is_open = max(reached, doomed if stop < count else 0) >= count
+                if is_open and not final and rest[first] <= MAX_ROW_BYTES:
                     return
                 yield _Row(first, first + 1, [], f"not a CSV row: {error}")
+                doomed = max(doomed, reached)
                 first += 1
 
 
@@ -123,18 +130,23 @@ def _header(
     """
     if known is not None:
         return known, rows
-    while rows and not rows[0].cells and not rows[0].why:
-        rows = rows[1:]
-    if not rows:
+    at = next((at for at, row in enumerate(rows) if row.cells or row.why), None)
+    if at is None:
         return (), []
-    names = [name.strip() for name in rows[0].cells]
-    if rows[0].why or not all(names) or len(set(names)) != len(names) or len(names) > MAX_RECORD_FIELDS:
-        raise UnusableFile(f"the first row must name every column once, it is {names[:10]}")
+    named = rows[at]
+    names = [name.strip() for name in named.cells]
+    if named.why or not all(names) or len(set(names)) != len(names) or len(names) > MAX_RECORD_FIELDS:
+        raise UnusableFile(f"the first row must name every column once, it is {[name[:40] for name in names[:10]]}")
     if policy.time_field is not None and policy.time_field not in names:
         raise UnusableFile(
             f"there is no column {policy.time_field!r}, the stream's time_field, in {', '.join(names)[:200]}"
         )
-    return tuple(names), rows[1:]
+    return tuple(names), rows[at + 1 :]
+
+
+def _lengths_from(lines: list[str]) -> list[int]:
+    """For each line the characters from it to the end."""
+    return list(accumulate(map(len, reversed(lines))))[::-1]
 
 
 def _undecoded(raw: bytes) -> str:
