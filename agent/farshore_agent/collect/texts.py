@@ -24,10 +24,16 @@ from farshore_agent.collect.shapes import Shapes
 from farshore_agent.collect.times import bounds_of
 from farshore_agent.collect.why import raw_text, read_leniently, why_not
 from farshore_agent.settings.streams import StreamPolicy
-from farshore_protocol.limits import MAX_RECORD_BYTES
+from farshore_protocol.limits import MAX_RECORD_BYTES, MIB
 
-MAX_CALL_CONTAINERS: Final = 1_200_000
-"""Lists and objects in one body: they take twenty times the memory of their text. No single record has so many."""
+MAX_CALL_MEMORY_BYTES: Final = 144 * MIB
+"""What the values of one body may take in memory, which can be thirty times their text. A single record takes less."""
+
+_CONTAINER_BYTES: Final = 200
+"""A list or an object, about; one that is empty takes a third."""
+
+_VALUE_BYTES: Final = 60
+"""A short text with its place in a list; numbers take less."""
 
 _BOM: Final = b"\xef\xbb\xbf"
 _RECORD: Final = msgspec.json.Decoder(dict[str, Any])
@@ -41,8 +47,9 @@ def admit_ndjson(body: bytes, policy: StreamPolicy, now_us: int, *, first_line: 
     """Admit lines of JSON objects. Blank lines count as lines and are no records.
 
     Raises:
-        TooMuch: more than MAX_CALL_RECORDS lines or MAX_CALL_CONTAINERS lists and objects.
+        TooMuch: more than MAX_CALL_RECORDS lines, or values of more than MAX_CALL_MEMORY_BYTES.
     """
+    _check_memory(body)
     body = body.removeprefix(_BOM)
     check_count(body.count(b"\n"))
     lines = body.removesuffix(b"\n").split(b"\n")
@@ -50,7 +57,6 @@ def admit_ndjson(body: bytes, policy: StreamPolicy, now_us: int, *, first_line: 
     shaped = _shaped(body, lines, policy, now_us) if longest <= MAX_RECORD_BYTES else None
     if shaped is not None:
         return shaped
-    _check_containers(body)
     if longest <= MAX_RECORD_BYTES:
         admitted = _in_bulk(_decoded_lines(body, lines), policy, now_us, size=len(body), longest=longest)
         if admitted is not None:
@@ -65,9 +71,9 @@ def admit_json(body: bytes, policy: StreamPolicy, now_us: int) -> Admitted:
     An array that cannot be taken apart is refused as a whole; with NDJSON the other lines would have been kept.
 
     Raises:
-        TooMuch: more than MAX_CALL_RECORDS records or MAX_CALL_CONTAINERS lists and objects.
+        TooMuch: more than MAX_CALL_RECORDS records, or values of more than MAX_CALL_MEMORY_BYTES.
     """
-    _check_containers(body)
+    _check_memory(body)
     body = body.removeprefix(_BOM).strip()
     if body[:1] != b"[":
         return one_by_one([(1, body, _reader(body))], policy, now_us)
@@ -93,9 +99,12 @@ def _leniently(body: bytes, policy: StreamPolicy, now_us: int) -> Admitted:
     return admit(items if isinstance(items, list) else [items], policy, now_us)
 
 
-def _check_containers(body: bytes) -> None:
-    if body.count(b"{") + body.count(b"[") > MAX_CALL_CONTAINERS:
-        raise TooMuch(f"more than {MAX_CALL_CONTAINERS} lists and objects at once: send them in parts")
+def _check_memory(body: bytes) -> None:
+    if len(body) <= MAX_RECORD_BYTES:
+        return
+    containers, others = body.count(b"{") + body.count(b"["), body.count(b",")
+    if containers * _CONTAINER_BYTES + others * _VALUE_BYTES > MAX_CALL_MEMORY_BYTES:
+        raise TooMuch(f"{containers} lists and objects and {others} more values at once: send them in parts")
 
 
 def _shaped(body: bytes, lines: list[bytes], policy: StreamPolicy, now_us: int) -> Admitted | None:

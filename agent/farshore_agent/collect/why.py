@@ -7,10 +7,16 @@ import reprlib
 from typing import Final
 
 from farshore_agent.collect.form import NotAdmitted, check_record
-from farshore_protocol.limits import KIB, MAX_RECORD_DEPTH
+from farshore_protocol.limits import KIB, MAX_INTEGER_BITS, MAX_RECORD_DEPTH
 
 MAX_RAW_CHARS: Final = 64 * KIB
 """How much of a refused record is kept."""
+
+_LONGEST_DIGITS: Final = 400
+"""A few more than the largest integer of a record has."""
+
+_ESCAPES: Final = {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}
+"""Of bytes that are no UTF-8, as "surrogateescape" decodes them."""
 
 _BOUNDED: Final = reprlib.Repr()
 _BOUNDED.maxstring = _BOUNDED.maxother = 4 * KIB
@@ -20,19 +26,23 @@ _BOUNDED.maxlist = _BOUNDED.maxdict = 100
 def read_leniently(text: bytes) -> object:
     """The value of a JSON text that may hold NaN, infinities and half surrogate pairs.
 
+    An integer beyond any that a record may hold is given as one that is just beyond, so that its field can be named.
+
     Raises:
         NotAdmitted: it is no JSON even so.
     """
     try:
-        return json.loads(text.decode())
+        return json.loads(text.decode(), parse_int=_integer)
     except UnicodeDecodeError as bad:
         raise NotAdmitted(f"not UTF-8 at byte {bad.start + 1}") from None
     except json.JSONDecodeError as bad:
         raise NotAdmitted(f"not JSON: {bad.msg} at character {bad.pos + 1}") from None
     except RecursionError:
         raise NotAdmitted(f"nested deeper than {MAX_RECORD_DEPTH} levels") from None
-    except ValueError:
-        raise NotAdmitted("a number has too many digits") from None
+
+
+def _integer(digits: str) -> int:
+    return int(digits) if len(digits) <= _LONGEST_DIGITS else 1 << MAX_INTEGER_BITS
 
 
 def why_not(text: bytes, error: Exception) -> NotAdmitted:
@@ -47,7 +57,8 @@ def why_not(text: bytes, error: Exception) -> NotAdmitted:
 def raw_text(raw: object) -> str:
     """What was given, as text that can be stored."""
     if isinstance(raw, bytes):
-        return raw[: 4 * MAX_RAW_CHARS].decode(errors="backslashreplace")[:MAX_RAW_CHARS]
+        # As decoding with "backslashreplace" has it, which takes a microsecond for each byte that is no text.
+        return raw[: 4 * MAX_RAW_CHARS].decode(errors="surrogateescape").translate(_ESCAPES)[:MAX_RAW_CHARS]
     try:
         text = json.dumps(raw, default=_BOUNDED.repr)
     except (TypeError, ValueError, RecursionError):
