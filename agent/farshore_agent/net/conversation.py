@@ -98,7 +98,7 @@ class Conversation(asyncio.Protocol):
         if self._answer is None or self._answer.done():
             self.abort()
             return
-        self.heard = True
+        self.heard, self._came = True, False
         self._moved_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -107,7 +107,7 @@ class Conversation(asyncio.Protocol):
             self._fail(cause if isinstance(cause, BadAnswer) else BadAnswer(f"{self._peer} does not speak HTTP/1.1"))
             self.abort()
             return
-        if self._in_head:
+        if self._in_head or not self._came:
             self._charge_head(len(data))
 
     def on_message_begin(self) -> None:
@@ -116,7 +116,11 @@ class Conversation(asyncio.Protocol):
         self._in_head = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header, whole."""
+        """One header, whole; or a trailer, which is no part of the answer (RFC 9110, 6.5.1)."""
+        self._came = True
+        if not self._in_head:
+            self._charge_head(len(name) + len(value))
+            return
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
@@ -128,6 +132,7 @@ class Conversation(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
+        self._came = True
         self._body += body
         if len(self._body) > self._limits.max_body_bytes:
             raise self._too_long()
@@ -146,7 +151,7 @@ class Conversation(asyncio.Protocol):
         self._headers: dict[str, str] = {}
         self._body = bytearray()
         self._head_bytes = 0
-        self._in_head = False
+        self._in_head = self._came = False
 
     def _charge_head(self, count: int) -> None:
         self._head_bytes += count

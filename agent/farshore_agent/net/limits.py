@@ -16,7 +16,7 @@ class ServerLimits:
     Attributes:
         max_header_bytes: request line and headers of one request.
         max_body_bytes: of one request, as it was sent.
-        max_held_bytes: bodies of all connections together that wait for their end or their answer.
+        max_held_bytes: requests of all connections together that wait for their end or their answer.
         max_connections: further ones are told to come back.
         request_s: from a request's first byte to its last; a slower sender is cut off.
         idle_s: how long a kept connection may be silent.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import unquote
 
 import httptools
@@ -11,10 +12,13 @@ import httptools
 from farshore_agent.net.limits import ServerLimits
 from farshore_agent.net.messages import HttpError, Request
 
+REQUEST_BYTES: Final = 2048
+"""What a request takes in memory besides its body: a peer may send ten thousand of 18 bytes in one piece."""
+
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A whole request, whether its peer keeps the connection, and the bytes of room that its body holds."""
+    """A whole request, whether its peer keeps the connection, and the bytes of room that it holds."""
 
     request: Request
     keep_alive: bool
@@ -48,11 +52,11 @@ class RequestReader:
         Raises:
             HttpError: what came is no request, or too large.
         """
-        in_head = self._in_head
+        in_head, self._came = self._in_head, False
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._complete.pop()
+            self._hold(-self._complete.pop().held_bytes)
             raise HttpError(400, "this server speaks HTTP/1.1 only: send no Upgrade header") from None
         except httptools.HttpParserCallbackError as error:
             raise _cause(error) from None
@@ -60,6 +64,8 @@ class RequestReader:
             raise HttpError(400, f"this is not HTTP/1.1: {error}") from None
         if in_head and self._in_head:
             self._charge_head(len(data))
+        else:
+            self._charge_loose(len(data))
 
     def take(self) -> list[Received]:
         """The requests that are complete, in their order; each is given once."""
@@ -77,8 +83,11 @@ class RequestReader:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header, whole."""
+        """One header, whole; or a trailer, which is no part of the request (RFC 9110, 6.5.1)."""
+        self._came = True
         self._charge_head(len(name) + len(value))
+        if not self._in_head:
+            return
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
@@ -94,11 +103,12 @@ class RequestReader:
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
+        self._came = True
         self.continue_asked = False
         if len(self._body) + len(body) > self._limits.max_body_bytes:
             raise _too_long(self._limits.max_body_bytes)
         if not self._hold(len(body)):
-            raise HttpError(503, "too much is being received at once", headers={"retry-after": "1"})
+            raise _too_much()
         self._body += body
 
     def on_message_complete(self) -> None:
@@ -111,16 +121,19 @@ class RequestReader:
             headers=self._headers,
             body=bytes(self._body),
         )
-        self._complete.append(Received(request, self._parser.should_keep_alive(), len(self._body)))
+        if not self._hold(REQUEST_BYTES):
+            raise _too_much()
+        self._complete.append(Received(request, self._parser.should_keep_alive(), len(self._body) + REQUEST_BYTES))
         self._begin()
+        self._came = True
         self.in_request = False
 
     def _begin(self) -> None:
         self._url = b""
         self._headers: dict[str, str] = {}
         self._body = bytearray()
-        self._head_bytes = 0
-        self._in_head = False
+        self._head_bytes = self._loose_bytes = 0
+        self._in_head = self._came = False
         self.continue_asked = False
 
     def _charge_head(self, count: int) -> None:
@@ -128,6 +141,16 @@ class RequestReader:
         self._head_bytes += count
         if self._head_bytes > self._limits.max_header_bytes:
             raise HttpError(431, f"the headers are longer than {self._limits.max_header_bytes} bytes")
+
+    def _charge_loose(self, count: int) -> None:
+        """Count what nothing came of: an endless line between the chunks of a body, or a trailer that never ends."""
+        self._loose_bytes = 0 if self._came or not self.in_request else self._loose_bytes + count
+        if self._loose_bytes > self._limits.max_header_bytes:
+            raise HttpError(431, f"a line of the body's framing is longer than {self._limits.max_header_bytes} bytes")
+
+
+def _too_much() -> HttpError:
+    return HttpError(503, "too much is being received at once", headers={"retry-after": "1"})
 
 
 def _too_long(limit: int) -> HttpError:

@@ -29,6 +29,9 @@ HEAD_TIMEOUT_S: Final = 30
 UNREAD_S: Final = 60
 """How long a client may leave an answer unread once what the system holds of it is full."""
 
+MAX_PIPELINED: Final = 16
+"""Requests of one connection that wait while another is answered; agents send none."""
+
 CLOSING_S: Final = 1.0
 """How long a client may take to end TLS when the hub stops."""
 
@@ -74,7 +77,9 @@ class HubProtocol(HttpToolsProtocol):
     _tls: dict[str, Any] | None = None
     _head_bytes = 0
     _header_bytes = 0
+    _loose_bytes = 0
     _in_head = True
+    _came = False
     _deadline: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
     when_lost: Callable[[], None] = staticmethod(lambda: None)
@@ -112,19 +117,28 @@ class HubProtocol(HttpToolsProtocol):
             if not self._head_bytes:
                 self._expect(HEAD_TIMEOUT_S)
             self._head_bytes += len(data)
+        self._came = self._in_head
         super().data_received(data)
+        # What nothing came of is an endless line between the chunks of a body, or a trailer that never ends.
+        self._loose_bytes = 0 if self._came else self._loose_bytes + len(data)
+        if self._loose_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self._refuse(431, "Request Header Fields Too Large", f"a line has at most {MAX_HEAD_BYTES} bytes")
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self._refuse(431, "Request Header Fields Too Large", f"a request's head has at most {MAX_HEAD_BYTES} bytes")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Refuse a head that came in one piece and is too long."""
-        super().on_header(name, value)
+        """Refuse a head that came in one piece and is too long; a trailer is no part of the request."""
+        self._came = True
+        if self._in_head:
+            super().on_header(name, value)
         self._header_bytes += len(name) + len(value) + _SEPARATORS_BYTES
         if self._header_bytes + len(self.url) > MAX_HEAD_BYTES:
             raise httptools.HttpParserError(f"a request's head has at most {MAX_HEAD_BYTES} bytes")
 
     def on_headers_complete(self) -> None:
         """The head is there: put the certificate into the scope."""
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise httptools.HttpParserError(f"at most {MAX_PIPELINED} requests may wait for their turn")
         self._in_head, self._head_bytes, self._header_bytes = False, 0, 0
         self._expect(self.body_timeout_s + self._grant_s())
         if self._tls is not None:
@@ -138,9 +152,15 @@ class HubProtocol(HttpToolsProtocol):
         length = dict(self.headers).get(b"content-length", b"0")
         return min(int(length), MAX_PARCEL_BYTES) / SLOWEST_BYTES_S if length.isdigit() else 0.0
 
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._came = True
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """What follows is another head."""
-        self._in_head = True
+        self._in_head = self._came = True
+        self._header_bytes = 0
         self._forget_deadline()
         super().on_message_complete()
 

@@ -15,6 +15,7 @@ import pytest
 
 from farshore_agent.net.limits import ServerLimits
 from farshore_agent.net.messages import HttpError, Request, Response
+from farshore_agent.net.reading import REQUEST_BYTES, RequestReader
 from farshore_agent.net.routes import Route, Routes
 from farshore_agent.net.server import Server
 from tests.agent.clocks import SteppedClock
@@ -110,8 +111,39 @@ async def test_a_connection_carries_one_request_after_the_other(house: House) ->
 async def test_pipelined_requests_are_answered_in_their_order(house: House) -> None:
     peer = await house.peer()
     request = "POST /echo/{0} HTTP/1.1\r\ncontent-length: 2\r\n\r\n{0:02d}"
-    await peer.send("".join(request.format(number) for number in range(50)).encode())
-    assert [(await peer.answer()).body for _ in range(50)] == [f"{number:02d}".encode() for number in range(50)]
+    await peer.send("".join(request.format(number) for number in range(7)).encode())
+    assert [(await peer.answer()).body for _ in range(7)] == [f"{number:02d}".encode() for number in range(7)]
+
+
+async def test_requests_in_one_piece_take_room_of_their_own_and_no_more_than_there_is(house: House) -> None:
+    peer = await house.peer()
+    await peer.send(b"GET /healthz HTTP/1.1\r\n\r\n" * 10_000)
+    answers = [await peer.answer() for _ in range(1 + LIMITS.max_held_bytes // REQUEST_BYTES)]
+    assert [each.status for each in answers].count(503) == 1
+    assert answers[-1].status == 503
+    await _until(lambda: house.server._held_bytes == 0)
+
+
+@pytest.mark.parametrize(
+    "framing", [b"1;" + b"x" * 500_000, b"0\r\nt: " + b"x" * 500_000, b"0\r\n" + b"t: x\r\n" * 1000]
+)
+async def test_framing_of_a_body_that_never_ends_is_cut_off(house: House, framing: bytes) -> None:
+    peer = await house.peer()
+    await peer.send(b"POST /echo/a HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n" + framing)
+    assert (await peer.answer()).status == 431
+
+
+def test_a_trailer_is_no_header() -> None:
+    reader = RequestReader(LIMITS, lambda _count: True)
+    reader.feed(b"POST / HTTP/1.1\r\nsaid: head\r\ntransfer-encoding: chunked\r\n\r\n0\r\nsaid: trailer\r\n\r\n")
+    (received,) = reader.take()
+    assert received.request.headers["said"] == "head"
+
+
+async def test_an_upgrade_gives_back_the_room_of_its_body(house: House) -> None:
+    peer = await house.peer()
+    await peer.ask("POST", "/echo/a", b"x" * 5_000, headers="upgrade: websocket\r\nconnection: upgrade\r\n")
+    assert house.server._held_bytes == 0
 
 
 async def test_a_request_may_come_byte_by_byte_and_in_chunks(house: House) -> None:
