@@ -34,7 +34,8 @@ class StateLock:
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.read(self._handle, 20).decode(errors="replace").strip() or "unknown"
+            written = os.read(self._handle, 20).strip()
+            holder = written.decode() if written.isdigit() else "unknown"
             os.close(self._handle)
             raise AlreadyRunning(
                 f"another agent (process {holder}) uses {state_dir}", remedy="stop it first, or use another state_dir"

@@ -5,15 +5,43 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import msgspec
 
 from farshore_agent.buffer import BufferStatus, StreamStatus
 from farshore_agent.forward.report import LinkReport
 from farshore_agent.identity.identity import Identity
 from farshore_protocol import __version__
+from farshore_protocol.limits import EARLIEST_EVENT_US, LATEST_EVENT_US, MIB
 from farshore_protocol.names import base_of
 
 FILE: Final = "status.json"
+MAX_BYTES: Final = 64 * MIB
+"""Of the file. A thousand streams take half a megabyte."""
+
+_Us = Annotated[int, msgspec.Meta(ge=EARLIEST_EVENT_US, lt=LATEST_EVENT_US)]
+
+
+class _ReadableLink(msgspec.Struct):
+    """What commands show of the link."""
+
+    up: bool
+    state: str
+    address: str
+    last_error: str
+    last_remedy: str
+    last_answer_us: _Us | None
+    clock_offset_us: int | None
+    clock_offset_error_us: int | None
+    refusals: dict[str, int]
+
+
+class _Readable(msgspec.Struct):
+    """What commands show of a file that an agent has left; other things in it do not matter."""
+
+    at_us: _Us
+    link: _ReadableLink
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +151,11 @@ def write(state_dir: Path, status: dict[str, Any]) -> None:
 
 
 def read(state_dir: Path) -> dict[str, Any] | None:
-    """The last status that a running agent wrote, if there is one."""
+    """The last status that a running agent wrote, if there is one and it is whole."""
     try:
-        found = json.loads((state_dir / FILE).read_bytes())
-    except (OSError, ValueError):
+        with (state_dir / FILE).open("rb") as file:
+            found: Any = json.loads(file.read(MAX_BYTES))
+        msgspec.convert(found, _Readable)
+    except (OSError, ValueError, RecursionError):  # MsgspecError is a ValueError
         return None
-    return found if isinstance(found, dict) else None
+    return dict(found)

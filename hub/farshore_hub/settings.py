@@ -14,9 +14,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from farshore_hub.durations import Seconds
 from farshore_hub.errors import NotReady, SettingsInvalid
 from farshore_hub.fleet.addresses import MAX_ADDRESSES, check_address, split_listen
-from farshore_protocol.limits import MIB
+from farshore_protocol.limits import KIB, MIB
 
 FILE: Final = "hub.toml"
+MAX_BYTES: Final = 1024 * KIB
 DATA_DIR_VARIABLE: Final = "FARSHORE_HUB_DIR"
 _HERE: Final = Path("farshore-hub")
 _SYSTEM: Final = Path("/var/lib/farshore-hub")
@@ -158,7 +159,8 @@ def load(data_dir: Path) -> Place:
     """
     path = data_dir / FILE
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1).decode()
     except OSError as error:
         raise NotReady(
             f"there is no hub in {data_dir}: {error.strerror} ({FILE})",
@@ -166,6 +168,8 @@ def load(data_dir: Path) -> Place:
         ) from None
     except UnicodeDecodeError:
         raise SettingsInvalid(f"{path} is not UTF-8 text") from None
+    if len(text) > MAX_BYTES:
+        raise SettingsInvalid(f"{path} has more than {MAX_BYTES} bytes: is this the right file?")
     return Place(data_dir, parse(text, str(path)))
 
 
@@ -176,15 +180,22 @@ def parse(text: str, where: str) -> HubSettings:
         SettingsInvalid: with one line per fault, each with the key's path.
     """
     try:
-        return HubSettings.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsInvalid(f"{where} is not TOML: {error}") from None
+        return HubSettings.model_validate(_toml(text, where))
     except ValidationError as error:
         faults = [f"  {_path(fault['loc'])}: {_said(fault['msg'])}" for fault in error.errors()]
         raise SettingsInvalid(
             "\n".join([f"{where} has {len(faults)} fault{'s' * (len(faults) != 1)}:", *faults]),
             remedy="correct these keys; nothing was started or changed",
         ) from None
+
+
+def _toml(text: str, where: str) -> dict[str, object]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise SettingsInvalid(f"{where} is not TOML that can be read: it is nested too deep") from None
+    except ValueError as error:  # TOMLDecodeError, and what Python says of a number of too many digits
+        raise SettingsInvalid(f"{where} is not TOML: {error}") from None
 
 
 def _path(location: tuple[int | str, ...]) -> str:

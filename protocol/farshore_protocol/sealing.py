@@ -126,6 +126,15 @@ def sign_epoch(epoch: KeyEpoch, signer: Ed25519PrivateKey) -> KeyEpoch:
     return msgspec.structs.replace(epoch, signature=signer.sign(_EPOCH_CONTEXT + packed_for_signing(epoch)))
 
 
+def check_sealing_key(raw: bytes) -> None:
+    """Check that epochs can be sealed to a hub's public key.
+
+    Raises:
+        Malformed: they cannot.
+    """
+    _public_key(raw)
+
+
 def check_signature(public: Ed25519PublicKey, signature: bytes, signed: bytes) -> None:
     """Check an Ed25519 signature.
 

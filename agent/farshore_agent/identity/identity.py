@@ -17,10 +17,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from farshore_agent.errors import IdentityError, NotEnrolled
 from farshore_agent.identity.files import make_private_dir, write_private
 from farshore_protocol.enrolment import Membership
+from farshore_protocol.errors import ProtocolError
+from farshore_protocol.limits import KIB
+from farshore_protocol.sealing import check_sealing_key
 
 FILE: Final = "identity.json"
 CHAIN_FILE: Final = "tls.pem"
 VERSION: Final = 1
+MAX_BYTES: Final = 256 * KIB
+"""Of the file; a real one has about 6 KiB."""
+
 _REMEDY: Final = "restore the folder from a backup, or enrol again with a new token and --force"
 
 
@@ -88,7 +94,7 @@ class Identity:
         """
         path = folder / FILE
         try:
-            stored = msgspec.json.decode(path.read_bytes(), type=_Stored)
+            stored = msgspec.json.decode(_read(path), type=_Stored)
         except FileNotFoundError:
             raise NotEnrolled(
                 f"there is no identity in {folder}",
@@ -97,11 +103,23 @@ class Identity:
             ) from None
         except OSError as error:
             raise IdentityError(f"{path} cannot be read: {error.strerror}", remedy="run as the agent's user") from None
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise IdentityError(f"{path} is damaged: {error}", remedy=_REMEDY) from None
         if stored.version != VERSION:
             raise IdentityError(f"{path} has version {stored.version}", remedy="upgrade this agent")
-        return cls(SiteKeys(stored.tls_key, stored.signing_key), stored.membership, stored.not_after_us)
+        found = cls(SiteKeys(stored.tls_key, stored.signing_key), stored.membership, stored.not_after_us)
+        found._check_keys(path)
+        return found
+
+    def _check_keys(self, path: Path) -> None:
+        """That the keys are keys is better known now than when something is sealed; OpenSSL looks at the others."""
+        try:
+            for key in self.membership.sealing_keys:
+                check_sealing_key(key.public)
+            for key in self.membership.signing_keys:
+                Ed25519PublicKey.from_public_bytes(key.public)
+        except (ProtocolError, ValueError) as error:
+            raise IdentityError(f"{path} is damaged: a key in it is none: {error}", remedy=_REMEDY) from None
 
     def save(self, folder: Path) -> None:
         """Replace the identity in `folder`, durably.
@@ -124,3 +142,11 @@ class Identity:
         if not path.exists() or path.read_bytes() != content:
             write_private(path, content)
         return path
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        raw = file.read(MAX_BYTES + 1)
+    if len(raw) > MAX_BYTES:
+        raise IdentityError(f"{path} is damaged: it has more than {MAX_BYTES} bytes", remedy=_REMEDY)
+    return raw

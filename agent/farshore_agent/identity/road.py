@@ -28,7 +28,7 @@ class Road(Protocol):
 
         Raises:
             LinkError: an address is none.
-            OSError: the certificates cannot be used.
+            IdentityError: the certificates cannot be used.
         """
         ...
 

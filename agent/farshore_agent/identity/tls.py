@@ -10,6 +10,8 @@ import ssl
 from pathlib import Path
 from typing import Final
 
+from farshore_agent.errors import IdentityError
+
 NO_CHECK_TIME: Final = ssl.VerifyFlags(0x200000)
 """X509_V_FLAG_NO_CHECK_TIME of OpenSSL; the ssl module has no name for it."""
 
@@ -18,15 +20,27 @@ def pinned_context(ca_pem: str, chain: Path | None = None) -> ssl.SSLContext:
     """Trusts the hub's CA alone. With `chain`, a file of certificate and key, the site signs in with it.
 
     Raises:
-        ssl.SSLError: the CA or the chain cannot be used.
+        IdentityError: the CA or the chain cannot be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_verify_locations(cadata=ca_pem)
     context.verify_flags |= NO_CHECK_TIME
-    if chain is not None:
-        context.load_cert_chain(chain)
+    try:
+        context.load_verify_locations(cadata=ca_pem)
+        if chain is not None:
+            context.load_cert_chain(chain, password=_no_password)
+    except (ssl.SSLError, ValueError, TypeError) as error:  # the latter two: no text, or not ASCII
+        reason = getattr(error, "reason", None) or error
+        raise IdentityError(
+            f"OpenSSL cannot use the site's certificate, its key or the hub's CA: {reason}",
+            remedy="restore the identity's folder from a backup, or enrol again with a new token and --force",
+        ) from None
     return context
+
+
+def _no_password() -> str:
+    """A key that asks for a password is none of ours; without this OpenSSL would ask at the terminal, and wait."""
+    raise ValueError("the key is locked with a password")
 
 
 def unverified_context() -> ssl.SSLContext:

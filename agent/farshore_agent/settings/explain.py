@@ -11,6 +11,8 @@ from pydantic_core import ErrorDetails
 
 from farshore_agent.errors import Problem
 
+_MAX_SHOWN_CHARS: Final = 200
+
 _KINDS: Final = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -39,20 +41,31 @@ def closest(given: object, known: Iterable[str]) -> str:
 def _problem(finding: ErrorDetails, model: type[BaseModel], at: tuple[str, ...]) -> Problem:
     location = [str(part) for part in finding["loc"] if part != "[key]"]
     key, given, kind = ".".join([*at, *location]), finding["input"], finding["type"]
+    shown = _shown(given)
     context: dict[str, Any] = finding.get("ctx", {})
     if kind == "extra_forbidden":
         known = _keys_at(model, location[:-1])
         return Problem(key, "is not a known key", closest(location[-1], known) or f"known are {', '.join(known)}")
     if kind in {"enum", "literal_error"}:
         known = [word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")]
-        return Problem(key, f"{given!r} is not one of {', '.join(known)}", closest(given, known))
+        return Problem(
+            key, f"{shown} is not one of {', '.join(known)}", closest(given, known) if isinstance(given, str) else ""
+        )
     if kind == "missing":
         return Problem(key, "is missing")
     if kind == "value_error":
         return Problem(key, str(context["error"]))
     if kind in _KINDS:
-        return Problem(key, f"{given!r} is not {_KINDS[kind]}")
-    return Problem(key, f"{given!r} {finding['msg'].removeprefix('Input ')}")
+        return Problem(key, f"{shown} is not {_KINDS[kind]}")
+    return Problem(key, f"{shown} {finding['msg'].removeprefix('Input ')}")
+
+
+def _shown(given: object) -> str:
+    try:
+        text = repr(given)
+    except ValueError:  # an integer of so many digits that Python does not print it
+        return "a number of too many digits"
+    return text if len(text) <= _MAX_SHOWN_CHARS else text[:_MAX_SHOWN_CHARS] + "…"
 
 
 def _keys_at(model: type[BaseModel], location: Iterable[str]) -> list[str]:

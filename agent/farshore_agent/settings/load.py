@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
@@ -16,8 +16,12 @@ from farshore_agent.settings.agent import AgentSettings, conflicts
 from farshore_agent.settings.explain import closest, explain
 from farshore_agent.settings.inputs import InputSettings
 from farshore_agent.settings.table import Table
+from farshore_protocol.limits import KIB
 
 T = TypeVar("T", bound=Table)
+
+MAX_BYTES: Final = 1024 * KIB
+"""Of a settings file: a thousand streams take a tenth of it."""
 
 
 def load(path: Path) -> AgentSettings:
@@ -27,13 +31,17 @@ def load(path: Path) -> AgentSettings:
         SettingsError: with all that is wrong.
     """
     try:
-        text = path.read_bytes().decode()
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+        text = raw.decode()
     except OSError as error:
         remedy = "name another file with --config" if isinstance(error, FileNotFoundError) else ""
         raise SettingsError(str(path), [Problem("", f"cannot be read: {error.strerror}", remedy)]) from None
     except UnicodeDecodeError as error:
         problem = Problem("", f"is not UTF-8 at byte {error.start}", "save it as UTF-8")
         raise SettingsError(str(path), [problem]) from None
+    if len(raw) > MAX_BYTES:
+        raise SettingsError(str(path), [Problem("", f"has more than {MAX_BYTES} bytes: is this the right file?")])
     return parse(text, source=str(path), folder=path.absolute().parent)
 
 
@@ -47,7 +55,9 @@ def parse(
     """
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise SettingsError(source, [Problem("", "is not TOML that can be read: it is nested too deep")]) from None
+    except ValueError as error:  # TOMLDecodeError, and what Python says of a number of too many digits
         raise SettingsError(source, [Problem("", f"is not TOML: {error}")]) from None
     reading = _Reading(folder, inputs.installed() if kinds is None else kinds)
     given = reading.inputs(tables.pop("inputs", {}))
