@@ -7,6 +7,8 @@ SITES ?= 3
 STORE ?= sqlite
 CUTS ?= 30
 SEED ?=
+SECONDS ?= 30
+TARGET ?=
 DATA ?= $(wildcard demo/farshore_demo/data/*.gz)
 
 VENV := .venv
@@ -16,7 +18,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 SOURCES := protocol shell agent hub demo tests
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test pytest lint types imports format demo bench powerloss soak-kills powercut pins clean system-packages
+.PHONY: help venv test pytest lint types imports format demo bench fuzz powerloss soak-kills powercut pins clean system-packages
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,11 +66,16 @@ powercut: $(STAMP) ## cut a virtual machine's power CUTS=30 times; CONTROL=norma
 	@sh packaging/ensure-virtual-machine.sh
 	PATH="$$PATH:/usr/sbin" $(BIN)/python -m tests.powercut --cuts $(CUTS) $(if $(CONTROL),--control $(CONTROL)) $(SEEDED) $(if $(JSON),--json)
 
+fuzz: $(STAMP) ## every decoder under atheris; SECONDS=n for each, TARGET=name for one
+	$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet \
+		--disable-pip-version-check --constraint packaging/constraints.txt --editable '.[hub,dev,fuzz]'
+	$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS) $(TARGET:%=--target %)
+
 pins: ## pin the newest versions of all dependencies in packaging/constraints.txt
 	sh packaging/make-pins.sh $(PYTHON)
 
 clean: ## remove what was made, the virtual environment too
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .fuzz dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
 
 system-packages:
