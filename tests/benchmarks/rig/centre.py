@@ -96,6 +96,14 @@ class Centre:
 @contextmanager
 def running_centre(folder: Path, store: str) -> Iterator[Centre]:
     """A hub that has started, until the block ends."""
+    with prepared_centre(folder, store) as centre:
+        centre.hub.start()
+        yield centre
+
+
+@contextmanager
+def prepared_centre(folder: Path, store: str) -> Iterator[Centre]:
+    """A hub that was made and can be started, until the block ends."""
     with ExitStack() as stack:
         url, pid = "", None
         if store == "postgresql":
@@ -103,7 +111,6 @@ def running_centre(folder: Path, store: str) -> Iterator[Centre]:
             url, pid = stack.enter_context(cluster.database()), cluster.pid
         hub = Hub(folder, database=url)
         stack.callback(hub.kill)
-        hub.start()
         seen = url or f"sqlite:///file:{hub.data / 'hub.db'}?mode=ro&uri=true"
         centre = Centre(hub, seen, pid)
         stack.callback(centre.close)
