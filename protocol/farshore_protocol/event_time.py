@@ -45,11 +45,21 @@ def event_time_us(value: object) -> int:
     return at
 
 
-def _from_number(value: float) -> int:
+def unit_of(number: float) -> tuple[int, int]:
+    """What a number is multiplied with, and then divided by, to be microseconds.
+
+    Raises:
+        BadTime: it is too large for any unit.
+    """
     for bound, times, divided in _UNITS:
-        if abs(value) < bound:
-            return int(value * times // divided)
+        if abs(number) < bound:
+            return times, divided
     raise BadTime("a number of more than 19 digits is not a time")
+
+
+def _from_number(value: float) -> int:
+    times, divided = unit_of(value)
+    return int(value * times // divided)
 
 
 def _from_text(value: str) -> int:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from farshore_protocol.columns import Columns
-from farshore_protocol.event_time import BadTime, event_time_us
+from farshore_protocol.event_time import BadTime, event_time_us, unit_of
 from farshore_protocol.limits import EARLIEST_EVENT_US, LATEST_EVENT_US
 
 TIME_FIELD: Final = "ts"
@@ -24,12 +25,13 @@ def event_times(columns: Columns) -> pa.Array:
     cells: Any = columns.fields.get(TIME_FIELD)
     if cells is None:
         return pa.nulls(columns.count, TIME_TYPE)
+    quick = None
     if isinstance(cells, np.ndarray):
-        cells = cells.tolist()
-    if set(map(type, cells)) == {str}:
+        quick, cells = _from_numbers(cells), cells.tolist()
+    elif set(map(type, cells)) == {str}:
         quick = _from_texts(cells)
-        if quick is not None:
-            return quick
+    if quick is not None:
+        return quick
     return pa.array([_event_time(cell) for cell in cells], TIME_TYPE)
 
 
@@ -40,8 +42,24 @@ def _from_texts(cells: list[Any]) -> pa.Array | None:
     except (pa.ArrowInvalid, UnicodeEncodeError):
         return None
     bounds = pc.min_max(times.cast(pa.int64())).as_py()
-    inside = bounds["min"] >= EARLIEST_EVENT_US and bounds["max"] < LATEST_EVENT_US
-    return times if inside else None
+    return times if _is_inside(bounds["min"], bounds["max"]) else None
+
+
+def _from_numbers(cells: npt.NDArray[Any]) -> pa.Array | None:
+    """The times of numbers that are all in one unit; None if they are not, or one is no time."""
+    low, high = cells.min().item(), cells.max().item()
+    try:
+        unit = unit_of(low)
+        if unit != unit_of(high) or not _is_inside(event_time_us(low), event_time_us(high)):
+            return None
+    except BadTime:
+        return None
+    times, divided = unit
+    return pa.array((cells * times // divided).astype(np.int64), TIME_TYPE)
+
+
+def _is_inside(low_us: int, high_us: int) -> bool:
+    return low_us >= EARLIEST_EVENT_US and high_us < LATEST_EVENT_US
 
 
 def _event_time(cell: object) -> int | None:

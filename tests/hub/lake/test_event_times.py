@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -22,8 +24,8 @@ TEXTS = st.one_of(
 )
 
 
-def _times(cells: list[object]) -> list[int | None]:
-    columns = Columns.from_records([{"ts": cell} for cell in cells])  # type: ignore[dict-item]
+def _times(cells: Any) -> list[int | None]:  # noqa: ANN401 - a column in either form
+    columns = Columns(len(cells), {"ts": cells})
     return event_times(columns).cast(pa.int64()).to_pylist()  # type: ignore[no-any-return]
 
 
@@ -53,3 +55,22 @@ def test_other_cells_are_read_one_by_one(cell: object) -> None:
 
 def test_records_without_the_field_have_no_time() -> None:
     assert event_times(Columns.from_records([{"temp": 1}, {}])).null_count == 2
+
+
+NUMBERS = st.one_of(
+    st.integers(0, 2 * 10**9),
+    st.integers(10**12, 2 * 10**12),
+    st.integers(10**15, 10**16),
+    st.integers(10**18, 9 * 10**18),
+    st.integers(-(2**63), 2**63 - 1),
+)
+
+
+@given(st.lists(NUMBERS, min_size=1, max_size=20) | st.lists(st.floats(), min_size=1, max_size=20))
+def test_times_of_an_array_are_those_of_a_list(numbers: list[float]) -> None:
+    assert _times(np.array(numbers)) == _times(numbers)
+
+
+@given(st.lists(st.integers(1_000_000_000_000, 2_000_000_000_000), min_size=1, max_size=20))
+def test_times_of_an_array_in_one_unit(numbers: list[int]) -> None:
+    assert _times(np.array(numbers)) == [number * 1000 for number in numbers]
