@@ -58,6 +58,9 @@ bench: $(STAMP) ## bytes per record beside the peers; DATA="FILE…" names other
 powerloss: $(STAMP) ## cut the power in STATES=20000 ways, of lives from SEED=… on, and count what is lost
 	$(BIN)/python -m tests.disk.power_loss --states $(STATES) $(if $(SEED),--seed $(SEED))
 
+diskfaults: $(STAMP) ## make every single operation of the agent's disk fail, in every way
+	$(BIN)/python -m tests.disk.every_fault
+
 soak-kills: $(STAMP) ## kill agents of SITES=3 and a hub KILLS=1000 times under load; STORE=postgres SEED=… JSON=1
 	$(if $(filter postgres,$(STORE)),@sh packaging/ensure-postgres.sh)
 	$(BIN)/python -m tests.soak --kills $(KILLS) --sites $(SITES) --store $(STORE) $(SEEDED) $(if $(JSON),--json)

@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from farshore_agent.buffer import Appended, Buffer, Checkpoint
 from farshore_agent.errors import AgentError, BufferBroken, BufferFull
 from farshore_agent.settings import EffortChoice, StreamSettings, WhenFull
 from farshore_protocol.ranges import EMPTY
-from tests.agent.buffer.world import MIB, START_US, FakeHub, World, admitted, drain, exchange, policies
+from tests.agent.buffer.world import MIB, START_US, FakeHub, World, admitted, exchange, policies
 from tests.disk.agent_disk import AgentDisk
 from tests.disk.promises import AtTheHub, Key, Promises
 
@@ -42,13 +42,15 @@ def world_on(disk: AgentDisk) -> World:
 class Life:
     """One life, step by step. A step may raise what the buffer documents, and nothing else."""
 
-    def __init__(self, disk: AgentDisk, seed: int) -> None:
+    def __init__(self, disk: AgentDisk, seed: int, *, noise: Sequence[int] = (0, 40, 2500)) -> None:
         self.disk = disk
+        self._noise = noise
         self.chance = random.Random(seed)
         self.world = world_on(disk)
         self.hub = FakeHub(self.world)
         self.promises = Promises()
         self.buffer: Buffer | None = None
+        self._needs_key = True
         self._serial = 0
         self._read = 0
         self._backup: Any = ({}, {})
@@ -66,7 +68,11 @@ class Life:
         error: AgentError | None = None
         try:
             if self.buffer is None:
-                self.buffer = await self.world.open()
+                self.buffer = await self.world.open(sealing=False)
+                self._needs_key = True
+            if self._needs_key:
+                await self.world.give_epoch(self.buffer)
+                self._needs_key = False
             await what()
         except (BufferFull, BufferBroken) as documented:
             error = documented
@@ -122,7 +128,7 @@ class Life:
             self.promises.checkpoints.append((len(self.disk.tape), int(checkpoint.value)))
 
     def _records(self) -> list[dict[str, Any]]:
-        noise = self.chance.choice([0, 40, 2500])
+        noise = self.chance.choice(self._noise)
         records = []
         for _ in range(self.chance.randint(0, 12)):
             self._serial += 1
@@ -137,6 +143,9 @@ class Life:
 
     async def seal(self) -> None:
         await self._open.seal_due(link_up=True, flush=self.chance.random() < 0.5)
+
+    async def seal_all(self) -> None:
+        await self._open.seal_due(link_up=True, flush=True)
 
     async def send(self) -> None:
         await exchange(self._open, self.hub, max_batches=self.chance.randint(1, 10))
@@ -153,6 +162,10 @@ class Life:
 
     async def grow_older(self) -> None:
         self.world.clock.advance(self.chance.choice([60, DAY_S, 4 * DAY_S]))
+        await self._open.expire()
+
+    async def expire(self) -> None:
+        self.world.clock.advance(300)
         await self._open.expire()
 
     async def renew_the_key(self) -> None:
@@ -181,7 +194,12 @@ class Life:
     async def restart(self) -> None:
         """Close the buffer; the next step opens it."""
         buffer, self.buffer = self._open, None
-        await buffer.close()
+        try:
+            await buffer.close()
+        except BufferBroken:
+            # It did not close well, and the process ends all the same.
+            self.world.path = self.disk.kill(self.world.path)
+            raise
 
     async def be_killed(self) -> None:
         """SIGKILL: what the process had handed to the system is there, and nothing is closed."""
@@ -189,7 +207,3 @@ class Life:
         self.world.path = self.disk.kill(self.world.path)
         with contextlib.suppress(AgentError):
             await buffer.close()
-
-    async def settle(self) -> None:
-        """Everything to the hub, as it is in the end."""
-        await self.step(lambda: drain(self._open, self.hub))

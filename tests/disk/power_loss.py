@@ -9,11 +9,9 @@ from __future__ import annotations
 import logging
 import random
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -23,15 +21,13 @@ import click
 
 from tests.disk import buffer_side
 from tests.disk.medium import Files, Medium, Operation
+from tests.disk.scratch import scratch
 
 STATES_PER_LIFE: Final = 400
 SHOWN: Final = 5
 CONTROL_PART: Final = 20
 TO_THE_END: Final = 16
 """Every so many states, everything is also brought to its destination."""
-
-MEMORY: Final = Path("/dev/shm")
-"""A disk that is never waited for, where there is one."""
 
 
 class State(NamedTuple):
@@ -100,7 +96,7 @@ def survey(side: str, states: int, seed: int, *, synchronous: str = "FULL") -> F
 
 
 def _survey_life(live: Live, seed: int, states: int, synchronous: str, figures: Figures) -> None:
-    with _scratch() as folder:
+    with scratch() as folder:
         lived = live(seed, folder, synchronous)
         ends = range(1, len(lived.operations) + 1)
         chosen = sorted(random.Random(seed).choices(ends, k=min(states, STATES_PER_LIFE)))
@@ -118,7 +114,7 @@ def _survey_life(live: Live, seed: int, states: int, synchronous: str, figures: 
 
 def look_at(side: str, state: State, *, synchronous: str = "FULL") -> list[str]:
     """One state again."""
-    with _scratch() as folder:
+    with scratch() as folder:
         lived = SIDES[side](state.life, folder, synchronous)
         [(_, medium)] = _cut(lived.operations, [state.after])
         return _judge(lived, medium, state, folder, to_the_end=True)
@@ -135,14 +131,8 @@ def _cut(operations: list[Operation], chosen: list[int]) -> Iterator[tuple[int, 
 
 def _judge(lived: Lived, medium: Medium, state: State, folder: Path, *, to_the_end: bool) -> list[str]:
     files = medium.after_power_loss(state.chance())
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        return lived.judge(files, state.after, Path(place), to_the_end=to_the_end)
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="powerloss-", dir=MEMORY if MEMORY.is_dir() else None) as place:
-        yield Path(place)
+    with scratch(folder) as place:
+        return lived.judge(files, state.after, place, to_the_end=to_the_end)
 
 
 @click.command(help=__doc__)

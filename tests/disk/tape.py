@@ -31,6 +31,8 @@ class Fault(enum.StrEnum):
     FULL = "full"
     SHORT = "short"
     """Half of the data is written, then the disk is full."""
+    EIO_OF_SYNC = "eio-of-sync"
+    """A sync fails; what it should have written may still reach the disk."""
     GATE = "gate"
     """A sync fails, what it should have written is lost, and the next sync says that all is well."""
 
@@ -39,6 +41,7 @@ AFFECTED: Final = {
     Fault.EIO: frozenset(_ERRORS),
     Fault.FULL: frozenset({Kind.WRITE, Kind.OPEN}),
     Fault.SHORT: frozenset({Kind.WRITE}),
+    Fault.EIO_OF_SYNC: frozenset({Kind.SYNC}),
     Fault.GATE: frozenset({Kind.SYNC}),
 }
 

@@ -50,6 +50,7 @@ class Database:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self.connection = connection
+        self._log_is_doubtful = False
 
     @classmethod
     def open(cls, path: Path, *, vfs: str | None = None) -> Database:
@@ -62,13 +63,20 @@ class Database:
             BufferBroken: the disk refuses.
         """
         with translated():
-            connection = apsw.Connection(str(path), vfs=vfs)
-            connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-            connection.pragma("page_size", PAGE_BYTES)
-            for name, value in _PRAGMAS:
-                connection.pragma(name, value)
-            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        return cls(connection)
+            database = cls(apsw.Connection(str(path), vfs=vfs))
+            try:
+                database._prepare()
+            except BaseException:
+                database.abandon()
+                raise
+        return database
+
+    def _prepare(self) -> None:
+        self.connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        self.connection.pragma("page_size", PAGE_BYTES)
+        for name, value in _PRAGMAS:
+            self.connection.pragma(name, value)
+        self._empty_log()
 
     def limit(self, max_bytes: int) -> None:
         """Never let the file grow beyond `max_bytes`; one that is larger already shrinks as its content goes."""
@@ -112,14 +120,28 @@ class Database:
     def transaction(self) -> Iterator[None]:
         """Everything inside is committed together, or nothing of it is there."""
         with translated():
+            if self._log_is_doubtful:
+                self._empty_log()
             self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield
             with translated():
-                self.connection.execute("COMMIT")
+                self._commit()
         except BaseException:
             self._roll_back()
             raise
+
+    def _commit(self) -> None:
+        try:
+            self.connection.execute("COMMIT")
+        except apsw.IOError:
+            # The log may end in a whole commit that never was one. The next one must not be written over a part of it.
+            self._log_is_doubtful = True
+            raise
+
+    def _empty_log(self) -> None:
+        self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        self._log_is_doubtful = False
 
     def used_bytes(self) -> int:
         """Bytes of the file that hold something."""
@@ -135,7 +157,7 @@ class Database:
     def fold(self) -> None:
         """Bring everything that is in the log into the file, and empty the log, if the disk lets it."""
         try:
-            self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self._empty_log()
         except (apsw.FullError, apsw.IOError, apsw.BusyError):
             return
 

@@ -64,7 +64,12 @@ class Store:
     ) -> Store:
         """Open, create or repair the file and begin a new life in it."""
         store = cls(path, settings, seal, policies, vfs)
-        store._begin(open_file(path, now_us, vfs), incarnation, now_us)
+        database = open_file(path, now_us, vfs)
+        try:
+            store._begin(database, incarnation, now_us)
+        except BaseException:
+            database.abandon()
+            raise
         return store
 
     def _begin(self, database: Database, incarnation: bytes, now_us: int) -> None:
