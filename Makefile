@@ -65,7 +65,7 @@ soak-kills: $(STAMP) ## kill agents of SITES=3 and a hub KILLS=1000 times under 
 	$(if $(filter postgres,$(STORE)),@sh packaging/ensure-postgres.sh)
 	$(BIN)/python -m tests.soak --kills $(KILLS) --sites $(SITES) --store $(STORE) $(SEEDED) $(if $(JSON),--json)
 
-powercut: $(STAMP) ## cut a virtual machine's power CUTS=30 times; CONTROL=normal or lying-disk must lose; SEED=… JSON=1
+powercut: $(STAMP) ## cut a virtual machine's power CUTS=30 times; CONTROL=normal must lose; SEED=… JSON=1
 	@sh packaging/ensure-virtual-machine.sh
 	PATH="$$PATH:/usr/sbin" $(BIN)/python -m tests.powercut --cuts $(CUTS) $(if $(CONTROL),--control $(CONTROL)) $(SEEDED) $(if $(JSON),--json)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -19,10 +19,11 @@ from tests.powercut.disk import Cut
 from tests.powercut.site import BoxedSite
 
 _PRODUCERS: Final = 3
-_LONGEST_LOAD_S: Final = 20.0
+_LONGEST_LOAD_S: Final = 15.0
 _LONGEST_START_S: Final = 60.0
 _POLL_S: Final = 0.01
-_MOST_OPERATIONS: Final = 150
+_MOST_OPERATIONS: Final = 100
+_SHARE_IN_AN_OPERATION: Final = 0.6
 _OPERATIONS_OF_A_START: Final = 50
 """Writes and flushes of the disk, from the kernel's mount to the agent's first exchange."""
 _SHARE_WHILE_STARTING: Final = 0.2
@@ -39,12 +40,12 @@ class Moment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One power cut and what was found after the next boot that came to its end.
+    """A power cut, or one under load and one in the start after it, and what the next undisturbed start has found.
 
     Attributes:
         lost: acknowledged records that are gone.
         faults: everything that is wrong, in words.
-        sectors: of the disk's cache at the cut.
+        sectors: of the disk's cache at the cuts.
     """
 
     number: int
@@ -67,28 +68,33 @@ def cut_again_and_again(hub: Hub, site: BoxedSite, link: Proxy, chance: random.R
     """Cut the power so often; what was found after each cut. The machine is left running."""
     site.start()
     for number in range(1, cuts + 1):
-        moment = draw_moment(chance)
+        moment, before = draw_moment(chance), len(site.machine.cuts)
         _live_until_cut(site, link, chance, moment)
         link.restore()
         site.start()
         _deliver_everything(hub, site)
-        yield _look(hub, site, number, moment)
+        yield _look(hub, site, number, moment, site.machine.cuts[before:])
 
 
 def _live_until_cut(site: BoxedSite, link: Proxy, chance: random.Random, moment: Moment) -> None:
     if moment is Moment.OFFLINE:
         link.cut()
     with load_on(site, producers=_PRODUCERS):
-        _cut(site, operations=chance.randrange(_MOST_OPERATIONS), after_s=chance.uniform(5, _LONGEST_LOAD_S))
+        _cut(site, _operations(chance, _MOST_OPERATIONS), after_s=chance.uniform(5, _LONGEST_LOAD_S))
     if moment is Moment.STARTING:
         site.daemon.start()
-        operations = chance.randrange(_OPERATIONS_OF_A_START)
-        _cut(site, operations=operations, after_s=chance.uniform(3, _LONGEST_START_S))
+        _cut(site, _operations(chance, _OPERATIONS_OF_A_START), after_s=chance.uniform(3, _LONGEST_START_S))
 
 
-def _cut(site: BoxedSite, *, operations: int, after_s: float) -> None:
+def _operations(chance: random.Random, most: int) -> int | None:
+    """In the middle of which operation of the disk the power goes; None is at whatever moment."""
+    return chance.randrange(most) if chance.random() < _SHARE_IN_AN_OPERATION else None
+
+
+def _cut(site: BoxedSite, operations: int | None, *, after_s: float) -> None:
     """In the middle of what the disk does, or after a time: whichever comes first."""
-    site.machine.kill_after(operations)
+    if operations is not None:
+        site.machine.kill_after(operations)
     give_up_at = time.monotonic() + after_s
     while site.machine.has_power and time.monotonic() < give_up_at:
         time.sleep(_POLL_S)
@@ -111,7 +117,7 @@ def _deliver_everything(hub: Hub, site: BoxedSite) -> None:
     until("the site is drained", is_drained)
 
 
-def _look(hub: Hub, site: BoxedSite, number: int, moment: Moment) -> Finding:
+def _look(hub: Hub, site: BoxedSite, number: int, moment: Moment, cuts: Sequence[Cut]) -> Finding:
     stored, acknowledged = hub.stored(site.name, READINGS), site.acknowledged[READINGS]
     found = Comparison.of(stored, acknowledged, site.maybe[READINGS])
     line = hub.completeness(site.name)[READINGS]
@@ -119,4 +125,5 @@ def _look(hub: Hub, site: BoxedSite, number: int, moment: Moment) -> Finding:
     total = acknowledged.total()
     # What one cut has lost is not to be counted again after the next one.
     acknowledged.subtract(found.lost)
-    return Finding(number, moment, total, stored.total(), found.lost.total(), faults, site.machine.cuts[-1])
+    sectors = Cut(survived=sum(cut.survived for cut in cuts), lost=sum(cut.lost for cut in cuts))
+    return Finding(number, moment, total, stored.total(), found.lost.total(), faults, sectors)

@@ -44,13 +44,11 @@ class VolatileDisk:
     Args:
         path: the file with what is on the platter.
         chance: decides what reaches the file unasked.
-        flushes: with False the disk lies: a flush is answered, and does nothing. For controls.
     """
 
-    def __init__(self, path: Path, chance: random.Random, *, flushes: bool = True) -> None:
+    def __init__(self, path: Path, chance: random.Random) -> None:
         self._file = os.open(path, os.O_RDWR)
         self._chance = chance
-        self._flushes = flushes
         self._cache: dict[int, bytes] = {}
         self._lock = threading.Lock()
         self.has_power = True
@@ -86,7 +84,7 @@ class VolatileDisk:
             for index in range(sectors):
                 self._keep(first + index, content[index * SECTOR_BYTES : (index + 1) * SECTOR_BYTES])
             self._count_down()
-            if through and self._flushes:
+            if through:
                 self._drain(range(first, first + sectors))
 
     def flush(self) -> None:
@@ -94,8 +92,7 @@ class VolatileDisk:
         with self._lock:
             self._check_power()
             self._count_down()
-            if self._flushes:
-                self._drain(sorted(self._cache))
+            self._drain(sorted(self._cache))
 
     def cut_power(self) -> Cut:
         """From now on nothing is answered, and what is on the platter stays as it is."""

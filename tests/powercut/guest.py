@@ -39,6 +39,7 @@ _NOT_NEEDED: Final = shutil.ignore_patterns(
     "test", "tests", "idlelib", "ensurepip", "config-*", "site-packages", "tkinter"
 )
 _SOURCES: Final = ("protocol", "shell", "agent", "hub", "demo", "tests")
+_MKFS: Final = ("mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "lazy_itable_init=0,root_owner=0:0", "-d")
 _SPARE: Final = 1.3
 """What a file system takes beside the files."""
 
@@ -104,20 +105,7 @@ def make_disk(content: Path, image: Path, *, size: int = 0) -> Path:
     image.unlink(missing_ok=True)
     with image.open("wb") as file:
         file.truncate((size or int(needed * _SPARE)) // MIB * MIB + 16 * MIB)
-    _run(
-        [
-            "mkfs.ext4",
-            "-q",
-            "-F",
-            "-b",
-            "4096",
-            "-E",
-            "lazy_itable_init=0,root_owner=0:0",
-            "-d",
-            str(content),
-            str(image),
-        ]
-    )
+    _run([*_MKFS, str(content), str(image)])
     return image
 
 

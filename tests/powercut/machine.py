@@ -27,7 +27,6 @@ class Machine(Daemon):
         listens: where the guest's command listens, as HOST:PORT in the guest.
         memory_mib: of the guest.
         chance: decides what of the disk's cache survives.
-        flushes: with False the disk ignores flushes.
 
     Attributes:
         port: of this machine; what connects to it reaches the guest's command.
@@ -43,11 +42,10 @@ class Machine(Daemon):
         listens: str,
         memory_mib: int,
         chance: random.Random,
-        flushes: bool = True,
     ) -> None:
         self.port = free_port()
         self.cuts: list[Cut] = []
-        self._disk = VolatileDisk(data, chance, flushes=flushes)
+        self._disk = VolatileDisk(data, chance)
         self._server = DiskServer(self._disk, folder / "disk.sock").__enter__()
         super().__init__(
             shutil.which(QEMU) or f"/usr/bin/{QEMU}",

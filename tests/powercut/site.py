@@ -19,7 +19,6 @@ from tests.powercut.machine import Machine
 
 CONTROLS: Final = {
     "normal": "the agent with synchronous=NORMAL, which acknowledges before it flushes",
-    "lying-disk": "a disk that answers flushes and does not flush",
 }
 
 _DOOR: Final = "127.0.0.1:8080"
@@ -77,7 +76,6 @@ class BoxedSite(Site):
             listens=_DOOR,
             memory_mib=_MEMORY_MIB,
             chance=chance,
-            flushes=control != "lying-disk",
         )
 
     def ask(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> Answered:

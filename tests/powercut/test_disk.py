@@ -26,8 +26,8 @@ def image(tmp_path: Path) -> Path:
     return path
 
 
-def _disk(image: Path, seed: int = 0, *, flushes: bool = True) -> VolatileDisk:
-    return VolatileDisk(image, random.Random(seed), flushes=flushes)
+def _disk(image: Path, seed: int = 0) -> VolatileDisk:
+    return VolatileDisk(image, random.Random(seed))
 
 
 def _sectors(image: Path) -> list[bytes]:
@@ -102,17 +102,6 @@ def test_the_power_goes_in_the_middle_of_the_chosen_operation(image: Path, opera
         cut = disk.cut_power()
         assert not disk.has_power
         assert cut.lost + cut.survived == operations + 1, "the cut that has been, with the write that was under way"
-
-
-def test_a_disk_that_lies_loses_what_it_said_was_flushed(image: Path) -> None:
-    lost = 0
-    for seed in range(20):
-        image.write_bytes(OLD * SECTORS)
-        with _disk(image, seed, flushes=False) as disk:
-            disk.write(0, NEW)
-            disk.flush()
-            lost += disk.cut_power().lost
-    assert lost > 0
 
 
 # ------------------------------------------------------------------ over NBD

@@ -31,11 +31,6 @@ class Strike:
     starts_s: tuple[float, ...] = ()
     together: bool = False
 
-    @property
-    def kills(self) -> int:
-        """How many SIGKILLs that makes."""
-        return (1 + len(self.starts_s) + self.together) if self.killed else 0
-
 
 def draw_strike(chance: random.Random, *, longest_start_s: float, is_hub: bool) -> Strike:
     """The next strike. `longest_start_s` is about what an undisturbed start takes, or a little more."""
