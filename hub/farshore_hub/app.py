@@ -117,7 +117,7 @@ def _services(hub: OpenedHub, receiver: Receiver, lake: LakeReader, checks: Chec
     reporter = Reporter(hub.fleet, hub.place.settings.completeness.silent_after)
     return Services(
         fleet=hub.fleet,
-        receive=receiver.receive,
+        receiver=receiver,
         reporter=reporter,
         lake=lake,
         query_timeout_s=web.query_timeout,

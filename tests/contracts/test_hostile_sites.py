@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import update
 
 from farshore_hub.errors import Busy, HubError
+from farshore_hub.receive.admission import Asked
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.store.engine import open_engine, reading, writing
 from farshore_hub.store.metrics import receipted_by_reason
@@ -112,22 +113,19 @@ async def test_an_account_in_too_many_pieces_takes_no_further_piece_until_some_j
     assert (answer.accounts[0].receipted[:2], answer.accounts[0].receipted[-1]) == ([1, 3], 10**6)
 
 
-async def test_a_hub_under_pressure_asks_every_site_to_pause_until_a_slot_of_its_own(
-    hub: HubWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    site = hub.add_site("ship-1")
-    assert (await hub.deliver(site.parcel(site.batch(1, 3)), "ship-1")).pause_ms == 0
-    parcel = site.parcel(site.batch(4, 3))
-    receiver = hub.receiver
-    monkeypatch.setattr("farshore_hub.receive.receiver.MAX_WAITING_BYTES", len(parcel) + 1)
-    receiver._waiting_bytes = len(parcel)
-    with pytest.raises(Busy) as busy:
-        await hub.deliver(parcel, "ship-1")
-    assert busy.value.retry_after_s >= 1
-    receiver._waiting_bytes = 0
-    await hub.deliver(parcel, "ship-1")
-    receiver._waiting_bytes = len(parcel)
-    assert receiver._pause_ms() < receiver._pause_ms()
+async def test_a_hub_under_pressure_gives_every_site_a_slot_of_its_own(hub: HubWorld) -> None:
+    ships = [hub.add_site(f"ship-{each}") for each in range(3)]
+    admission = hub.receiver.admission
+    admission.room_bytes = 1
+    with hub.receiver.admitted(Asked("somebody", 1)):
+        waits = []
+        for number, ship in enumerate(ships):
+            with pytest.raises(Busy) as busy:
+                await hub.deliver(ship.parcel(ship.batch(1, 3)), f"ship-{number}")
+            assert busy.value.retry_after_s >= 1
+            waits.append(admission._promised[f"ship-{number}"][0])
+    assert waits == sorted(set(waits))
+    assert hub.receiver.tally.busy == 3
 
 
 async def test_a_caller_that_goes_away_hurts_nobody(hub: HubWorld) -> None:

@@ -29,6 +29,8 @@ class Event(enum.StrEnum):
 
     SENDING = "sending"
     ANSWERED = "answered"
+    PUT_OFF = "put-off"
+    """The hub is there, and says when a parcel is welcome."""
     FAILED = "failed"
     TRIPPED = "tripped"
     """A failure that is one too many."""
@@ -41,11 +43,13 @@ class NoSuchStep(AssertionError):
 _TABLE: Final[Mapping[tuple[Breaker, Event], Breaker]] = {
     (Breaker.CLOSED, Event.SENDING): Breaker.CLOSED,
     (Breaker.CLOSED, Event.ANSWERED): Breaker.CLOSED,
+    (Breaker.CLOSED, Event.PUT_OFF): Breaker.CLOSED,
     (Breaker.CLOSED, Event.FAILED): Breaker.CLOSED,
     (Breaker.CLOSED, Event.TRIPPED): Breaker.OPEN,
     (Breaker.OPEN, Event.SENDING): Breaker.HALF_OPEN,
     (Breaker.OPEN, Event.TRIPPED): Breaker.OPEN,
     (Breaker.HALF_OPEN, Event.ANSWERED): Breaker.CLOSED,
+    (Breaker.HALF_OPEN, Event.PUT_OFF): Breaker.CLOSED,
     (Breaker.HALF_OPEN, Event.TRIPPED): Breaker.OPEN,
 }
 

@@ -26,6 +26,7 @@ from farshore_protocol.errors import ProtocolError
 from farshore_protocol.limits import MAX_BATCH_BYTES
 from farshore_protocol.messages import Answer
 from farshore_protocol.ports import Clock, Random
+from farshore_protocol.urgency import DEFAULT_PRIORITY, FIRST_PRIORITY
 
 _LOG: Final = logging.getLogger(__name__)
 _UNAUTHORISED: Final = 401
@@ -131,16 +132,13 @@ class Forwarder:
             await self._exchange(await self._pack(step), step)
 
     async def _look(self) -> list[OutboxBatch]:
-        """What the next parcel may be made of; what was set aside takes no place in it."""
+        """What the next parcel may be made of, and what comes after it; what was set aside takes no place in it."""
         beside = len(self._outlook.suspects.aside)
-        max_bytes = self._outlook.limit_bytes + beside * MAX_BATCH_BYTES
+        max_bytes = self._outlook.limit_bytes + (1 + beside) * MAX_BATCH_BYTES
         return await self._buffer.waiting(max_bytes=max_bytes, max_batches=MAX_BATCHES + beside)
 
     async def _decide(self) -> Send | Wait:
-        now_s = self._clock.monotonic_s()
-        if now_s < self._outlook.resume_s:
-            return decide(View(now_s, (), self._outlook), self._settings)
-        return decide(View(now_s, await self._look(), self._outlook), self._settings)
+        return decide(View(self._clock.monotonic_s(), await self._look(), self._outlook), self._settings)
 
     async def _pack(self, step: Send) -> Packed:
         return await self._courier.pack(step.batches, whole=step.whole, max_bytes=self._outlook.room_bytes)
@@ -148,15 +146,18 @@ class Forwarder:
     async def _exchange(self, packed: Packed, step: Send) -> None:
         self._outlook = self._outlook.sending()
         began_us, began_s = self._clock.now_us(), self._clock.monotonic_s()
-        raw = await self._while_reading_ahead(self._link.exchange(packed.raw, timeout_s=step.timeout_s), packed)
+        raw = await self._while_reading_ahead(self._ask(packed, step), packed)
         took_s = self._clock.monotonic_s() - began_s
         answer, settled = await self._courier.settle(raw)
         self._check(packed, answer, settled)
-        self._note_answer(packed, answer, settled, took_s)
+        self._note_answer(packed, answer, settled, took_s, step.behind.priority if step.behind else None)
         self._note_time(answer, began_us, took_s)
         if settled.forked:
             _LOG.error("another process has used this agent's sequences: is the machine a clone? A new life begins")
             await self._orders.new_epoch()
+
+    async def _ask(self, packed: Packed, step: Send) -> bytes:
+        return await self._link.exchange(packed.raw, urgency=step.urgency, timeout_s=step.timeout_s)
 
     async def _while_reading_ahead(self, exchange: Awaitable[bytes], packed: Packed) -> bytes:
         under_way = asyncio.ensure_future(exchange)
@@ -185,7 +186,7 @@ class Forwarder:
         if packed.batches and not (settled.acknowledged_batches or settled.refused or settled.forked):
             raise NothingTaken("the hub answered, and acknowledges nothing of what was sent")
 
-    def _note_answer(self, packed: Packed, answer: Answer, settled: Settled, took_s: float) -> None:
+    def _note_answer(self, packed: Packed, answer: Answer, settled: Settled, took_s: float, behind: int | None) -> None:
         delivery = Delivery(
             sent_bytes=len(packed.raw),
             took_s=took_s,
@@ -194,6 +195,7 @@ class Forwarder:
             max_parcel_bytes=answer.max_parcel_bytes,
             pause_ms=answer.pause_ms,
             batches=_digests(packed),
+            behind=behind,
         )
         if not self.link_up:
             _LOG.info("the link to %s is up", self._link.address)
@@ -253,7 +255,8 @@ def failure_of(error: Exception, packed: Packed | None) -> Failure:
     retry_after_s = error.retry_after_s if isinstance(error, LinkBusy) else None
     why = str(error) or type(error).__name__
     sent_bytes = len(packed.raw) if packed else 0
-    return Failure(_kind_of(error), why, sent_bytes, _digests(packed), retry_after_s)
+    priority = max((batch.priority for batch in packed.batches), default=DEFAULT_PRIORITY) if packed else FIRST_PRIORITY
+    return Failure(_kind_of(error), why, sent_bytes, _digests(packed), retry_after_s, priority)
 
 
 def _kind_of(error: Exception) -> Failed:

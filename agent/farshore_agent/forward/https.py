@@ -6,6 +6,7 @@ from typing import Final
 
 from farshore_agent.forward.hub_http import HubDoor
 from farshore_protocol.parcel import PARCEL_TYPE
+from farshore_protocol.urgency import Urgency
 
 PATH: Final = "/v1/parcels"
 
@@ -21,13 +22,14 @@ class HttpsLink:
         """The hub's address that is used now."""
         return self._hub.address
 
-    async def exchange(self, parcel: bytes, *, timeout_s: float) -> bytes:
+    async def exchange(self, parcel: bytes, *, urgency: Urgency, timeout_s: float) -> bytes:
         """Deliver a parcel and return the bytes of the signed answer.
 
         Raises:
             LinkDown, LinkBusy, LinkRefused: as their texts say.
         """
-        return await self._hub.ask("POST", PATH, parcel, content_type=PARCEL_TYPE, timeout_s=timeout_s)
+        headers = urgency.headers()
+        return await self._hub.ask("POST", PATH, parcel, content_type=PARCEL_TYPE, headers=headers, timeout_s=timeout_s)
 
     async def close(self) -> None:
         """End the connection."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from farshore_agent.errors import LinkError
+from farshore_protocol.urgency import Urgency
 
 
 class LinkDown(LinkError):
@@ -63,8 +64,8 @@ class Link(Protocol):
         """Where it leads now, for people."""
         ...
 
-    async def exchange(self, parcel: bytes, *, timeout_s: float) -> bytes:
-        """Deliver a parcel and return the bytes of the signed answer.
+    async def exchange(self, parcel: bytes, *, urgency: Urgency, timeout_s: float) -> bytes:
+        """Deliver a parcel and return the bytes of the signed answer. Nothing may stand still for `timeout_s`.
 
         Raises:
             LinkDown, LinkBusy, LinkRefused: as their texts say.

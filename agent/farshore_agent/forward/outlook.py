@@ -14,6 +14,7 @@ from farshore_agent.forward.breaker import Breaker, Event
 from farshore_agent.forward.pace import Pace, backoff_s
 from farshore_agent.forward.suspects import Suspects
 from farshore_agent.settings import ForwardSettings
+from farshore_protocol.urgency import FIRST_PRIORITY
 
 WHOLE_EVERY_S: Final = 600.0
 """How often a statement names everything, although nothing asks for it."""
@@ -48,6 +49,7 @@ class Outlook:
     Attributes:
         failures: in a row.
         resume_s, resume_why: nothing is sent before, and why.
+        resume_priority: what is more urgent than this does not wait for it.
         heartbeat_s: an exchange is due then, if there was none before.
         whole_why: why the next statement has to name everything; empty when it need not.
         whole_s: when it names everything anyway.
@@ -61,6 +63,7 @@ class Outlook:
     failures: int = 0
     resume_s: float = 0.0
     resume_why: str = ""
+    resume_priority: int = FIRST_PRIORITY
     heartbeat_s: float = 0.0
     whole_why: str = "the agent has started"
     whole_s: float = 0.0
@@ -101,6 +104,7 @@ class Delivery:
         whole_why: why the next one has to; empty when it need not.
         max_parcel_bytes, pause_ms: what the hub asks for.
         batches: digests of what the parcel carried.
+        behind: the priority of what the hub's pause is for.
     """
 
     sent_bytes: int
@@ -110,6 +114,7 @@ class Delivery:
     max_parcel_bytes: int
     pause_ms: int
     batches: tuple[bytes, ...] = ()
+    behind: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,7 @@ class Failure:
         sent_bytes: of the parcel; 0 when none was made.
         batches: digests of what the parcel carried.
         retry_after_s: what the hub asks for, if it does.
+        priority: of what was put off.
     """
 
     kind: Failed
@@ -127,6 +133,7 @@ class Failure:
     sent_bytes: int = 0
     batches: tuple[bytes, ...] = ()
     retry_after_s: float | None = None
+    priority: int = FIRST_PRIORITY
 
     @property
     def divisible(self) -> bool:
@@ -145,6 +152,7 @@ def delivered(before: Outlook, what: Delivery, now_s: float, settings: ForwardSe
         pace=before.pace.after_delivery(what.sent_bytes, what.took_s, timeout_s=settings.timeout_s),
         resume_s=now_s + pause_s,
         resume_why=why,
+        resume_priority=FIRST_PRIORITY if what.behind is None else what.behind,
         heartbeat_s=now_s + settings.heartbeat_s,
         whole_why=whole_why,
         whole_s=now_s + WHOLE_EVERY_S if what.was_whole else before.whole_s,
@@ -180,6 +188,7 @@ def failed(before: Outlook, what: Failure, now_s: float, jitter: float, settings
         failures=failures,
         resume_s=now_s + pause_s,
         resume_why=why,
+        resume_priority=what.priority if what.retry_after_s is not None else FIRST_PRIORITY,
         suspects=_suspects_after(before.suspects, what),
     )
 
@@ -191,9 +200,9 @@ def _suspects_after(suspects: Suspects, what: Failure) -> Suspects:
 
 
 def _event(before: Outlook, what: Failure, failures: int) -> Event:
-    # A hub that answers "later" is there: a full parcel is welcome when the time has come.
-    if what.kind is Failed.BUSY and before.breaker is Breaker.CLOSED:
-        return Event.FAILED
+    # A hub that says when is there: a full parcel is welcome when the time has come.
+    if what.kind is Failed.BUSY and what.retry_after_s is not None and before.breaker is not Breaker.OPEN:
+        return Event.PUT_OFF
     if before.breaker is not Breaker.CLOSED:
         return Event.TRIPPED
     return breaker.failure(failures)

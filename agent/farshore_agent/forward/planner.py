@@ -15,6 +15,7 @@ from farshore_agent.forward.breaker import Breaker
 from farshore_agent.forward.outlook import Outlook
 from farshore_agent.settings import ForwardSettings
 from farshore_protocol.limits import MAX_PARCEL_ATTACHMENTS, MAX_PARCEL_BATCHES
+from farshore_protocol.urgency import DEFAULT_PRIORITY, Behind, Urgency
 
 MAX_BATCHES: Final = MAX_PARCEL_BATCHES - MAX_PARCEL_ATTACHMENTS
 """Records' batches of one parcel; dictionaries take some of the places."""
@@ -34,12 +35,19 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a parcel with these batches, perhaps none, and a statement."""
+    """Send a parcel with these batches, perhaps none, and a statement. `behind` is what comes after it."""
 
     batches: tuple[OutboxBatch, ...]
     whole: bool
     timeout_s: float
     why: str
+    behind: Behind | None = None
+
+    @property
+    def urgency(self) -> Urgency:
+        """What the hub is told of it beforehand. A statement alone is as urgent as most."""
+        priority = max((batch.priority for batch in self.batches), default=DEFAULT_PRIORITY)
+        return Urgency(priority, self.behind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +64,33 @@ Step = Send | Wait
 def decide(view: View, settings: ForwardSettings) -> Step:
     """The next step."""
     outlook = view.outlook
-    if view.now_s < outlook.resume_s:
-        return Wait(outlook.resume_s - view.now_s, outlook.resume_why)
     timeout_s = settings.timeout_s * outlook.pace.patience
+    if view.now_s < outlook.resume_s:
+        return _ahead_of_time(view, timeout_s) or Wait(outlook.resume_s - view.now_s, outlook.resume_why)
     if outlook.breaker is not Breaker.CLOSED:
-        return Send((), whole=False, timeout_s=settings.timeout_s, why="the link was down: one small parcel to try it")
+        why = "the link was down: one small parcel to try it"
+        return Send((), whole=False, timeout_s=settings.timeout_s, why=why, behind=_behind(view, ()))
     if outlook.suspects.accused:
         return Send((), whole=False, timeout_s=timeout_s, why="the hub failed at a batch: is it well without it?")
     return _next_batches(view, timeout_s) or _nothing_waits(view, timeout_s)
+
+
+def _ahead_of_time(view: View, timeout_s: float) -> Send | None:
+    """What is more urgent than what the hub has put off. After a failure there is nothing so urgent."""
+    waiting = view.outlook.suspects.others(view.batches)
+    urgent = [batch for batch in waiting if batch.priority > view.outlook.resume_priority]
+    if not urgent or view.outlook.breaker is not Breaker.CLOSED:
+        return None
+    chosen = fill(urgent, view.outlook.limit_bytes)
+    why = f"{len(chosen)} batch(es) of priority {chosen[0].priority}, ahead of what the hub has put off"
+    return Send(chosen, whole=False, timeout_s=timeout_s, why=why, behind=_behind(view, chosen))
+
+
+def _behind(view: View, gone: Sequence[OutboxBatch]) -> Behind | None:
+    """What the parcel after this one will be; the most urgent batches come first."""
+    left = [batch for batch in view.outlook.suspects.others(view.batches) if batch not in gone]
+    size = sum(batch.size for batch in fill(left, view.outlook.limit_bytes))
+    return Behind(left[0].priority, size) if left else None
 
 
 def _next_batches(view: View, timeout_s: float) -> Send | None:
@@ -72,7 +99,8 @@ def _next_batches(view: View, timeout_s: float) -> Send | None:
         return Send((retried,), whole=False, timeout_s=timeout_s, why="a batch that was set aside is tried again")
     if waiting := suspects.others(view.batches):
         chosen = fill(waiting[: suspects.at_most], view.outlook.limit_bytes)
-        return Send(chosen, bool(whole_why), timeout_s, _why_these(view, chosen, whole_why))
+        why = _why_these(view, chosen, whole_why)
+        return Send(chosen, bool(whole_why), timeout_s, why, _behind(view, chosen))
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from pydantic import Field, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -14,9 +14,7 @@ from farshore_agent.errors import StreamNotFound
 from farshore_agent.settings.table import Table
 from farshore_agent.settings.units import DAY_S, MINUTE_S, duration
 from farshore_protocol.names import HOURLY, BadName, base_of, check_stream
-
-LAST_PRIORITY: Final = 0
-FIRST_PRIORITY: Final = 9
+from farshore_protocol.urgency import DEFAULT_PRIORITY, FIRST_PRIORITY, LAST_PRIORITY
 
 
 class WhenFull(enum.StrEnum):
@@ -67,7 +65,7 @@ class StreamSettings(Table):
     """`[stream_defaults]`, and the same keys in a `[streams.NAME]` table, where each overrides the default."""
 
     time_field: Annotated[str | None, _FieldOrFalse()] = "ts"
-    priority: Annotated[int, Field(ge=LAST_PRIORITY, le=FIRST_PRIORITY)] = 5
+    priority: Annotated[int, Field(ge=LAST_PRIORITY, le=FIRST_PRIORITY)] = DEFAULT_PRIORITY
     when_full: Annotated[WhenFull, Field(strict=False)] = WhenFull.REFUSE
     max_age_s: Annotated[float, duration(MINUTE_S, 36_525 * DAY_S), Field(validation_alias="max_age")] = 365 * DAY_S
     order: Annotated[Order, Field(strict=False)] = Order.OLDEST
@@ -88,7 +86,7 @@ class StreamPolicy:
 
     name: str
     time_field: str | None = "ts"
-    priority: int = 5
+    priority: int = DEFAULT_PRIORITY
     when_full: WhenFull = WhenFull.REFUSE
     max_age_us: int = 365 * 86_400_000_000
     newest_first: bool = False

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,10 +19,10 @@ from sqlalchemy import Engine
 from farshore_hub.errors import Busy, SiteRevoked
 from farshore_hub.ledger.account import Account
 from farshore_hub.ledger.verdict import Fate
+from farshore_hub.receive.admission import Admission, Asked
 from farshore_hub.receive.keys import ReceivingKeys
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.receive.posting import Outcome, post
-from farshore_hub.receive.slots import Slots
 from farshore_hub.receive.verify import VerifiedParcel, Verifier
 from farshore_hub.store.engine import writing
 from farshore_protocol import messages
@@ -31,8 +32,10 @@ from farshore_protocol.parcel import pack_answer
 from farshore_protocol.ports import Clock, Random, Runner
 
 MAX_GROUP_PARCELS: Final = 64
+_MS: Final = 1_000
 MAX_GROUP_BYTES: Final = 32 * MIB
-MAX_WAITING_BYTES: Final = 128 * MIB
+BY_FILE: Final = "(files)"
+"""Parcels that come as files are admitted under this name; no site has it."""
 
 ArchivedUpto = Callable[[Account], int]
 """Up to which sequence of an account every backup of the hub has everything."""
@@ -68,6 +71,7 @@ class Receiver:
         life: this start of the hub, 8 random bytes.
         tally: what was received since then.
         on_stored: called after a commit that stored records.
+        admission: which parcels are taken now.
     """
 
     def __init__(
@@ -92,39 +96,49 @@ class Receiver:
         self._verify_on = verify_on
         self._commit_on = commit_on
         self._archived = archived
-        self._slots = Slots(per_second=200)
+        self.admission = Admission()
         self._waiting: deque[tuple[VerifiedParcel, asyncio.Future[Outcome]]] = deque()
-        self._waiting_bytes = 0
         self._committing: asyncio.Task[None] | None = None
 
-    async def receive(self, raw: bytes, site: str | None) -> bytes:
+    @contextmanager
+    def admitted(self, asked: Asked) -> Iterator[None]:
+        """Hold a place for a parcel from before it is read until it is answered.
+
+        Raises:
+            Busy: it has to come later, and when.
+        """
+        wait_s = self.admission.enter(asked, self._clock.monotonic_s())
+        if wait_s:
+            self.tally.busy += 1
+            raise Busy("the hub has as much to do as it takes on", retry_after_s=math.ceil(wait_s))
+        try:
+            yield
+        finally:
+            self.admission.leave(asked, self._clock.monotonic_s())
+
+    async def receive(self, raw: bytes, site: str | None, asked: Asked | None = None) -> bytes:
         """Take a parcel and return the signed answer, after everything in it is durable.
 
         Args:
             raw: the parcel.
             site: the site that the client certificate names; None for a parcel that came as a file.
+            asked: as which it was admitted; one that was not is admitted here.
 
         Raises:
             Busy: too much waits already; says when to come back.
             HubError, ProtocolError: the parcel is not taken; nothing of it was stored.
         """
-        self._check_room(len(raw))
-        self._waiting_bytes += len(raw)
-        try:
-            parcel = await self._verify_on(lambda: self._verifier.verify(raw, site))
-            outcome = await self._commit(parcel)
-        finally:
-            self._waiting_bytes -= len(raw)
+        if asked is None:
+            asked = Asked(site or BY_FILE, len(raw))
+            with self.admitted(asked):
+                return await self.receive(raw, site, asked)
+        parcel = await self._verify_on(lambda: self._verifier.verify(raw, site))
+        outcome = await self._commit(parcel)
         if outcome.revoked:
             raise SiteRevoked(f"site {parcel.site.name} is revoked", remedy="ask the hub's operator")
         self._count(parcel, outcome)
-        return self._answer(parcel, outcome)
-
-    def _check_room(self, size: int) -> None:
-        if self._waiting_bytes + size > MAX_WAITING_BYTES:
-            self.tally.busy += 1
-            wait_s = math.ceil(self._slots.take(self._clock.monotonic_s()))
-            raise Busy("too many parcels wait to be stored", retry_after_s=wait_s)
+        pause_s = self.admission.pause_after(asked, self._clock.monotonic_s())
+        return self._answer(parcel, outcome, math.ceil(pause_s * _MS))
 
     async def _commit(self, parcel: VerifiedParcel) -> Outcome:
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -189,7 +203,7 @@ class Receiver:
         self.tally.fates.update(outcome.fates)
         self.tally.refusals.update(refusal.reason.value for refusal in parcel.refusals + outcome.refusals)
 
-    def _answer(self, parcel: VerifiedParcel, outcome: Outcome) -> bytes:
+    def _answer(self, parcel: VerifiedParcel, outcome: Outcome, pause_ms: int) -> bytes:
         statement = parcel.statement
         answer = Answer(
             hub=self._keys.hub,
@@ -203,7 +217,7 @@ class Receiver:
             refusals=parcel.refusals + outcome.refusals,
             forked=outcome.forked,
             max_parcel_bytes=MAX_PARCEL_BYTES,
-            pause_ms=self._pause_ms(),
+            pause_ms=pause_ms,
         )
         return pack_answer(answer, self._keys.signing_id, self._keys.signing)
 
@@ -216,9 +230,3 @@ class Receiver:
             archived=self._archived(account),
             wanted=account.wanted.to_wire(),
         )
-
-    def _pause_ms(self) -> int:
-        """Nothing while there is room; when half of it is taken, every site is given a slot of its own."""
-        if self._waiting_bytes <= MAX_WAITING_BYTES // 2:
-            return 0
-        return math.ceil(self._slots.take(self._clock.monotonic_s()) * 1000)

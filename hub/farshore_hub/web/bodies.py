@@ -58,7 +58,7 @@ class BodyReader:
             WrongMediaType, OverLimit, TimedOut, Busy: as their texts say.
         """
         _check_type(request, media_type)
-        expected = _announced(request, max_bytes)
+        expected = announced_bytes(request, max_bytes)
         if expected > self._free_bytes or self._held_bytes[whose] + expected > self._share_bytes:
             raise Busy("the hub is reading as much as it takes on at one time")
         self._hold(whose, expected)
@@ -118,8 +118,12 @@ def _check_type(request: Request, media_type: str) -> None:
         raise WrongMediaType("this route takes bodies without Content-Encoding", remedy="send it as it is")
 
 
-def _announced(request: Request, max_bytes: int) -> int:
-    """How many bytes the body may have: what was announced, or the bound."""
+def announced_bytes(request: Request, max_bytes: int) -> int:
+    """How many bytes the body may have: what was announced, or the bound.
+
+    Raises:
+        OverLimit: it is more than the bound.
+    """
     length = request.headers.get("content-length")
     if length is None:
         return max_bytes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from farshore_hub.fleet.context import Fleet
 from farshore_hub.lake.reader import LakeReader
+from farshore_hub.receive.receiver import Receiver
 from farshore_hub.reports import Reporter
 from farshore_hub.web.bodies import BodyReader
 from farshore_protocol.ports import Runner
@@ -21,7 +22,7 @@ class Services:
 
     Attributes:
         fleet: sites, keys and tokens.
-        receive: takes a parcel and the site that signed in; returns the signed answer.
+        receiver: takes parcels.
         reporter: completeness.
         lake: SQL and export.
         query_timeout_s, max_query_rows: bounds of one query.
@@ -33,7 +34,7 @@ class Services:
     """
 
     fleet: Fleet
-    receive: Callable[[bytes, str | None], Awaitable[bytes]]
+    receiver: Receiver
     reporter: Reporter
     lake: LakeReader
     query_timeout_s: float

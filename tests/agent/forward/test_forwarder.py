@@ -25,6 +25,7 @@ from farshore_protocol.enrolment import EnrolmentRequest, read_membership
 from farshore_protocol.limits import KIB
 from farshore_protocol.messages import Refused
 from farshore_protocol.parcel import parse_parcel
+from farshore_protocol.urgency import Urgency
 from farshore_shell.system import SystemRandom
 from tests.agent.forward.hub_stub import SITE, HubStub
 
@@ -63,7 +64,7 @@ class TestLink:
     took_s: float = 0.5
     address: str = "test"
 
-    async def exchange(self, parcel: bytes, *, timeout_s: float) -> bytes:
+    async def exchange(self, parcel: bytes, *, urgency: Urgency, timeout_s: float) -> bytes:
         self.sent_at_s.append(self.clock.now_s)
         self.clock.now_s += self.took_s
         fault = self.faults.pop(0) if self.faults else None

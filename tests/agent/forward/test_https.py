@@ -16,6 +16,7 @@ from farshore_agent.forward.link import LinkBusy, LinkDown, LinkRefused
 from farshore_agent.identity.enrol import enrol, parse_token
 from farshore_agent.identity.tls import pinned_context, unverified_context
 from farshore_agent.net.messages import Response
+from farshore_protocol.urgency import Urgency
 from farshore_shell.system import real_world
 from tests.agent.forward.hub_stub import HubStub, Problem
 
@@ -42,8 +43,8 @@ async def exchanged(http: HubHttp) -> bytes:
     """With the second address: the first is nobody's."""
     link = HttpsLink(http)
     with pytest.raises(LinkDown):
-        await link.exchange(b"first", timeout_s=5)
-    return await link.exchange(b"parcel", timeout_s=5)
+        await link.exchange(b"first", urgency=Urgency(), timeout_s=5)
+    return await link.exchange(b"parcel", urgency=Urgency(), timeout_s=5)
 
 
 async def test_a_busy_hub_says_for_how_long(hub: HubStub, http: HubHttp) -> None:
@@ -81,7 +82,7 @@ async def test_parcels_share_one_connection(hub: HubStub, http: HubHttp) -> None
         await exchanged(http)
     for _ in range(3):
         with pytest.raises(LinkBusy):
-            await HttpsLink(http).exchange(b"parcel", timeout_s=5)
+            await HttpsLink(http).exchange(b"parcel", urgency=Urgency(), timeout_s=5)
     assert hub.connections == before + 1
 
 

@@ -25,6 +25,7 @@ from farshore_agent.forward.pace import MIN_BYTES, START_BYTES, Pace, backoff_s
 from farshore_agent.forward.planner import MAX_BATCHES, Send, View, Wait, decide, fill
 from farshore_agent.settings import ForwardSettings
 from farshore_protocol.limits import KIB, MIB
+from farshore_protocol.urgency import Behind, Urgency
 
 SETTINGS = ForwardSettings(heartbeat_s=60, timeout_s=60, backoff_min_s=1, backoff_max_s=300)
 NEW = Outlook(ceiling_bytes=4 * MIB)
@@ -267,3 +268,31 @@ def test_parcels_take_ten_round_trips_of_a_long_link() -> None:
     for _ in range(20):
         pace = pace.after_delivery(pace.limit_bytes, round_trip_s + pace.limit_bytes / rate, timeout_s=60)
     assert 0.88 < pace.limit_bytes / rate / (round_trip_s + pace.limit_bytes / rate) < 0.95
+
+
+def test_what_is_more_urgent_does_not_wait_for_the_slot_of_the_others() -> None:
+    busy = after(UP, Failure(Failed.BUSY, "busy", retry_after_s=300, priority=5))
+    assert isinstance(decided(busy, batch(1)), Wait)
+    alarm = replace(batch(2), priority=9)
+    sent = decided(busy, alarm, batch(1))
+    assert isinstance(sent, Send)
+    assert sent.batches == (alarm,)
+    assert sent.urgency == Urgency(9, Behind(5, 10 * KIB))
+
+
+def test_after_a_failure_nothing_is_so_urgent() -> None:
+    assert isinstance(decided(after(UP, DOWN), replace(batch(1), priority=9)), Wait)
+
+
+def test_a_hub_that_says_when_is_there() -> None:
+    down = after(UP, DOWN, DOWN, DOWN)
+    put_off = after(down, Failure(Failed.BUSY, "busy", retry_after_s=5))
+    sent = decided(put_off, batch(1), at_s=5)
+    assert isinstance(sent, Send)
+    assert sent.batches
+
+
+def test_a_trial_of_the_link_says_what_waits_behind_it() -> None:
+    probe = decided(after(UP, DOWN, DOWN, DOWN), replace(batch(1), priority=7), at_s=1_000)
+    assert isinstance(probe, Send)
+    assert probe.urgency.behind == Behind(7, 10 * KIB)

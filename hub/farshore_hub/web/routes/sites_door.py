@@ -8,12 +8,14 @@ from fastapi import APIRouter, Request, Response
 
 from farshore_hub.fleet.enrol import enrol
 from farshore_hub.fleet.renew import renew
+from farshore_hub.receive.admission import Asked
 from farshore_hub.web.auth import CERTIFICATE_SCHEME, ClientCertificate, SignedInSite
-from farshore_hub.web.bodies import STRANGERS, binary_body
+from farshore_hub.web.bodies import STRANGERS, announced_bytes, binary_body
 from farshore_hub.web.problems import responses, success
 from farshore_hub.web.services import Hub
 from farshore_protocol.limits import MAX_ENROLMENT_BYTES, MAX_PARCEL_BYTES
 from farshore_protocol.parcel import ANSWER_TYPE, PARCEL_TYPE
+from farshore_protocol.urgency import Urgency
 
 router: Final = APIRouter(tags=["sites' door"])
 
@@ -33,9 +35,14 @@ _READING: Final = (400, 408, 413, 415, 422)
     openapi_extra={"requestBody": binary_body(PARCEL_TYPE), "security": [{CERTIFICATE_SCHEME: []}]},
 )
 async def post_parcel(request: Request, site: SignedInSite, hub: Hub) -> Response:
-    """Answered only after everything that the answer acknowledges is on disk. The same parcel may be sent again."""
-    async with hub.bodies.read(request, PARCEL_TYPE, MAX_PARCEL_BYTES, site) as parcel:
-        return Response(await hub.receive(parcel, site), media_type=ANSWER_TYPE)
+    """Answered only after everything that the answer acknowledges is on disk. The same parcel may be sent again.
+
+    How urgent it is stands in `farshore-priority`, and what waits behind it in `farshore-behind`: 0 (last) … 9 (first).
+    """
+    asked = Asked(site, announced_bytes(request, MAX_PARCEL_BYTES), Urgency.from_headers(request.headers))
+    with hub.receiver.admitted(asked):
+        async with hub.bodies.read(request, PARCEL_TYPE, MAX_PARCEL_BYTES, site) as parcel:
+            return Response(await hub.receiver.receive(parcel, site, asked), media_type=ANSWER_TYPE)
 
 
 @router.get(
