@@ -9,6 +9,8 @@ from typing import Any, Final, NoReturn
 
 import click
 
+from farshore_shell.texts import printable
+
 EXIT_INTERRUPTED: Final = 130
 
 
@@ -44,9 +46,9 @@ class CommandModules(click.Group):
 
 def print_error(text: str, remedy: str = "") -> None:
     """Say what went wrong and what to do about it, on standard error."""
-    click.echo(f"error: {text}", err=True)
+    click.echo(f"error: {printable(text)}", err=True)
     if remedy:
-        click.echo(f"what to do: {remedy}", err=True)
+        click.echo(f"what to do: {printable(remedy)}", err=True)
 
 
 def fail(text: str, remedy: str, exit_code: int) -> NoReturn:

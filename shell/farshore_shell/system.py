@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import resource
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from farshore_protocol.ports import Clock, Random
@@ -69,6 +71,17 @@ def allow_many_files() -> None:
     """Let this process open as many files as the system lets it ask for; for daemons, before they listen."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def write_for_us_only() -> None:
+    """From now on nobody but this user may read what this process makes; for daemons."""
+    os.umask(0o077)
+
+
+def make_for_us_only(path: Path) -> None:
+    """Make an empty file of mode 0600 if there is none, for a library that would let others read what it makes."""
+    if not path.exists():
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
 
 
 class ThreadRunner:

@@ -37,6 +37,9 @@ from farshore_protocol.sealing import EpochKey
 QUEUED_COMMITS: Final = 4
 """How many full commits may wait in memory."""
 
+FOLD_EVERY_S: Final = 60.0
+"""So long a record may stand in the log after it was sealed, and for the time until the next sealing."""
+
 T = TypeVar("T")
 
 
@@ -55,6 +58,7 @@ class Buffer:
         self._has_room.set()
         self._committing: asyncio.Task[None] | None = None
         self._is_closing = False
+        self._unfolded, self._folded_s = 0, clock.monotonic_s()
         self._started_us, self._started_s = clock.now_us(), clock.monotonic_s()
 
     @classmethod
@@ -173,7 +177,14 @@ class Buffer:
                 step = partial(self._store.seal_front, left, self._now_us(), link_up=link_up)
                 is_made, left = await self._run(step)
                 sealed += is_made
+        await self._fold(sealed)
         return sealed
+
+    async def _fold(self, sealed: int) -> None:
+        self._unfolded += sealed
+        if self._unfolded and self._clock.monotonic_s() >= self._folded_s + FOLD_EVERY_S:
+            self._unfolded, self._folded_s = 0, self._clock.monotonic_s()
+            await self._run(self._store.fold)
 
     # ----------------------------------------------------------- forwarding
 

@@ -15,6 +15,7 @@ import apsw
 
 from farshore_agent.buffer.queries import QUERIES
 from farshore_agent.errors import BufferBroken, BufferFull
+from farshore_shell.system import make_for_us_only
 
 PAGE_BYTES: Final = 4096
 CHECKPOINT_PAGES: Final = 250
@@ -26,7 +27,7 @@ _PRAGMAS: Final = (
     ("auto_vacuum", "INCREMENTAL"),
     ("journal_mode", "WAL"),
     ("synchronous", "FULL"),
-    # Deleting a chunk costs five times as much when its pages are overwritten with zeros.
+    # What was sealed is overwritten, see `overwriting`; the rest is not, because zeros need room in the log.
     ("secure_delete", 0),
     ("wal_autocheckpoint", CHECKPOINT_PAGES),
     ("journal_size_limit", CHECKPOINT_PAGES * PAGE_BYTES),
@@ -62,6 +63,8 @@ class Database:
             Malformed: it is no database.
             BufferBroken: the disk refuses.
         """
+        if vfs is None:
+            make_for_us_only(path)
         with translated():
             database = cls(apsw.Connection(str(path), vfs=vfs))
             try:
@@ -142,6 +145,17 @@ class Database:
     def _empty_log(self) -> None:
         self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         self._log_is_doubtful = False
+
+    @contextmanager
+    def overwriting(self) -> Iterator[None]:
+        """What is deleted inside is overwritten with zeros: a free page shows nothing to whoever takes the disk."""
+        with translated():
+            self.connection.pragma("secure_delete", 1)
+        try:
+            yield
+        finally:
+            with translated():
+                self.connection.pragma("secure_delete", 0)
 
     def used_bytes(self) -> int:
         """Bytes of the file that hold something."""

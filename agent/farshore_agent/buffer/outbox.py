@@ -40,7 +40,8 @@ def store_sealed(database: Database, row: StreamRow, sealing: Sealing) -> None:
     # The hub may have them already: this file was restored from a copy that is older than what was sent.
     is_known = row.acknowledged.covers(header.first, header.last)
     with database.transaction():
-        drop_chunks(database, row.id, chunks)
+        with database.overwriting():
+            drop_chunks(database, row.id, chunks)
         batch = database.insert(
             "add_batch",
             row.id,

@@ -180,6 +180,10 @@ class Store:
             return False, None
         return True, rest_of(due, front.columns.count, front.size, self._seal)
 
+    def fold(self) -> None:
+        """Empty the log, in which records that are sealed now still stand as they came."""
+        self._database.fold()
+
     # ----------------------------------------------------------- forwarding
 
     def waiting(self, *, max_bytes: int, max_batches: int) -> list[OutboxBatch]:

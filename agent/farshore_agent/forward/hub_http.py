@@ -20,6 +20,7 @@ from farshore_agent.net.limits import ClientLimits
 from farshore_agent.net.messages import Response
 from farshore_protocol.limits import MAX_ANSWER_BYTES, MAX_TEXT_CHARS, SLOWEST_BYTES_S
 from farshore_protocol.ports import Clock
+from farshore_shell.texts import printable
 
 HUB_NAME: Final = "farshore-hub"
 """Stands in every hub certificate. The agent trusts one CA only, and that signs this name for nobody but its hub."""
@@ -195,7 +196,7 @@ def read_problem(answer: Response) -> HubProblem:
 
     def text(key: str) -> str:
         value = told.get(key)
-        return value[:MAX_TEXT_CHARS] if isinstance(value, str) else ""
+        return printable(value[:MAX_TEXT_CHARS]) if isinstance(value, str) else ""
 
     kind = text("type").rpartition(":")[2] or "unknown"
     return HubProblem(answer.status, kind, text("title") or f"HTTP {answer.status}", text("detail"), text("remedy"))

@@ -13,9 +13,11 @@ import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from farshore_hub import settings
 from farshore_hub.durations import parse_duration_s
+from farshore_shell.texts import printable
 
 _WIDE: Final = 1000
 
@@ -69,9 +71,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, num
     """Print for people; nothing is cut off where it does not go to a terminal."""
     table = Table(box=box.SIMPLE, pad_edge=False)
     for name in columns:
-        table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
+        table.add_column(Text(printable(name)), justify="right" if name in numbers else "left", overflow="fold")
     for row in rows:
-        table.add_row(*("-" if value is None else str(value) for value in row))
+        # As text: in a plain string rich would take [words] in brackets for its own markup.
+        table.add_row(*(Text("-" if value is None else printable(str(value))) for value in row))
     Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
 
 

@@ -13,7 +13,7 @@ import uvloop
 from farshore_hub.app import run_hub
 from farshore_hub.cli.options import data_dir
 from farshore_hub.opening import OpenedHub, open_hub
-from farshore_shell.system import allow_many_files
+from farshore_shell.system import allow_many_files, write_for_us_only
 
 
 @click.command("serve")
@@ -37,6 +37,7 @@ def command(listen: str | None, no_tls: bool, data_dir: Path) -> None:  # noqa: 
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     allow_many_files()
+    write_for_us_only()
     if no_tls:
         click.echo("warning: plain HTTP; sites cannot sign in, and tokens can be read on the way", err=True)
     with open_hub(data_dir) as hub, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

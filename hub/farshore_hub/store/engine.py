@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+
+from farshore_shell.system import make_for_us_only
 
 _BUSY_TIMEOUT_MS: Final = 30_000
 _AUTOCHECKPOINT_PAGES: Final = 1000
@@ -31,13 +34,17 @@ _SQLITE_PRAGMAS: Final = (
 
 
 def open_engine(url: str) -> Engine:
-    """Open the database at an SQLAlchemy URL, `sqlite:///PATH` or `postgresql+psycopg://…`."""
+    """Open the database at an SQLAlchemy URL, `sqlite:///PATH` or `postgresql+psycopg://…`.
+
+    Its errors do not show what was to be stored: they go to the log.
+    """
     if make_url(url).get_backend_name() == "sqlite":
-        engine = create_engine(url)
+        make_for_us_only(Path(make_url(url).database or ""))
+        engine = create_engine(url, hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=10)
+    return create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_size=5, max_overflow=10)
 
 
 @contextmanager
