@@ -54,11 +54,11 @@ def succeed(name: str, *arguments: object, given: bytes = b"") -> Said:
     return said
 
 
-def until(what: str, look: Callable[[], bool]) -> None:
+def until(what: str, look: Callable[[], bool], *, deadline_s: float = DEADLINE_S) -> None:
     """Look again and again until it is so."""
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + deadline_s
     while not look():
-        assert time.monotonic() < deadline, f"waited {DEADLINE_S:.0f} s in vain: {what}"
+        assert time.monotonic() < deadline, f"waited {deadline_s:.0f} s in vain: {what}"
         time.sleep(_POLL_S)
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from tests.acceptance.commands import Daemon, Said, run, succeed, until
+from tests.acceptance.commands import DEADLINE_S, Daemon, Said, run, succeed, until
 from tests.acceptance.hub import Hub
 from tests.acceptance.records import Record, Supply, as_csv, canonical, ndjson
 
@@ -159,12 +159,12 @@ class Site:
         self.daemon.start()
         self.until_open()
 
-    def until_open(self) -> None:
+    def until_open(self, *, deadline_s: float = DEADLINE_S) -> None:
         def is_open() -> bool:
             self.daemon.check()
             return self.ask("GET", "/healthz").status == 200
 
-        until(f"the door of {self.name} is open", is_open)
+        until(f"the door of {self.name} is open", is_open, deadline_s=deadline_s)
 
     def kill(self) -> None:
         self.daemon.kill()

@@ -16,7 +16,7 @@ from tests.acceptance.proxy import Proxy
 from tests.acceptance.site import READINGS
 from tests.acceptance.verdict import Comparison, account_faults
 from tests.powercut.disk import Cut
-from tests.powercut.site import BoxedSite
+from tests.powercut.site import PATIENCE_S, BoxedSite
 
 _PRODUCERS: Final = 3
 _LONGEST_LOAD_S: Final = 15.0
@@ -107,14 +107,18 @@ def _deliver_everything(hub: Hub, site: BoxedSite) -> None:
     A record that the new life has acknowledged and the hub has stored is the proof that the hub has heard what the
     new life says of the old ones.
     """
-    until("the door takes a record", lambda: site.post(site.supply.readings(1)).status == 200)
+    until("the door takes a record", lambda: _takes_a_record(site), deadline_s=PATIENCE_S)
 
     def is_drained() -> bool:
         site.daemon.check()
         lines = hub.completeness(site.name).values()
         return site.status()["buffer"]["pending"] == 0 and not any(line["pending"] for line in lines)
 
-    until("the site is drained", is_drained)
+    until("the site is drained", is_drained, deadline_s=PATIENCE_S)
+
+
+def _takes_a_record(site: BoxedSite) -> bool:
+    return site.post(site.supply.readings(1)).status == 200
 
 
 def _look(hub: Hub, site: BoxedSite, number: int, moment: Moment, cuts: Sequence[Cut]) -> Finding:

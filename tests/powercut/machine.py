@@ -50,7 +50,14 @@ class Machine(Daemon):
         super().__init__(
             shutil.which(QEMU) or f"/usr/bin/{QEMU}",
             *("-accel", "tcg", "-cpu", "max", "-m", memory_mib, "-nographic", "-no-reboot", "-monitor", "none"),
-            *("-kernel", guest.kernel, "-initrd", guest.initramfs, "-append", "console=ttyS0 quiet panic=-1"),
+            *(
+                "-kernel",
+                guest.kernel,
+                "-initrd",
+                guest.initramfs,
+                "-append",
+                "console=ttyS0 quiet panic=-1 no_timer_check",
+            ),
             # Writeback: the guest sees a disk with a write cache, so it is the guest that has to flush.
             *("-drive", f"id=data,file=nbd+unix:///?socket={self._server.path},format=raw,if=none,cache=writeback"),
             *("-device", f"virtio-blk-pci,drive=data,{_SECTORS}"),
