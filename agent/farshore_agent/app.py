@@ -79,6 +79,8 @@ class Agent:
     def __init__(self, settings: AgentSettings, buffer: Buffer, machine: Machine, runner: Runner) -> None:
         self._settings = settings
         self._buffer = buffer
+        self._full = Bell()
+        buffer.on_full = self._full.ring
         self._world = world = machine.world
         self._policies = settings.policies()
         self._delivered = Bell()
@@ -273,7 +275,7 @@ class Agent:
     def _loops(self) -> Mapping[str, Any]:
         clock, buffer, delivery = self._world.clock, self._buffer, self.delivery
         work: Mapping[str, Callable[[], Any]] = {
-            "sealing": partial(loops.seal, buffer, delivery, self._settings.seal, clock),
+            "sealing": partial(loops.seal, buffer, delivery, self._settings.seal, self._full, clock),
             "forwarding": delivery.run,
             "identity": delivery.keeper.run,
             "expiry": partial(loops.expire, buffer, delivery, clock),

@@ -11,6 +11,7 @@ from farshore_agent.buffer import Buffer
 from farshore_agent.collect.input import Input
 from farshore_agent.delivery import Delivery
 from farshore_agent.errors import AgentError
+from farshore_agent.forward.bell import Bell
 from farshore_agent.settings import SealSettings
 from farshore_protocol.ports import Clock
 
@@ -53,12 +54,12 @@ async def collect(name: str, make: Callable[[], Input], clock: Clock) -> NoRetur
         await clock.sleep(RETRY_S)
 
 
-async def seal(buffer: Buffer, delivery: Delivery, settings: SealSettings, clock: Clock) -> NoReturn:
-    """Seal what is due, whether the link is up or not, and tell the forwarder."""
+async def seal(buffer: Buffer, delivery: Delivery, settings: SealSettings, full: Bell, clock: Clock) -> NoReturn:
+    """Seal what is due, whether the link is up or not, and tell the forwarder; `full` rings when a batch is full."""
     pause_s = min(_SEAL_MAX_S, max(_SEAL_MIN_S, settings.linger_s / _SEAL_LOOKS))
     while True:
         await _seal_all(buffer, delivery)
-        await clock.sleep(pause_s)
+        await full.sleep(clock, pause_s)
 
 
 async def _seal_all(buffer: Buffer, delivery: Delivery) -> None:

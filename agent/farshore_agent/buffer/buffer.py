@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
@@ -43,15 +44,29 @@ FOLD_EVERY_S: Final = 60.0
 T = TypeVar("T")
 
 
-class Buffer:
-    """One per process. Made by `open`."""
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How many bytes a commit may add, and how many records fill a batch."""
 
-    def __init__(self, store: Store, settings: BufferSettings, clock: Clock, random: Random, runner: Runner) -> None:
+    commit_bytes: int
+    batch_records: int
+
+
+class Buffer:
+    """One per process. Made by `open`.
+
+    Attributes:
+        on_full: called when there is leisure to seal at least one full batch.
+    """
+
+    def __init__(self, store: Store, clock: Clock, random: Random, runner: Runner, bounds: Bounds) -> None:
         self._store = store
         self._clock = clock
         self._random = random
         self._runner = runner
-        self._max_commit_bytes = settings.max_commit_bytes
+        self._bounds = bounds
+        self.on_full: Callable[[], None] = lambda: None
+        self._unsealed = 0
         self._queue: deque[QueuedAppend] = deque()
         self._queued_bytes = 0
         self._has_room = asyncio.Event()
@@ -91,7 +106,8 @@ class Buffer:
             now_us=clock.now_us(),
             vfs=vfs,
         )
-        return cls(await runner(open_store), settings, clock, random, runner)
+        bounds = Bounds(settings.max_commit_bytes, seal.max_records)
+        return cls(await runner(open_store), clock, random, runner, bounds)
 
     @property
     def incarnation(self) -> bytes:
@@ -122,7 +138,7 @@ class Buffer:
 
     def _count_queued(self, size: int) -> None:
         self._queued_bytes += size
-        if self._queued_bytes > QUEUED_COMMITS * self._max_commit_bytes:
+        if self._queued_bytes > QUEUED_COMMITS * self._bounds.commit_bytes:
             self._has_room.clear()
         elif not self._has_room.is_set():
             self._has_room.set()
@@ -131,13 +147,15 @@ class Buffer:
         """Commit group after group until nothing is queued."""
         try:
             while self._queue:
-                appends = next_group(self._queue, max_bytes=self._max_commit_bytes)
+                appends = next_group(self._queue, max_bytes=self._bounds.commit_bytes)
                 for _ in appends:
                     self._queue.popleft()
                 await self._commit(appends)
                 self._count_queued(-sum(queued.size for queued in appends))
         finally:
             self._committing = None
+        if self._unsealed >= self._bounds.batch_records:
+            self.on_full()
 
     async def _commit(self, appends: list[QueuedAppend]) -> None:
         outcomes: Sequence[Appended | Exception]
@@ -151,6 +169,7 @@ class Buffer:
             raise
         for queued, outcome in zip(appends, outcomes, strict=True):
             done = queued.done
+            self._unsealed += len(queued.admitted.records)
             if done.done():
                 continue
             if isinstance(outcome, Appended):
@@ -169,12 +188,15 @@ class Buffer:
         await self._run(partial(self._store.use_epoch, epoch, key))
 
     async def seal_due(self, *, link_up: bool, flush: bool = False) -> int:
-        """Seal what is due; how many batches were made. Appends are committed in between."""
-        sealed = 0
+        """Seal what is due; how many batches were made.
+
+        Appends are committed in between, and go first where sealing may wait.
+        """
+        sealed = self._unsealed = 0
         for due in await self._run(partial(self._store.due, self._now_us(), link_up=link_up, flush=flush)):
             left: Due | None = due
-            while left is not None:
-                step = partial(self._store.seal_front, left, self._now_us(), link_up=link_up)
+            while left is not None and not (left.may_wait and self._is_busy):
+                step = partial(self._store.seal_front, left, self._now_us(), link_up=link_up, busy=self._is_busy)
                 is_made, left = await self._run(step)
                 sealed += is_made
         await self._fold(sealed)
@@ -185,6 +207,10 @@ class Buffer:
         if self._unfolded and self._clock.monotonic_s() >= self._folded_s + FOLD_EVERY_S:
             self._unfolded, self._folded_s = 0, self._clock.monotonic_s()
             await self._run(self._store.fold)
+
+    @property
+    def _is_busy(self) -> bool:
+        return self._committing is not None
 
     # ----------------------------------------------------------- forwarding
 

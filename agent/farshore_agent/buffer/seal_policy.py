@@ -11,10 +11,13 @@ from farshore_agent.settings import EffortChoice, SealSettings
 from farshore_protocol.columns import Effort
 
 BACKLOG_BATCHES: Final = 4
-"""A tail of more batches than this grows quicker than it is sealed."""
+"""A tail of more batches than this is sealed quickly, where somebody waits for it."""
 
 PRESSED_SHARE: Final = 0.8
 """From this share of the bound on, everything is sealed: batches are much smaller than their chunks."""
+
+LEISURE_SHARE: Final = 1 / 8
+"""While producers hand over without a pause, sealing waits for leisure until the tails take this share of the bound."""
 
 
 class Why(enum.StrEnum):
@@ -52,23 +55,36 @@ class Circumstances:
     link_up: bool
     flush: bool
     used_share: float
+    max_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A tail to seal now. When it is due by count or bytes, only what fills batches is sealed."""
+    """A tail to seal now. When it is due by count or bytes, only what fills batches is sealed.
+
+    Attributes:
+        pressed: the tails have outgrown their share: they grow quicker than they are sealed.
+    """
 
     tail: Tail
     why: Why
+    pressed: bool = False
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether appends go first, because nothing but the size of a batch asks for sealing."""
+        return self.why in (Why.COUNT, Why.BYTES) and not self.pressed
 
 
 def due(tails: Iterable[Tail], now: Circumstances, settings: SealSettings) -> list[Due]:
     """What to seal, most urgent stream first, with reasons."""
-    found = (_judged(tail, now, settings) for tail in tails if tail.records)
+    waiting = [tail for tail in tails if tail.records]
+    pressed = sum(tail.bytes for tail in waiting) > LEISURE_SHARE * now.max_bytes
+    found = (_judged(tail, now, settings, pressed=pressed) for tail in waiting)
     return sorted((each for each in found if each), key=lambda each: (-each.tail.priority, each.tail.since_us))
 
 
-def _judged(tail: Tail, now: Circumstances, settings: SealSettings) -> Due | None:
+def _judged(tail: Tail, now: Circumstances, settings: SealSettings, *, pressed: bool) -> Due | None:
     linger_s = settings.linger_s if now.link_up else settings.linger_offline_s
     age_us = now.now_us - tail.since_us
     reasons = (
@@ -80,7 +96,7 @@ def _judged(tail: Tail, now: Circumstances, settings: SealSettings) -> Due | Non
         (Why.COUNT, tail.records >= settings.max_records),
         (Why.BYTES, tail.bytes >= settings.max_bytes),
     )
-    return next((Due(tail, why) for why, holds in reasons if holds), None)
+    return next((Due(tail, why, pressed) for why, holds in reasons if holds), None)
 
 
 def rest_of(due: Due, records: int, size: int, settings: SealSettings) -> Due | None:
@@ -88,13 +104,20 @@ def rest_of(due: Due, records: int, size: int, settings: SealSettings) -> Due | 
     left = replace(due.tail, records=due.tail.records - records, bytes=due.tail.bytes - size)
     is_full = left.records >= settings.max_records or left.bytes >= settings.max_bytes
     is_whole = due.why not in (Why.COUNT, Why.BYTES)
-    return Due(left, due.why) if left.records > 0 and records > 0 and (is_full or is_whole) else None
+    return replace(due, tail=left) if left.records > 0 and records > 0 and (is_full or is_whole) else None
 
 
-def effort_for(choice: EffortChoice, tail: Tail, settings: SealSettings, *, link_up: bool) -> Effort:
-    """How much time to spend on a batch of this tail."""
+def effort_for(choice: EffortChoice, due: Due, settings: SealSettings, *, link_up: bool, busy: bool) -> Effort:
+    """How much time to spend on a batch; `busy` while producers hand over without a pause.
+
+    Whatever is chosen, tails must not grow for ever.
+    """
+    if due.pressed:
+        return Effort.FAST
     if choice is not EffortChoice.AUTO:
         return Effort(choice.value)
-    if tail.records > BACKLOG_BATCHES * settings.max_records or tail.bytes > BACKLOG_BATCHES * settings.max_bytes:
+    tail = due.tail
+    is_long = tail.records > BACKLOG_BATCHES * settings.max_records or tail.bytes > BACKLOG_BATCHES * settings.max_bytes
+    if is_long and (busy or link_up):
         return Effort.FAST
     return Effort.BALANCED if link_up else Effort.SMALL

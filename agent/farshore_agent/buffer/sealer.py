@@ -14,7 +14,7 @@ from farshore_agent.buffer.chunk import Damaged
 from farshore_agent.buffer.connection import Database
 from farshore_agent.buffer.dictionaries import Dictionaries
 from farshore_agent.buffer.outbox import Sealing, store_dictionary, store_sealed
-from farshore_agent.buffer.seal_policy import Tail, effort_for
+from farshore_agent.buffer.seal_policy import Due, effort_for
 from farshore_agent.buffer.streams import StreamRow, stream_by_id
 from farshore_agent.buffer.tail import Chunk, drop_damaged, read_tail
 from farshore_agent.settings import SealSettings, StreamPolicies, StreamPolicy, WhenFull
@@ -66,9 +66,9 @@ class Sealer:
         """The dictionaries that the next batches may need."""
         return self._dictionaries.in_use
 
-    def seal_front(self, database: Database, tail: Tail, now_us: int, *, link_up: bool) -> Front | None:
+    def seal_front(self, database: Database, due: Due, now_us: int, *, link_up: bool, busy: bool) -> Front | None:
         """Turn the front of a tail into one batch; None if there is none. What is damaged gets a receipt instead."""
-        row = stream_by_id(database, tail.stream_id)
+        row = stream_by_id(database, due.tail.stream_id)
         policy = self._policies.of(row.name)
         try:
             front = _front(database, row, self._settings)
@@ -77,7 +77,7 @@ class Sealer:
             return None
         if not front.chunks:
             return None
-        effort = effort_for(policy.effort, tail, self._settings, link_up=link_up)
+        effort = effort_for(policy.effort, due, self._settings, link_up=link_up, busy=busy)
         try:
             batch = self._seal_records(database, row, front, effort)
         except _POISON:

@@ -168,14 +168,14 @@ class Store:
         """What is to be sealed now; nothing without a key."""
         if self._sealer is None:
             return []
-        now = Circumstances(now_us, link_up, flush, self._shedder.used_share)
+        now = Circumstances(now_us, link_up, flush, self._shedder.used_share, self._settings.max_bytes)
         return due(tail.tails(self._database, self.life.id), now, self._seal)
 
-    def seal_front(self, due: Due, now_us: int, *, link_up: bool) -> tuple[bool, Due | None]:
+    def seal_front(self, due: Due, now_us: int, *, link_up: bool, busy: bool) -> tuple[bool, Due | None]:
         """Seal one batch off the front of a tail; whether one was made, and what is still due."""
         if self._sealer is None:
             return False, None
-        front = self._sealer.seal_front(self._database, due.tail, now_us, link_up=link_up)
+        front = self._sealer.seal_front(self._database, due, now_us, link_up=link_up, busy=busy)
         if front is None:
             return False, None
         return True, rest_of(due, front.columns.count, front.size, self._seal)

@@ -15,7 +15,7 @@ from farshore_agent.buffer.chunk import Damaged, Unencodable, checksum, decode_c
 from farshore_agent.buffer.group import QueuedAppend, merge, next_group
 from farshore_agent.buffer.queries import QUERIES, parse
 from farshore_agent.buffer.room import Candidate, Kind
-from farshore_agent.buffer.seal_policy import Circumstances, Tail, Why, due, rest_of
+from farshore_agent.buffer.seal_policy import Circumstances, Due, Tail, Why, due, rest_of
 from farshore_agent.settings import EffortChoice, SealSettings, StreamSettings, WhenFull
 from farshore_protocol.batch import parse_batch
 from farshore_protocol.columns import Columns, Effort
@@ -133,7 +133,7 @@ def tail(**fields: object) -> Tail:
 
 
 def now(seconds: float = 1, *, link_up: bool = True, flush: bool = False, used: float = 0.1) -> Circumstances:
-    return Circumstances(START_US + round(seconds * 1_000_000), link_up, flush, used)
+    return Circumstances(START_US + round(seconds * 1_000_000), link_up, flush, used, max_bytes=8 * 1024 * 1024)
 
 
 @pytest.mark.parametrize(
@@ -163,15 +163,37 @@ def test_a_tail_that_is_due_by_count_keeps_what_fills_no_batch() -> None:
     assert rest_of(rest, 100, 10, SEAL) is None
 
 
-def test_effort_follows_the_backlog_and_the_link() -> None:
-    defaults = SealSettings()
-    for records, link_up, effort in (
-        (10, True, Effort.BALANCED),
-        (10, False, Effort.SMALL),
-        (50_000, True, Effort.FAST),
+def test_appends_go_first_only_where_nothing_but_size_asks_for_sealing() -> None:
+    pressing = tail(stream_id=2, bytes=1024 * 1024 + 1)
+    for of, at, may_wait in (
+        ([tail(records=100)], now(), True),
+        ([tail(bytes=64 * 1024)], now(), True),
+        ([tail(records=100), pressing], now(), False),
+        ([tail(records=100)], now(5), False),
+        ([tail(records=100)], now(flush=True), False),
+        ([tail(records=100)], now(used=0.9), False),
+        ([tail(records=100, closed=True)], now(), False),
     ):
-        assert seal_policy.effort_for(EffortChoice.AUTO, tail(records=records), defaults, link_up=link_up) is effort
-    assert seal_policy.effort_for(EffortChoice.SMALL, tail(records=50_000), defaults, link_up=True) is Effort.SMALL
+        assert {each.may_wait for each in due(of, at, SEAL)} == {may_wait}
+
+
+@pytest.mark.parametrize(
+    ("choice", "records", "pressed", "link_up", "busy", "effort"),
+    [
+        (EffortChoice.AUTO, 10, False, True, True, Effort.BALANCED),
+        (EffortChoice.AUTO, 10, False, False, True, Effort.SMALL),
+        (EffortChoice.AUTO, 50_000, False, True, False, Effort.FAST),
+        (EffortChoice.AUTO, 50_000, False, False, True, Effort.FAST),
+        (EffortChoice.AUTO, 50_000, False, False, False, Effort.SMALL),
+        (EffortChoice.SMALL, 50_000, False, True, True, Effort.SMALL),
+        (EffortChoice.SMALL, 50_000, True, True, True, Effort.FAST),
+    ],
+)
+def test_effort_follows_the_backlog_and_the_link(
+    choice: EffortChoice, records: int, *, pressed: bool, link_up: bool, busy: bool, effort: Effort
+) -> None:
+    of = Due(tail(records=records), Why.COUNT, pressed)
+    assert seal_policy.effort_for(choice, of, SealSettings(), link_up=link_up, busy=busy) is effort
 
 
 def candidate(number: int, priority: int, since_us: int, when_full: WhenFull = WhenFull.EVICT) -> Candidate:
