@@ -25,6 +25,7 @@ state_dir = "{state}"
 
 [stream_defaults]
 effort = "{effort}"
+{streams}
 
 [forward]
 hub = ["127.0.0.1:{port}"]
@@ -45,7 +46,7 @@ listen = "unix:{door}"
 
 
 class Edge:
-    """One agent. `seal`, `forward` and `buffer` are lines of those tables of its settings."""
+    """One agent. `streams` are lines for all streams, the last three of those tables of its settings."""
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class Edge:
         *,
         name: str = "edge",
         effort: str = "auto",
+        streams: str = "",
         seal: str = "",
         forward: str = "",
         buffer: str = "",
@@ -64,7 +66,14 @@ class Edge:
         self.door = folder / name / "door.sock"
         self.settings.parent.mkdir()
         text = _SETTINGS.format(
-            state=self.state, door=self.door, port=port, effort=effort, seal=seal, forward=forward, buffer=buffer
+            state=self.state,
+            door=self.door,
+            port=port,
+            effort=effort,
+            streams=streams,
+            seal=seal,
+            forward=forward,
+            buffer=buffer,
         )
         self.settings.write_text(text)
         self.daemon = Daemon("farshore-agent", "--config", self.settings, "run", log=folder / name / "agent.log")
