@@ -23,6 +23,9 @@ _log = logging.getLogger(__name__)
 _CUT: Final = {"Connection": "close"}
 """Whoever is not known, or not any more, does not keep a connection."""
 
+_SHUT_OUT: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+"""What the log tells of everybody who is refused for who they are, or are not."""
+
 _MAX_FAULTS: Final = 10
 _MAX_FAULT_CHARS: Final = 200
 
@@ -74,14 +77,16 @@ def faults_of(errors: list[Any]) -> str:
     return "; ".join(said[:_MAX_FAULTS])
 
 
-async def _ours(_: Request, error: Exception) -> JSONResponse:
+async def _ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HubError)  # noqa: S101 - the table in `install` says so
+    if error.status in _SHUT_OUT:
+        _log.warning("refused %s from %s: %s", _asked(request), _from(request), error.kind)
     return problem_of(error)
 
 
-async def _protocol(_: Request, error: Exception) -> JSONResponse:
+async def _protocol(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ProtocolError)  # noqa: S101 - the table in `install` says so
-    return problem_of(of_protocol(error))
+    return await _ours(request, of_protocol(error))
 
 
 async def _validation(_: Request, error: Exception) -> JSONResponse:
@@ -108,6 +113,15 @@ async def _disconnected(_: Request, _error: Exception) -> JSONResponse:
 
 async def _unexpected(_: Request, _error: Exception) -> JSONResponse:
     return problem_of(HubError("this is a fault of the hub; its log says more", remedy="try again later"))
+
+
+def _asked(request: Request) -> str:
+    """Method and route; the path itself may be anything."""
+    return f"{request.method} {getattr(request.scope.get('route'), 'path', '(no route)')}"
+
+
+def _from(request: Request) -> str:
+    return request.client.host if request.client else "(unknown)"
 
 
 def _headers_of(error: HubError) -> Mapping[str, str]:

@@ -25,6 +25,9 @@ GRACE_S: Final = 20
 
 BACKLOG: Final = 2048
 
+_HEADERS: Final = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
+"""Of every answer: tokens and records stay in nobody's cache."""
+
 
 @dataclass(frozen=True, slots=True)
 class Port:
@@ -79,6 +82,7 @@ async def serve(app: FastAPI, port: Port, announce: Callable[[str], None], stop:
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        headers=_HEADERS,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
