@@ -1,6 +1,7 @@
 PYTHON ?= python3
 WORKERS ?= 2
 PYTEST_ARGS ?=
+BENCH ?=
 STATES ?= 20000
 KILLS ?= 1000
 SITES ?= 3
@@ -18,7 +19,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 SOURCES := protocol shell agent hub demo tests
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test pytest lint types imports format demo bench fuzz powerloss soak-kills powercut pins clean system-packages
+.PHONY: help venv test pytest lint types imports format demo bench bench-bytes fuzz powerloss soak-kills powercut pins clean system-packages
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,7 +53,10 @@ format: $(STAMP) ## format the code and repair what can be repaired
 demo: $(STAMP) ## a hub and a few sites on this machine
 	$(BIN)/farshore demo
 
-bench: $(STAMP) ## bytes per record beside the peers; DATA="FILE…" names other data than the demo's
+bench: $(STAMP) system-packages ## every figure of docs/benchmarks.md, about 20 minutes; BENCH="--quick" or "--only drain" for less
+	$(BIN)/python -m tests.benchmarks.all $(BENCH)
+
+bench-bytes: $(STAMP) ## bytes per record beside the peers; DATA="FILE…" names other data than the demo's
 	$(BIN)/python tests/benchmarks/bytes_per_record.py $(DATA)
 
 powerloss: $(STAMP) ## cut the power in STATES=20000 ways, of lives from SEED=… on, and count what is lost

@@ -6,7 +6,8 @@
   decode       JSON to Python values by msgspec, nothing kept: what reading the records costs at least
   encode       the product's own columns at each effort, 10,000 records a batch, nothing stored
 
-All in one process on the disk of `--folder`. A fsync's price varies tenfold with the neighbours: compare inside one run.
+All in one process on the disk of `--folder`. A fsync's price varies tenfold with the neighbours: compare inside one
+run only.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class Benchmark:
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
         """Measure and print."""
-        options = self._parser().parse_args(arguments)
+        options = self.parser().parse_args(arguments)
         before, began_s = machine(), time.monotonic()
         with working_folder(options.folder) as folder:
             figures = self.measure(options, folder)
@@ -96,7 +96,8 @@ class Benchmark:
             sys.stdout.write(table(self.name, line, figures) + "\n")
         sys.stdout.flush()
 
-    def _parser(self) -> argparse.ArgumentParser:
+    def parser(self) -> argparse.ArgumentParser:
+        """Its options."""
         prefix = "python -m tests.benchmarks."
         examples = "\n".join(f"  {prefix}{example}" for example in self.examples)
         parser = argparse.ArgumentParser(
