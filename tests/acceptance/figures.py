@@ -19,4 +19,6 @@ def table(report: Mapping[str, Any]) -> str:
 
 
 def _shown(value: object) -> object:
+    if value == "":
+        return "none"
     return ", ".join(f"{name} {each}" for name, each in value.items()) if isinstance(value, dict) else value

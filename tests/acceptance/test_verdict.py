@@ -59,9 +59,10 @@ def test_refused_records_have_to_be_in_the_account() -> None:
 
 def test_the_table_says_every_fault_or_that_there_is_none() -> None:
     assert "faults                  none" in table({"kills": 3, "faults": []})
-    shown = table({"kills": 3, "times": {"median": 1}, "faults": ["one", "other"]})
+    shown = table({"kills": 3, "control": "", "times": {"median": 1}, "faults": ["one", "other"]})
     assert shown.splitlines() == [
         "  kills                   3",
+        "  control                 none",
         "  times                   median 1",
         "  faults                  one",
         "  faults                  other",
