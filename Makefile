@@ -19,7 +19,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 SOURCES := protocol shell agent hub demo tests
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test pytest lint types imports format demo bench bench-bytes fuzz powerloss soak-kills powercut pins clean system-packages
+.PHONY: help venv test pytest lint types imports format demo bench bench-bytes fuzz powerloss soak-kills powercut links herd pins clean system-packages
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,12 @@ fuzz: $(STAMP) ## every decoder under atheris; SECONDS=n for each, TARGET=name f
 	$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet \
 		--disable-pip-version-check --constraint packaging/constraints.txt --editable '.[hub,dev,fuzz]'
 	$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS) $(TARGET:%=--target %)
+
+links: $(STAMP) ## what a real agent and hub make of bad links; LINK="part of a name", CONGESTION=reno
+	$(BIN)/python -m tests.links.table "$(LINK)" $(or $(CONGESTION),reno)
+
+herd: $(STAMP) ## ten thousand sites that come back at once, on virtual time, by policy
+	$(BIN)/python -m tests.links.herd
 
 pins: ## pin the newest versions of all dependencies in packaging/constraints.txt
 	sh packaging/make-pins.sh $(PYTHON)

@@ -90,7 +90,7 @@ def opened_receiver(hub: OpenedHub, opener: BatchOpener, threads: Threads = _thr
     """The receiver of this hub with threads of its own; also for parcels that come as files."""
     keeps = hub.place.settings.retention.archive == "never"
     with ExitStack() as stack:
-        yield Receiver(
+        receiver = Receiver(
             hub.engine,
             hub.keys,
             opener,
@@ -100,6 +100,8 @@ def opened_receiver(hub: OpenedHub, opener: BatchOpener, threads: Threads = _thr
             commit_on=threads(stack, "commit", 1),
             archived=never_archived if keeps else archived_when_stored,
         )
+        receiver.admission.room_bytes = hub.place.settings.web.max_bodies_bytes // 2
+        yield receiver
 
 
 def lake_reader(hub: OpenedHub, opener: BatchOpener) -> LakeReader:

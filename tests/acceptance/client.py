@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import time
@@ -82,12 +83,13 @@ class Client:
         self, body: bytes, kind: str = PARCEL_TYPE, path: str = "/v1/parcels", *, signed_in: bool = True
     ) -> tuple[int, bytes]:
         """One request, with the site's certificate unless it is not to be `signed_in`."""
-        chain = self.identity.write_chain(self.state / "identity") if signed_in else None
-        tls = pinned_context(self.identity.membership.ca, chain)
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=_TIMEOUT_S, context=tls)
-        try:
+        with contextlib.closing(self.connect(signed_in=signed_in)) as connection:
             connection.request("POST", path, body, {"content-type": kind})
             answer = connection.getresponse()
             return answer.status, answer.read()
-        finally:
-            connection.close()
+
+    def connect(self, *, signed_in: bool = True) -> http.client.HTTPSConnection:
+        """A connection of its own, with the site's certificate or without."""
+        chain = self.identity.write_chain(self.state / "identity") if signed_in else None
+        tls = pinned_context(self.identity.membership.ca, chain)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=_TIMEOUT_S, context=tls)

@@ -22,6 +22,10 @@ class Proxy:
         self._stall_at: int | None = None
         self._flowing = threading.Event()
         self._flowing.set()
+        self._answering = threading.Event()
+        self._answering.set()
+        self._age = 0
+        self.connections = 0
         self._sockets: set[socket.socket] = set()
         self._lock = threading.Lock()
 
@@ -33,6 +37,7 @@ class Proxy:
         self._listener.close()
         self.cut()
         self._flowing.set()
+        self._answering.set()
 
     def cut(self) -> None:
         """Break what is connected, and answer nobody from now on."""
@@ -46,10 +51,19 @@ class Proxy:
         """Let everything through again, also what is stuck."""
         self._stall_at, self._is_cut = None, False
         self._flowing.set()
+        self._answering.set()
 
     def stall_after(self, up_bytes: int) -> None:
         """Carry so much more to the hub and then nothing, in either way, without a word; until `restore`."""
         self._stall_at = self.up_bytes + up_bytes
+
+    def stall_answers(self) -> None:
+        """Carry everything to the hub and nothing back, until `restore`."""
+        self._answering.clear()
+
+    def forget(self) -> None:
+        """Do as a router that has forgotten its connections: swallow what they carry, without a word to either side."""
+        self._age += 1
 
     @property
     def is_stuck(self) -> bool:
@@ -59,9 +73,10 @@ class Proxy:
         with contextlib.suppress(OSError):
             while True:
                 site, _ = self._listener.accept()
-                threading.Thread(target=self._carry, args=(site,), daemon=True).start()
+                threading.Thread(target=self.carry, args=(site,), daemon=True).start()
 
-    def _carry(self, site: socket.socket) -> None:
+    def carry(self, site: socket.socket) -> None:
+        """Join a connection to the hub until one of them ends."""
         try:
             hub = socket.create_connection(("127.0.0.1", self._hub_port))
         except OSError:
@@ -74,13 +89,19 @@ class Proxy:
             _break(site)
             _break(hub)
             return
+        self.connections += 1
         threading.Thread(target=self._pump, args=(hub, site, False), daemon=True).start()
         self._pump(site, hub, counted=True)
 
     def _pump(self, source: socket.socket, sink: socket.socket, counted: bool) -> None:
         with contextlib.suppress(OSError):
+            age = self._age
             while chunk := source.recv(_CHUNK_BYTES):
                 self._flowing.wait()
+                if not counted:
+                    self._answering.wait()
+                if age != self._age:
+                    continue
                 sink.sendall(self._count(chunk) if counted else chunk)
         with self._lock:
             self._sockets -= {source, sink}

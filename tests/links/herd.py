@@ -226,15 +226,19 @@ def drain(herd: Herd, policy: str = SHIPPED) -> Drained:
 
 
 def main() -> None:
-    herds = (Herd(), Herd(per_second=20), Herd(per_second=2_000), Herd(parcels=1), Herd(parcels=20, sites=2_500))
-    for herd in herds:
-        ideal_s = herd.sites * herd.parcels / herd.per_second
-        _say(f"\n{herd.sites} sites, {herd.parcels} parcels, {herd.per_second:.0f} a second: ideal {ideal_s:.0f} s\n")
-        _say("| policy | time, times the ideal | tries, times the parcels | most tries in 1 s | urgent ones after |")
-        _say("|---|--:|--:|--:|--:|")
-        for policy in POLICIES:
-            got = drain(herd, policy)
-            _say(f"| {policy} | {got.time_factor:.2f} | {got.tries_factor:.2f} | {got.peak} | {got.urgent_s:.0f} s |")
+    _say("| sites | parcels each | parcels a second | policy | time | ideal | tries | in 1 s | urgent after |")
+    _say("|--:|--:|--:|---|--:|--:|--:|--:|--:|")
+    for policy in reversed(POLICIES):
+        _show(Herd(), policy)
+    for herd in (Herd(per_second=20), Herd(per_second=2_000), Herd(parcels=1), Herd(parcels=20, sites=2_500)):
+        _show(herd, SHIPPED)
+
+
+def _show(herd: Herd, policy: str) -> None:
+    got = drain(herd, policy)
+    row = [str(herd.sites), str(herd.parcels), f"{herd.per_second:.0f}", policy, f"{got.time_factor:.2f} x"]
+    row += [f"{got.ideal_s:.0f} s", f"{got.tries_factor:.2f} x", str(got.peak), f"{got.urgent_s:.0f} s"]
+    _say(f"| {' | '.join(row)} |")
 
 
 def _say(line: str) -> None:

@@ -62,9 +62,7 @@ def backlog_over(link: BadLink, hub: Hub, site: Site, how: Impairment, payload_b
     before = link.carried()
     link.impair(how)
     began = time.monotonic()
-    while site.status()["buffer"]["pending"]:
-        site.daemon.check()
-        time.sleep(0.1)
+    until("the backlog has crossed the link", lambda: not site.status()["buffer"]["pending"])
     took_s = time.monotonic() - began
     after = link.carried()
     assert_settled(hub, site)
