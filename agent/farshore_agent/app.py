@@ -174,6 +174,10 @@ class Agent:
             )
         )
 
+    async def repair(self) -> list[str]:
+        """Read and check the whole buffer and repair it; what was found."""
+        return await self._buffer.scrub_all()
+
     async def metrics(self) -> str:
         """Prometheus text."""
         return metrics.render(await self.status(), self._commits)
@@ -279,6 +283,7 @@ class Agent:
             "forwarding": delivery.run,
             "identity": delivery.keeper.run,
             "expiry": partial(loops.expire, buffer, delivery, clock),
+            "scrub": partial(loops.scrub, buffer, clock),
             "status": partial(loops.write_status, self._write_status, clock),
         }
         return {name: loops.keep_going(name, each, clock) for name, each in work.items()}

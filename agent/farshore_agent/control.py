@@ -22,6 +22,7 @@ FLUSH: Final = "/v1/control/flush"
 PLAN_EXPORT: Final = "/v1/control/export-plan"
 EXPORT: Final = "/v1/control/export"
 IMPORT_ACK: Final = "/v1/control/import-ack"
+REPAIR: Final = "/v1/control/repair"
 
 M = TypeVar("M", bound=msgspec.Struct)
 T = TypeVar("T")
@@ -32,6 +33,10 @@ class Desk(Protocol):
 
     async def status(self) -> dict[str, Any]:
         """The status document."""
+        ...
+
+    async def repair(self) -> list[str]:
+        """Read and check the whole buffer and repair it; what was found."""
         ...
 
     async def plan_export(self, max_bytes: int) -> list[list[int]]:
@@ -65,6 +70,7 @@ def control_routes(desk: Desk, flush: Callable[[float], Awaitable[None]]) -> tup
     return (
         Route("GET", STATUS, handlers.status),
         Route("POST", FLUSH, handlers.flush),
+        Route("POST", REPAIR, handlers.repair),
         Route("POST", PLAN_EXPORT, handlers.plan_export),
         Route("POST", EXPORT, handlers.export),
         Route("POST", IMPORT_ACK, handlers.import_ack),
@@ -83,6 +89,9 @@ class _Handlers:
 
     async def status(self, _request: Request) -> Response:
         return Response.json(await self._desk.status())
+
+    async def repair(self, _request: Request) -> Response:
+        return Response.json({"found": await _told(self._desk.repair())})
 
     async def flush(self, request: Request) -> Response:
         wanted = _read(request, _FlushRequest)

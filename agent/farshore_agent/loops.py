@@ -82,6 +82,12 @@ async def expire(buffer: Buffer, delivery: Delivery, clock: Clock) -> NoReturn:
         delivery.wake()
 
 
+async def scrub(buffer: Buffer, clock: Clock) -> NoReturn:
+    """Read through the buffer's file, a little at a time."""
+    while True:
+        await clock.sleep(await buffer.scrub())
+
+
 async def write_status(write: Callable[[], Awaitable[None]], clock: Clock) -> NoReturn:
     """Keep the status file fresh, for whoever looks when the agent is gone."""
     while True:

@@ -115,6 +115,8 @@ def buffer_document(status: BufferStatus) -> dict[str, Any]:
         "retained_bytes": status.retained_bytes,
         "open_receipts": status.open_receipts,
         "repairs": status.repairs,
+        "scrubbed_us": status.scrubbed_us,
+        "set_aside": status.set_aside,
         "streams": [_stream(name, lives, status.incarnation) for name, lives in sorted(by_name.items())],
     }
 

@@ -241,6 +241,19 @@ class Buffer:
         """Remove what is too old, and try again what the hub did not take; to be called every few minutes."""
         return await self._run(partial(self._store.expire, self._now_us()))
 
+    async def scrub(self) -> float:
+        """Read and check a little of the file, if it is time; for how many seconds to leave it then."""
+        return await self._run(partial(self._store.scrub, self._now_us()))
+
+    async def scrub_all(self) -> list[str]:
+        """Read and check all of the file now and repair it; what was found, a line for each flaw."""
+        try:
+            found = await self._runner(partial(self._store.scrub_all, self._now_us()))
+        except Malformed as error:
+            await self._repair(str(error))
+            return (await self.status()).repairs[-1:]
+        return [f"{flaw.what}: {flaw.stream} {flaw.lost}" if flaw.lost else flaw.what for flaw in found]
+
     async def status(self) -> BufferStatus:
         """What is in the buffer."""
         return await self._run(self._store.status)
@@ -256,9 +269,12 @@ class Buffer:
         try:
             return await self._runner(work)
         except Malformed as error:
-            fresh = self._random.token(ID_BYTES)
-            await self._runner(partial(self._store.repair, str(error), fresh, self._now_us()))
+            await self._repair(str(error))
             raise BufferBroken("the buffer's file was damaged and has been replaced", remedy="try again") from error
+
+    async def _repair(self, why: str) -> None:
+        fresh = self._random.token(ID_BYTES)
+        await self._runner(partial(self._store.repair, why, fresh, self._now_us()))
 
     def _now_us(self) -> int:
         """Wall time that does not jump during a life: the ages of records are measured with it."""

@@ -180,6 +180,8 @@ class BufferStatus:
         retained_batches, retained_bytes: acknowledged, and kept in case the hub loses them.
         open_receipts: receipts that the hub does not have yet.
         repairs: damage that was found in the file, newest last.
+        scrubbed_us: when everything in the file was last read and checked.
+        set_aside: records that could not be sealed, and are kept aside; newest last, a line for each chunk.
     """
 
     incarnation: bytes
@@ -191,6 +193,8 @@ class BufferStatus:
     retained_bytes: int
     open_receipts: int
     repairs: list[str]
+    scrubbed_us: int | None = None
+    set_aside: list[str] = field(default_factory=list)
 
     @property
     def room_bytes(self) -> int:

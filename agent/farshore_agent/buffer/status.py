@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import apsw
+import msgspec
 
 from farshore_agent.buffer.connection import BUSY_TIMEOUT_MS, Database, Malformed, translated
 from farshore_agent.buffer.model import BufferStatus, StreamStatus
@@ -14,6 +15,9 @@ from farshore_agent.errors import BufferBroken
 
 REPAIRS: Final = "repairs"
 """The note that lists damage that was found, a line each."""
+
+SCRUB: Final = "scrub"
+"""The note that says when everything was last read."""
 
 
 def status_of(database: Database, max_bytes: int) -> BufferStatus:
@@ -36,8 +40,23 @@ def status_of(database: Database, max_bytes: int) -> BufferStatus:
         retained_batches=retained[0],
         retained_bytes=retained[1],
         open_receipts=database.the_row("count_open_receipts")[0],
-        repairs=repairs[0].decode().splitlines() if repairs else [],
+        repairs=repairs[0].decode(errors="replace").splitlines() if repairs else [],
+        scrubbed_us=last_scrub_us(database),
+        set_aside=[_set_aside(*row) for row in database.rows("all_put_aside")],
     )
+
+
+def last_scrub_us(database: Database) -> int | None:
+    """When everything was last read; None if never."""
+    found = database.row("note", SCRUB)
+    try:
+        return msgspec.msgpack.decode(found[0], type=int) if found else None
+    except msgspec.MsgspecError:
+        return None
+
+
+def _set_aside(incarnation: bytes, stream: str, first: int, count: int, _at_us: int, why: str) -> str:
+    return f"{stream} {first}…{first + count - 1} of {incarnation.hex()}: {why}"
 
 
 def _stream(database: Database, row: StreamRow, pending: list[Any] | None, receipted: dict[str, int]) -> StreamStatus:

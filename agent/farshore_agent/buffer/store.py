@@ -15,9 +15,11 @@ from farshore_agent.buffer.chunk import Unencodable
 from farshore_agent.buffer.connection import Database
 from farshore_agent.buffer.epochs import store_epoch
 from farshore_agent.buffer.group import Group, QueuedAppend, merge
+from farshore_agent.buffer.inspect import Flaw
 from farshore_agent.buffer.model import Appended, BufferStatus, LoadedBatch, Manifest, OutboxBatch, Settled
 from farshore_agent.buffer.repair import open_file, replace_file
 from farshore_agent.buffer.room import Demand
+from farshore_agent.buffer.scrub import Scrubber, scrub_all
 from farshore_agent.buffer.seal_policy import Circumstances, Due, due, rest_of
 from farshore_agent.buffer.sealer import Sealer
 from farshore_agent.buffer.settling import Settlement
@@ -75,6 +77,7 @@ class Store:
     def _begin(self, database: Database, incarnation: bytes, now_us: int) -> None:
         database.limit(self._settings.max_bytes)
         self._database = database
+        self._scrubber = Scrubber()
         self._ballast.restore()
         self._shedder = Shedder(database, self._settings.max_bytes, self._policies)
         with database.transaction():
@@ -225,6 +228,14 @@ class Store:
             self._shedder.disk_bytes = None
             self._database.shrink(SHRINK_PAGES)
         return gone
+
+    def scrub(self, now_us: int) -> float:
+        """Read and check a little of the file, if it is time; for how many seconds to leave it then."""
+        return self._scrubber.turn(self._database, now_us, round(self._settings.scrub_every_s * 1_000_000))
+
+    def scrub_all(self, now_us: int) -> list[Flaw]:
+        """Read and check all of it now, and mend what can be mended; what was found."""
+        return scrub_all(self._database, now_us)
 
     def status(self) -> BufferStatus:
         """What is in the buffer."""

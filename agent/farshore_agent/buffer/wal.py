@@ -46,28 +46,35 @@ def mend(path: Path) -> str:
 
     The log as it was is kept beside it.
     """
+    mended, what = look(path)
+    if what:
+        log = path.with_name(path.name + "-wal")
+        log.with_name(log.name + ".damaged").write_bytes(log.read_bytes())
+        draft = log.with_name(log.name + ".mended")
+        with draft.open("wb") as file:
+            file.write(mended)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(log)
+    return what
+
+
+def look(path: Path) -> tuple[bytes, str]:
+    """The log of the database at `path` as it would be mended, and what has rotted in it; nothing if all is well."""
     log = path.with_name(path.name + "-wal")
-    if not log.exists():
-        return ""
-    found = log.read_bytes()
+    found = log.read_bytes() if log.exists() else b""
     raw = with_header(found)
     frames = list(read_frames(raw))
-    damaged = [at for at, frame in enumerate(frames) if not frame.is_intact]
     last = _last_durable(frames)
-    rotten = [at for at in damaged if at < last]
+    rotten = [at for at, frame in enumerate(frames) if not frame.is_intact and at < last]
     if raw != found and last < 0:
         last = _last_commit(frames)
     if last < 0 or (not rotten and raw == found):
-        return ""
-    log.with_name(log.name + ".damaged").write_bytes(found)
-    mended = log.with_name(log.name + ".mended")
-    with mended.open("wb") as file:
-        file.write(with_fresh_checksums(raw, frames[: last + 1]))
-        file.flush()
-        os.fsync(file.fileno())
-    mended.replace(log)
+        return b"", ""
     what = f"{len(rotten)} of {len(frames)} frames" if rotten else "the header"
-    return f"{what} of the write-ahead log had rotted; the log was mended"
+    return with_fresh_checksums(
+        raw, frames[: last + 1]
+    ), f"{what} of the write-ahead log had rotted; the log was mended"
 
 
 def read_frames(raw: bytes) -> Iterator[Frame]:

@@ -16,6 +16,7 @@ _COMMANDS: Final = {
     "enrol": ("enrol", "Join a hub with a token."),
     "run": ("run", "Collect and deliver."),
     "status": ("status", "Show what is here, what is delivered and how the link stands."),
+    "doctor": ("doctor", "Look at everything, say what is wrong and what to do, and repair."),
     "check": ("check", "Check the settings file."),
     "schema": ("schema", "Print the settings file's JSON Schema."),
     "append": ("append", "Store records from the standard input."),
@@ -57,6 +58,8 @@ def root(config: Path | None) -> None:
       5   the hub refused, or could not be reached
       6   the buffer is full
       7   some records were refused; they are in quarantine
+      20  doctor: there is something to do
+      21  doctor: something was lost
       130 interrupted
     """
 

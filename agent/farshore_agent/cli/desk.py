@@ -47,6 +47,11 @@ class Daemon:
         found: dict[str, Any] = json.loads(await self._ask("GET", control.STATUS))
         return found
 
+    async def repair(self) -> list[str]:
+        """Read and check the whole buffer and repair it; what was found."""
+        found: list[str] = json.loads(await self._ask("POST", control.REPAIR))["found"]
+        return found
+
     async def plan_export(self, max_bytes: int) -> list[list[int]]:
         """Which batches go into which file."""
         found: list[list[int]] = json.loads(await self._ask("POST", control.PLAN_EXPORT, {"max_bytes": max_bytes}))

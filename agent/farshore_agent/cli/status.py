@@ -95,6 +95,9 @@ def _head(found: dict[str, Any]) -> list[str]:
         f"{buffer['pending']} record(s) pending, {shown_bytes(buffer['retained_bytes'])} kept though delivered"
     )
     lines += [f"repair   {each}" for each in buffer["repairs"]]
+    lines += [f"aside    {each}" for each in buffer.get("set_aside", [])]
+    if buffer["repairs"] or buffer.get("set_aside") or identity["problem"]:
+        lines.append("         what to do: farshore-agent doctor says what it means")
     lines += [f"door     {each}" for each in found.get("doors", [])]
     return lines
 

@@ -31,6 +31,7 @@ class BufferSettings(Table):
         max_bytes: the file never grows beyond it.
         retain_acknowledged_s: how long a batch that the hub has stays, if the hub does not say that it is archived.
         max_commit_bytes: records of one group commit.
+        scrub_every_s: everything in the file is read and checked at least once in this time, slowly.
     """
 
     max_bytes: Annotated[int, size(8 * MIB, 16 * TIB)] = 1024 * MIB
@@ -38,6 +39,7 @@ class BufferSettings(Table):
         float, duration(0, 3_650 * DAY_S), Field(validation_alias="retain_acknowledged")
     ] = 7 * DAY_S
     max_commit_bytes: Annotated[int, size(64 * KIB, 64 * MIB)] = 4 * MIB
+    scrub_every_s: Annotated[float, duration(MINUTE_S, 365 * DAY_S), Field(validation_alias="scrub_every")] = 7 * DAY_S
 
 
 class DictionaryUse(enum.StrEnum):

@@ -12,7 +12,7 @@ from farshore_agent.forward.link import LinkDown, LinkRefused
 from farshore_agent.identity.answer import WrongHub
 from farshore_agent.identity.enrol import BadToken, enrol, parse_token
 from farshore_agent.identity.epoch import new_epoch
-from farshore_agent.identity.files import write_private
+from farshore_agent.identity.files import make_private_dir, write_private
 from farshore_agent.identity.identity import Identity
 from farshore_protocol.enrolment import JoinToken, write_token
 from farshore_shell.system import real_world
@@ -118,3 +118,8 @@ async def test_a_key_epoch_opens_at_the_hub(hub: HubStub) -> None:
     opened = hub.open_epoch(first[0])
     assert opened.epoch == first[1].epoch
     assert first[0].id != second[0].id
+
+
+def test_the_state_folder_that_an_enrolment_makes_is_private(tmp_path: Path) -> None:
+    make_private_dir(tmp_path / "state" / "identity")
+    assert (tmp_path / "state").stat().st_mode & 0o077 == 0

@@ -328,6 +328,25 @@ INSERT INTO notes (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET v
 -- note: something remembered
 SELECT value FROM notes WHERE key = ?1;
 
+-- -------------------------------------------------------- checking
+
+-- next_chunks: chunks in the order of their ids, with their bodies
+SELECT id, stream, first, count, size, plain_size, checksum, oldest_us, newest_us, appended_us, body
+FROM chunks WHERE id > ?1 ORDER BY id LIMIT ?2;
+
+-- next_batches: batches in the order of their ids, with their bytes
+SELECT b.id, b.stream, b.first, b.last, b.digest, b.state, o.raw
+FROM batches b LEFT JOIN bodies o ON o.batch = b.id WHERE b.id > ?1 ORDER BY b.id LIMIT ?2;
+
+-- next_dictionaries: dictionaries in any order that stays
+SELECT rowid, dictionary, epoch, digest, raw, confirmed FROM dictionaries WHERE rowid > ?1 ORDER BY rowid LIMIT ?2;
+
+-- stream_of_chunk: whose chunk it is
+SELECT stream FROM chunks WHERE id = ?1;
+
+-- stream_of_batch: whose batch it is
+SELECT stream FROM batches WHERE id = ?1;
+
 -- ----------------------------------------------------------- status
 
 -- pending_totals: unacknowledged batches per stream
