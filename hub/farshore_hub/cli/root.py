@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "query": ("query", "Ask with SQL."),
     "export": ("export", "Write all records of a stream."),
     "import": ("import_", "Take parcels that came as files."),
+    "doctor": ("doctor", "Look at everything, say what is wrong and what to do, and repair."),
     "db": ("db", "Show or upgrade the database's version."),
 }
 """Command to its module in this package, which has a `command`, and what it does."""
@@ -56,6 +57,8 @@ def root(data_dir: Path | None) -> None:
       6   there is no such thing, or there is one already
       7   busy, try again
       10  completeness --check: something is missing
+      20  doctor: there is something to do
+      21  doctor: something was lost
       130 interrupted
     """
 

@@ -21,6 +21,7 @@ from farshore_hub.lake.rows import joined
 from farshore_hub.lake.settings import LakeSettings
 from farshore_hub.lake.tables import LakeTables
 from farshore_hub.store import lake as store
+from farshore_hub.store.audit import want_again
 from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.lake import LakeBatch, LakeCommit
 from farshore_protocol.ports import Clock
@@ -101,5 +102,8 @@ class Commits:
             return self._loader.rows(batch, names)
         except BadBatch as bad:
             with writing(self._engine) as connection:
-                store.quarantine(connection, batch.id, str(bad))
+                if want_again(connection, batch.id, self._clock.now_us()):
+                    _log.error("batch %d of %s is damaged; its records are wanted again", batch.id, batch.site)
+                else:
+                    store.quarantine(connection, batch.id, str(bad))
             return None

@@ -78,6 +78,12 @@ class StreamTable:
         """The rows of this version."""
         return self._table.to_pyarrow_dataset()
 
+    def missing_files(self) -> list[str]:
+        """The files of this version that are not there."""
+        paths: list[str] = pa.table(self._table.get_add_actions())["path"].to_pylist()
+        folder = Path(self._table.table_uri.removeprefix("file://"))
+        return [path for path in paths if not (folder / path).exists()]
+
     def append(self, commit: int, rows: pa.Table) -> None:
         """Append the rows of a lake commit, and with them that the table contains it.
 

@@ -58,6 +58,15 @@ def open_accounts(connection: Connection, keys: set[AccountKey]) -> dict[Account
     if missing:
         insert_missing(connection, accounts, [_new(key) for key in sorted(missing)])
         found |= _rows(connection, missing)
+    return _loaded(connection, found)
+
+
+def open_existing(connection: Connection, keys: set[AccountKey]) -> dict[AccountKey, tuple[int, Account]]:
+    """Load those of these accounts that there are: id and account by key."""
+    return _loaded(connection, _rows(connection, keys))
+
+
+def _loaded(connection: Connection, found: Mapping[AccountKey, _Row]) -> dict[AccountKey, tuple[int, Account]]:
     ids = _portions([row.id for row in found.values()])
     portions = (connection.execute(_INTERVALS.where(intervals.c.account_id.in_(some))) for some in ids)
     sets = _range_sets(chain.from_iterable(portions))

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import BindParameter, Column, Connection, Select, bindparam, case, insert, select, update
 
 from farshore_hub.ledger.verdict import StoredBatch
 from farshore_hub.store.dialect import insert_missing, locked
+from farshore_hub.store.ranges import pack_ranges
 from farshore_hub.store.schema import batches, dictionaries, forks, key_epochs, receipts, sites
 from farshore_protocol import wire
 from farshore_protocol.limits import MAX_BATCH_BYTES
 from farshore_protocol.messages import KEY_EPOCH, KeyEpoch
+from farshore_protocol.ranges import EMPTY
 
 Rows = Sequence[dict[str, Any]]
+
+NOTHING_TAKEN: Final = pack_ranges(EMPTY)
+"""What was taken from a batch whose bytes were found damaged: it counts for nothing any more."""
 
 
 def starting_at(connection: Connection, account_id: int, first: int) -> list[StoredBatch]:
@@ -25,6 +30,7 @@ def starting_at(connection: Connection, account_id: int, first: int) -> list[Sto
     return [
         StoredBatch(at, count, bytes(digest), bytes(content_digest), partial=take is not None)
         for at, count, digest, content_digest, take in connection.execute(query)
+        if take is None or bytes(take) != NOTHING_TAKEN
     ]
 
 

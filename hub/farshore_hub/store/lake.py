@@ -14,6 +14,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, or_, select, update
 
+from farshore_hub.store.inbox import NOTHING_TAKEN
 from farshore_hub.store.schema import accounts, batches, lake_columns, lake_commits, sites
 
 MAX_COMMIT_BATCHES: Final = 10_000
@@ -74,6 +75,11 @@ class Lag:
 
 _OF_ACCOUNT: Final = batches.c.account_id == accounts.c.id
 _WAITS: Final = and_(batches.c.lake_commit.is_(None), batches.c.quarantined.is_(None))
+_UNREADABLE: Final = and_(
+    batches.c.quarantined.is_not(None), or_(batches.c.take.is_(None), batches.c.take != NOTHING_TAKEN)
+)
+"""Set aside for what is in them. Nothing is taken any more from those whose bytes are damaged."""
+
 _OLDEST: Final = func.min(batches.c.received_us)
 
 
@@ -164,8 +170,8 @@ def quarantine(connection: Connection, batch: int, reason: str) -> None:
 
 
 def release_quarantined(connection: Connection) -> int:
-    """Let the batches that could not be read wait for the next commit again; returns how many."""
-    found = update(batches).where(batches.c.quarantined.is_not(None)).values(quarantined=None)
+    """Let the batches that could not be read wait for the next commit again, but for damaged ones; returns how many."""
+    found = update(batches).where(_UNREADABLE).values(quarantined=None)
     return connection.execute(found).rowcount
 
 
@@ -188,7 +194,7 @@ def lag(connection: Connection) -> Lag:
     pending = select(lake_commits.c.id).where(lake_commits.c.state == CommitState.PENDING)
     query = select(func.count(), func.coalesce(func.sum(batches.c.count), 0), _OLDEST).select_from(batches)
     count, records, oldest_us = connection.execute(query.where(or_(_WAITS, batches.c.lake_commit.in_(pending)))).one()
-    quarantined = connection.scalar(select(func.count()).select_from(batches).where(batches.c.quarantined.is_not(None)))
+    quarantined = connection.scalar(select(func.count()).select_from(batches).where(_UNREADABLE))
     return Lag(count, int(records), oldest_us, quarantined or 0)
 
 

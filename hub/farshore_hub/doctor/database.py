@@ -1,0 +1,118 @@
+"""The database: its version, its pages, the stored batches, and the ledger held against them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from sqlalchemy import Engine
+
+from farshore_hub.ledger.account import Account, balance
+from farshore_hub.ledger.audit import audit
+from farshore_hub.store import accounts
+from farshore_hub.store import audit as store
+from farshore_hub.store.audit import AccountRow, BatchRow
+from farshore_hub.store.engine import reading, writing
+from farshore_protocol.ranges import RangeSet
+from farshore_shell.findings import Fault, Finding, Lost, Severity
+
+REPAIR: Final = "farshore-hub doctor --repair"
+_WANTED: Final = (
+    f"run: {REPAIR}; the sites are asked for these records again and send what they still have; the rest stays named "
+    "in the ledger"
+)
+
+
+def look_at_pages(engine: Engine) -> Iterator[Finding]:
+    """What the database says of its own pages and indexes; PostgreSQL checks its pages itself."""
+    if engine.dialect.name != "sqlite":
+        return
+    with reading(engine) as connection:
+        lines = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check(10)")]
+    if lines != ["ok"]:
+        what = f"the database is damaged; SQLite finds: {lines[0].splitlines()[-1]}"
+        remedy = "stop the hub, move hub.db away, restore a backup; sites send again what the backup lacks"
+        yield Finding("database", Severity.TO_DO, what, Fault.DISK, remedy)
+
+
+def damaged_batches(engine: Engine, tell: Callable[[int], None]) -> list[BatchRow]:
+    """The stored batches whose bytes do not match their digests."""
+    found: list[BatchRow] = []
+    after, read_bytes = 0, 0
+    while True:
+        with reading(engine) as connection:
+            rows = store.read_batches(connection, after)
+        if not rows:
+            return found
+        after = rows[-1].id
+        read_bytes += sum(row.size for row in rows)
+        tell(read_bytes)
+        found += [row for row in rows if not row.is_sound]
+
+
+def about_batch(row: BatchRow) -> Finding:
+    """What a damaged batch means."""
+    if row.in_lake:
+        what = f"the sealed copy of {row.site}/{row.stream} {row.taken} is damaged; the records are in the lake"
+        return Finding("batch-spare", Severity.TO_DO, what, Fault.DISK, f"run: {REPAIR} (it gives the spare copy up)")
+    lost = Lost(row.stream, row.incarnation.hex(), list(row.taken.ranges), row.site)
+    return Finding("batch", Severity.LOST, "a stored batch does not match its digest", Fault.DISK, _WANTED, [lost])
+
+
+def look_at_ledger(engine: Engine) -> Iterator[Finding]:
+    """Hold every account against the batches, and its balance against the counts beside it."""
+    with reading(engine) as connection:
+        rows = list(store.read_account_rows(connection))
+        found = accounts.open_existing(connection, {row.key for row in rows})
+        taken = store.taken_by_account(connection)
+        overlapping = store.overlapping_intervals(connection)
+    if overlapping:
+        what = f"{overlapping} interval(s) of the ledger overlap others"
+        yield Finding("ledger-intervals", Severity.TO_DO, what, Fault.OURS, "report it, with a copy of the database")
+    for row in rows:
+        yield from _about_account(row, found[row.key][1], taken.get(row.id, []))
+
+
+def _about_account(row: AccountRow, account: Account, taken: list[RangeSet]) -> Iterator[Finding]:
+    audited, stands = audit(account, taken), balance(account)
+    name = f"{row.site}/{row.stream}"
+    if audited.unbacked:
+        lost = Lost(row.stream, row.incarnation.hex(), list(audited.unbacked.ranges), row.site)
+        what = f"the ledger says that {name} is stored, and no batch has it"
+        yield Finding("ledger-unbacked", Severity.LOST, what, Fault.DISK, _WANTED, [lost])
+    if audited.uncounted:
+        what = f"{name} {audited.uncounted} is stored, and the ledger does not say so"
+        yield Finding("ledger-uncounted", Severity.TO_DO, what, Fault.DISK, f"run: {REPAIR}")
+    if audited.doubled:
+        what = f"{audited.doubled} record(s) of {name} are stored twice"
+        yield Finding("ledger-doubled", Severity.TO_DO, what, Fault.OURS, "report it, with a copy of the database")
+    if (stands.stored, stands.receipted) != (row.stored_count, row.receipted_count):
+        what = f"the balance of {name} is {stands.stored} stored and {stands.receipted} receipted; the ledger says "
+        what += f"{row.stored_count} and {row.receipted_count}"
+        yield Finding("ledger-balance", Severity.TO_DO, what, Fault.DISK, f"run: {REPAIR} (it counts anew)")
+
+
+def repair(engine: Engine, damaged: list[BatchRow], now_us: int) -> Iterator[str]:
+    """Ask for damaged batches again, rebuild accounts and balances; what was done, a line for each."""
+    for row in damaged:
+        with writing(engine) as connection:
+            if row.in_lake:
+                store.give_up_spare(connection, row.id)
+                yield f"gave up the damaged spare copy of {row.site}/{row.stream} {row.taken}"
+            elif store.want_again(connection, row.id, now_us):
+                yield f"asked {row.site} for {row.taken.count} record(s) of {row.stream} again: {row.taken}"
+    yield from _rebuild(engine, now_us)
+
+
+def _rebuild(engine: Engine, now_us: int) -> Iterator[str]:
+    with writing(engine) as connection:
+        taken = store.taken_by_account(connection)
+        rows = list(store.read_account_rows(connection))
+        found = accounts.open_existing(connection, {row.key for row in rows})
+        for row in rows:
+            account = found[row.key][1]
+            rebuilt = audit(account, taken.get(row.id, [])).rebuilt
+            stands = balance(rebuilt)
+            if rebuilt != account or (stands.stored, stands.receipted) != (row.stored_count, row.receipted_count):
+                store.replace_account(connection, row.key, rebuilt, now_us)
+                yield f"counted {row.site}/{row.stream} anew: {stands.stored} stored, {stands.receipted} receipted"
