@@ -35,6 +35,8 @@ class GivenUp:
 
 def give_up(database: Database, stream: int, ranges: RangeSet, why: GivenUp) -> int:
     """Write receipts for `ranges` of a stream; how many ranges it were."""
+    if not ranges:
+        return 0
     for first, last in ranges:
         _write(database, stream, first, last, why)
     given_up = stream_by_id(database, stream).given_up | ranges

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from farshore_agent.buffer.connection import Database
-from farshore_agent.buffer.receipts import GivenUp, declare_missing, give_up, receipted
+from farshore_agent.buffer.receipts import GivenUp, declare_missing, give_up, present, receipted
 from farshore_agent.buffer.streams import StreamRow, all_streams, pack_ranges
 from farshore_protocol.messages import Reason
 from farshore_protocol.ranges import upto
@@ -38,8 +38,10 @@ def reconcile(database: Database, now_us: int, why: str) -> int:
 def _correct(database: Database, row: StreamRow, now_us: int) -> None:
     if database.the_row("chunk_totals", row.id) != (row.tail_records, row.tail_bytes):
         database.run("recount_tail", row.id)
-    database.run("raise_head", row.id)
     given_up = row.given_up | receipted(database, row.id)
+    # What is as it should be is not written again: a start must not need room on a full disk.
+    if max(present(database, row.id).highest, given_up.highest) > row.head:
+        database.run("raise_head", row.id)
     if given_up != row.given_up:
         database.run("set_given_up", row.id, pack_ranges(given_up))
     for batch, first, last, state in database.rows("batches_over", row.id, 1, 2**62):
