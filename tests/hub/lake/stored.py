@@ -17,7 +17,7 @@ from farshore_hub.lake.writer import LakeWriter
 from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.ranges import pack_ranges
 from farshore_hub.store.schema import accounts, batches, metadata, sites
-from farshore_protocol.batch import BatchHeader, Kind, parse_batch
+from farshore_protocol.batch import BatchHeader, Kind, digest_of, parse_batch
 from farshore_protocol.columns import Columns, Effort, decode, encode
 from farshore_protocol.ranges import RangeSet
 from farshore_protocol.sealing import EpochKey
@@ -96,7 +96,7 @@ class Stored:
         incarnation: bytes = LIFE,
         take: RangeSet | None = None,
     ) -> int:
-        row = {"first": first, "count": count, "digest": raw[:16], "content_digest": raw[-16:], "raw": raw}
+        row = {"first": first, "count": count, "digest": digest_of(raw), "content_digest": raw[-16:], "raw": raw}
         row |= {"received_us": self.clock.now_us(), "take": None if take is None else pack_ranges(take)}
         with writing(self.engine) as connection:
             row["account_id"] = self._account(connection, stream, site, incarnation)

@@ -13,8 +13,12 @@ from farshore_hub.lake.tables import StreamTable
 from farshore_hub.store import lake as store
 from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.schema import batches, lake_commits
+from farshore_protocol.batch import digest_of
 from farshore_protocol.ranges import RangeSet
 from tests.hub.lake.stored import LIFE, START_US, Stored, readings
+
+RUBBISH = b"rubbish" * 20
+"""What some other version of the protocol may have sealed: whole, and not to be read."""
 
 
 class Killed(BaseException):
@@ -178,7 +182,7 @@ async def test_a_second_writer_has_to_wait(stored: Stored) -> None:
 class TestBadBatches:
     async def test_one_that_cannot_be_read_is_set_aside_and_the_others_go_on(self, stored: Stored) -> None:
         stored.add(readings(2))
-        bad = stored.add_raw(b"rubbish" * 20, 3, 2)
+        bad = stored.add_raw(RUBBISH, 3, 2)
         stored.add(readings(2), incarnation=bytes(8))
         await stored.drain()
         assert len(stored.rows()) == 4
@@ -189,7 +193,7 @@ class TestBadBatches:
         assert lake_lag(stored.engine).quarantined == 1
 
     async def test_a_commit_of_bad_batches_alone_ends(self, stored: Stored) -> None:
-        stored.add_raw(b"rubbish" * 20, 1, 2)
+        stored.add_raw(RUBBISH, 1, 2)
         assert await stored.drain() == 1
         assert await stored.drain() == 0
         assert stored.rows() == []
@@ -205,10 +209,12 @@ class TestBadBatches:
         good = stored.add(readings(3))
         raw = stored.payload(good)
         with writing(stored.engine) as connection:
-            connection.execute(batches.update().where(batches.c.id == good).values(raw=b"rubbish" * 20))
+            values = {"raw": RUBBISH, "digest": digest_of(RUBBISH)}
+            connection.execute(batches.update().where(batches.c.id == good).values(values))
         await stored.drain()
         with writing(stored.engine) as connection:
-            connection.execute(batches.update().where(batches.c.id == good).values(raw=raw))
+            values = {"raw": raw, "digest": digest_of(raw)}
+            connection.execute(batches.update().where(batches.c.id == good).values(values))
         writer = stored.writer()
         assert await writer.retry_quarantined() == 1
         await writer.drain()
