@@ -213,6 +213,7 @@ class TestBadBatches:
             connection.execute(batches.update().where(batches.c.id == good).values(values))
         await stored.drain()
         with writing(stored.engine) as connection:
+            assert raw is not None
             values = {"raw": raw, "digest": digest_of(raw)}
             connection.execute(batches.update().where(batches.c.id == good).values(values))
         writer = stored.writer()
