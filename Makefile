@@ -19,7 +19,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 SOURCES := protocol shell agent hub demo tests
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test pytest lint types imports format demo bench bench-bytes fuzz powerloss soak-kills powercut links herd pins clean system-packages
+.PHONY: help venv test pytest lint types imports format demo bench bench-bytes fuzz bombs powerloss soak-kills powercut links herd pins clean system-packages
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ links: $(STAMP) ## what a real agent and hub make of bad links; LINK="part of a 
 
 herd: $(STAMP) ## ten thousand sites that come back at once, on virtual time, by policy
 	$(BIN)/python -m tests.links.herd
+
+bombs: $(STAMP) ## feed every decoder with everything that is made to take much memory or time
+	FARSHORE_ALL_BOMBS=1 $(BIN)/pytest tests/fuzz/test_memory.py
 
 pins: ## pin the newest versions of all dependencies in packaging/constraints.txt
 	sh packaging/make-pins.sh $(PYTHON)

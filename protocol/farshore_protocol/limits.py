@@ -32,7 +32,7 @@ MAX_BATCH_RECORDS: Final = 100_000
 MAX_BATCH_BYTES: Final = 8 * MIB
 """One sealed batch, header and tag included."""
 
-MAX_BODY_BYTES: Final = 128 * MIB
+MAX_BODY_BYTES: Final = 32 * MIB
 """One batch, opened and inflated."""
 
 MAX_DICTIONARY_BYTES: Final = 128 * KIB
@@ -46,6 +46,12 @@ MAX_PARCEL_CLAIMS: Final = 8192
 
 MAX_RANGES: Final = 4096
 """Ranges in one range set that crosses a link."""
+
+MAX_STATEMENT_BYTES: Final = 6 * MIB
+"""A statement opened takes twenty times its bytes."""
+
+MAX_STATEMENT_RANGES: Final = 65_536
+"""Ranges that an agent puts into one statement, all claims together."""
 
 MAX_ANSWER_BYTES: Final = 16 * MIB
 MAX_TEXT_CHARS: Final = 500
@@ -66,3 +72,6 @@ LATEST_EVENT_US: Final = 7_258_118_400_000_000
 assert MAX_BATCH_BYTES < MAX_PARCEL_BYTES, "a parcel must be able to carry the largest batch"
 assert MAX_RECORD_BYTES < MAX_BATCH_BYTES, "a batch must be able to carry the largest record"
 assert MAX_DICTIONARY_BYTES < MAX_BATCH_BYTES, "a dictionary travels as a batch"
+assert 18 * MAX_STATEMENT_RANGES + 160 * MAX_PARCEL_CLAIMS + 800 * MAX_PARCEL_RECEIPTS < MAX_STATEMENT_BYTES, (
+    "a statement must be able to carry all that it may"
+)

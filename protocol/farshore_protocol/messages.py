@@ -123,7 +123,7 @@ class Parcel(Struct, frozen=True, array_like=True):
     """
 
     site: Name
-    statement: Annotated[bytes, Meta(max_length=limits.MAX_PARCEL_BYTES)]
+    statement: Annotated[bytes, Meta(max_length=limits.MAX_STATEMENT_BYTES)]
     signature: Signature
     epochs: Annotated[list[KeyEpoch], Meta(max_length=limits.MAX_PARCEL_ATTACHMENTS)]
     batches: Annotated[list[bytes], Meta(max_length=limits.MAX_PARCEL_BATCHES)]

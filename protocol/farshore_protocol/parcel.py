@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from farshore_protocol import messages, wire
 from farshore_protocol.errors import Malformed, NotAuthentic, OverLimit, Unsupported
-from farshore_protocol.limits import MAX_ANSWER_BYTES, MAX_PARCEL_BYTES
+from farshore_protocol.limits import MAX_ANSWER_BYTES, MAX_PARCEL_BYTES, MAX_STATEMENT_BYTES
 from farshore_protocol.messages import Answer, KeyEpoch, Parcel, SignedAnswer, Statement
 from farshore_protocol.sealing import check_signature
 
@@ -55,7 +55,7 @@ def open_statement(parcel: Parcel, signed_by: Ed25519PublicKey) -> Statement:
         Malformed, OverLimit: the statement cannot be read.
     """
     check_signature(signed_by, parcel.signature, _STATEMENT_CONTEXT + parcel.statement)
-    statement = wire.unpack(messages.STATEMENT, parcel.statement, what="statement", max_bytes=MAX_PARCEL_BYTES)
+    statement = wire.unpack(messages.STATEMENT, parcel.statement, what="statement", max_bytes=MAX_STATEMENT_BYTES)
     if statement.site != parcel.site:
         raise NotAuthentic(f"the parcel is from {parcel.site}, its statement from {statement.site}")
     return statement

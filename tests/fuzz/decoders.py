@@ -121,10 +121,12 @@ def http_answer(data: bytes) -> None:
 
 
 def batch_body(data: bytes) -> None:
+    """As the hub opens what a site has sealed."""
+    from farshore_hub.receive.vectors import ARRAYS
     from farshore_protocol.columns import DecodeError, decode
 
     with suppress(DecodeError):
-        decode(data).records()
+        decode(data, vectors=ARRAYS)
 
 
 def parcel(data: bytes) -> None:

@@ -24,7 +24,7 @@ from farshore_protocol.limits import MAX_BODY_BYTES, MIB
 MAX_PLAIN_BYTES: Final = 2 * MIB
 """A chunk before compression; more is cut into several, so that a batch of whole chunks stays bounded."""
 
-MAX_CELLS: Final = 1_000_000
+MAX_CELLS: Final = 500_000
 """Records times different keys: records that share no keys make wide, empty columns."""
 
 _COLUMNS: Final = b"C"

@@ -23,11 +23,11 @@ from farshore_protocol.columns import Columns, Dictionary, Effort, Plan, encode
 from farshore_protocol.limits import MIB
 from farshore_protocol.sealing import EpochKey
 
-MAX_PLAIN_BYTES: Final = 16 * MIB
-"""Of one batch, before compression: a megabyte of chunks can be a hundred of text."""
+MAX_PLAIN_BYTES: Final = 2 * MIB
+"""Of one batch, before compression: a megabyte of chunks can be a hundred of text, and the hub has to open it."""
 
-MAX_CELLS: Final = 4_000_000
-"""Records times fields of one batch."""
+MAX_CELLS: Final = 1_000_000
+"""Records times fields of one batch. A decoder counts each several times; see `farshore_protocol.columns.limits`."""
 
 _POISON: Final = (ValueError, TypeError, OverflowError, RecursionError, KeyError, IndexError, AssertionError)
 """What the encoder raises about records. What the machine does to it (memory, disk) is not their fault."""

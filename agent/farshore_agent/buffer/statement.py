@@ -8,7 +8,7 @@ from farshore_agent.buffer.connection import Database
 from farshore_agent.buffer.model import Manifest
 from farshore_agent.buffer.receipts import open_receipts
 from farshore_agent.buffer.streams import StreamRow, all_streams, stream_by_name
-from farshore_protocol.limits import MAX_PARCEL_CLAIMS, MAX_PARCEL_RECEIPTS, MAX_RANGES
+from farshore_protocol.limits import MAX_PARCEL_CLAIMS, MAX_PARCEL_RECEIPTS, MAX_RANGES, MAX_STATEMENT_RANGES
 from farshore_protocol.messages import Claim
 
 
@@ -26,7 +26,10 @@ def make_manifest(database: Database, life: int, *, whole: bool, streams: Iterab
             else _named(database, [*streams, *((r.incarnation, r.stream) for r in receipts)])
         )
         is_whole = whole and len(rows) <= MAX_PARCEL_CLAIMS
-        claims = [_claim(database, row, life, number) for row in rows[:MAX_PARCEL_CLAIMS]]
+        claims, room = [], MAX_STATEMENT_RANGES
+        for row in rows[:MAX_PARCEL_CLAIMS]:
+            claims.append(_claim(database, row, life, number, room))
+            room -= len(claims[-1].held) // 2
     return Manifest(number, claims, receipts, is_whole)
 
 
@@ -35,13 +38,13 @@ def _named(database: Database, streams: Iterable[tuple[bytes, str]]) -> list[Str
     return [row for row in found if row]
 
 
-def _claim(database: Database, row: StreamRow, life: int, number: int) -> Claim:
+def _claim(database: Database, row: StreamRow, life: int, number: int, room: int) -> Claim:
     is_closed = row.life != life
     if is_closed and not row.closed and row.closing_number is None:
         database.run("mark_closing", row.id, number)
     held = row.held
     # More ranges than a link may carry: the hub sees the rest as a gap until the first ones have arrived.
-    ranges = held.to_wire()[: 2 * MAX_RANGES]
+    ranges = held.to_wire()[: 2 * min(MAX_RANGES, room)]
     return Claim(row.incarnation, row.name, row.head, ranges, _oldest_us(database, row) if held else None, is_closed)
 
 

@@ -165,6 +165,17 @@ def read_integers(reader: Reader, count: int) -> Vector:
     return reader.dispatch(_DECODERS, "integer encoding")(reader, count)
 
 
+def read_small_integers(reader: Reader, count: int) -> Vector:
+    """The same for integers that are values of records: an encoder writes none over 64 bits, and keys must not be any.
+
+    Python's hash of an integer is its remainder by 2^61 - 1, so that larger ones could be made to have one hash all.
+    """
+    values = read_integers(reader, count)
+    if isinstance(values, list) and not MIN_INT <= min(values) <= max(values) <= MAX_INT:
+        raise reader.fail("an integer of more than 64 bits")
+    return values
+
+
 def _read_const(reader: Reader, count: int) -> Vector:
     return reader.vectors.repeated(reader.sint(), count)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from farshore_protocol.columns import planes
 from farshore_protocol.columns.floats import decode_floats, encode_floats
-from farshore_protocol.columns.integers import encode_integers, read_integers
+from farshore_protocol.columns.integers import encode_integers, read_small_integers
 from farshore_protocol.columns.plan import Choice, Path
 from farshore_protocol.columns.reader import Reader
 from farshore_protocol.columns.symbols import decode_symbols, encode_symbols
@@ -44,7 +44,7 @@ Encode: TypeAlias = Callable[[Writer, list[Any], Choice], None]
 Decode: TypeAlias = Callable[[Reader, int, Path], Vector]
 
 _PLAIN_CODECS: Final[dict[Kind, tuple[Encode, Decode]]] = {
-    Kind.INT: (encode_integers, lambda reader, count, _: read_integers(reader, count)),
+    Kind.INT: (encode_integers, lambda reader, count, _: read_small_integers(reader, count)),
     Kind.FLOAT: (encode_floats, lambda reader, count, _: decode_floats(reader, count)),
 }
 

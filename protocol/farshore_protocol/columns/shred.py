@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from farshore_protocol.columns.integers import MAX_INT, MIN_INT, decode_integers, encode_integers
 from farshore_protocol.columns.leaves import decode_leaf, encode_leaf
-from farshore_protocol.columns.limits import MAX_DEPTH
+from farshore_protocol.columns.limits import LIST_CELLS, MAPPING_CELLS, MAX_DEPTH
 from farshore_protocol.columns.plan import Choice, Path
 from farshore_protocol.columns.reader import Reader
 from farshore_protocol.columns.symbols import decode_symbols, encode_symbols
@@ -192,7 +192,7 @@ def _decode_dense(reader: Reader, kind: Kind, count: int, path: Path, depth: int
     if kind is Kind.BOOL:
         return list(map(bool, decode_symbols(reader, count)))
     if kind is Kind.DICT:
-        reader.charge_cells(count)
+        reader.charge_cells(MAPPING_CELLS * count)
         fields = decode_fields(reader, count, path, depth + 1)
         return Columns(count, {key: reader.vectors.plain(column) for key, column in fields.items()}).records()
     if kind is Kind.LIST:
@@ -206,7 +206,7 @@ def _decode_lists(reader: Reader, count: int, path: Path, depth: int) -> list[li
     if min(lengths) < 0:
         raise reader.fail("a list of negative length")
     total = sum(lengths)
-    reader.charge_cells(total)
+    reader.charge_cells(total + LIST_CELLS * count)
     if _has_positions(lengths):
         columns = [plain(decode_column(reader, count, (*path, at), depth)) for at in range(lengths[0])]
         return [list(items) for items in zip(*columns, strict=True)]

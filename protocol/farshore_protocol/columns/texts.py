@@ -25,6 +25,7 @@ from typing import Final
 from farshore_protocol.columns import times
 from farshore_protocol.columns.integers import decode_integers, encode_integers, read_integers, take
 from farshore_protocol.columns.leaves import decode_leaf, encode_leaf, register_texts
+from farshore_protocol.columns.limits import TEXT_CELLS
 from farshore_protocol.columns.plan import Choice, Path
 from farshore_protocol.columns.reader import Reader
 from farshore_protocol.columns.trial import Candidate, encode_cheapest
@@ -246,7 +247,7 @@ def write_text(out: Writer, text: str) -> None:
 
 def decode_texts(reader: Reader, count: int, path: Path) -> list[str]:
     """Read `count` (at least one) texts of the column at `path`."""
-    reader.charge_cells(count)
+    reader.charge_cells(TEXT_CELLS * count)
     with reader.nested():
         return reader.dispatch(_DECODERS, "text encoding")(reader, count, path)
 
@@ -297,6 +298,7 @@ def _read_hex(reader: Reader, count: int, _path: Path) -> list[str]:
     width = reader.uint()
     if width % 2:
         raise reader.fail("hexadecimal of an odd length")
+    reader.charge_chars(count * width)
     digits = reader.plane(count * width // 2).hex()
     return [digits[start : start + width] for start in range(0, count * width, width)] if width else [""] * count
 
@@ -309,10 +311,11 @@ def _read_affixed(reader: Reader, count: int, path: Path) -> list[str]:
 
 
 def _read_lines(reader: Reader, count: int, _path: Path) -> list[str]:
-    lines = read_text(reader).split("\n")
-    if len(lines) != count:
-        raise reader.fail(f"{len(lines)} lines in place of {count}")
-    return lines
+    text = read_text(reader)
+    found = text.count("\n") + 1
+    if found != count:
+        raise reader.fail(f"{found} lines in place of {count}")
+    return text.split("\n")
 
 
 def _read_sized(reader: Reader, count: int, _path: Path) -> list[str]:
