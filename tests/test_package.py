@@ -45,10 +45,6 @@ def test_the_three_commands_are_installed() -> None:
     }
 
 
-def test_the_inputs_are_found_by_their_names() -> None:
-    assert set(_targets("farshore.inputs")) == {"folder", "http", "tail"}
-
-
 def test_an_agent_installs_nothing_that_only_the_hub_needs() -> None:
     assert _required_names("")
     assert _required_names("hub")

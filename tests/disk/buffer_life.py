@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from farshore_agent.buffer import Appended, Buffer, Checkpoint
@@ -34,8 +35,8 @@ BOUND_BYTES: Final = 256 * 1024
 def world_on(disk: AgentDisk) -> World:
     """A world whose buffer lies on that disk."""
     world = World(disk.folder / "buffer.db", policies=policies(**STREAMS), vfs=disk.name)
-    world.settings = world.settings.model_copy(update={"max_bytes": BOUND_BYTES})
-    world.seal = world.seal.model_copy(update={"max_records": 20})
+    world.settings = replace(world.settings, max_bytes=BOUND_BYTES)
+    world.seal = replace(world.seal, max_records=20)
     return world
 
 

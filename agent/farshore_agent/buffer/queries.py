@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
 _NAMED: Final = re.compile(r"^-- ([a-z_]+):.*$", re.MULTILINE)
@@ -13,7 +13,8 @@ _NAMED: Final = re.compile(r"^-- ([a-z_]+):.*$", re.MULTILINE)
 @cache
 def read_sql(name: str) -> str:
     """The text of a file in `sql/`."""
-    return files(__package__).joinpath("sql", name).read_text(encoding="utf-8")
+    # Not importlib.resources: it brings zipfile and tempfile, a megabyte for the daemon's whole life.
+    return (Path(__file__).with_name("sql") / name).read_text(encoding="utf-8")
 
 
 def parse(text: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ import click
 
 from farshore_agent.cli import options
 from farshore_agent.cli.output import print_json
-from farshore_agent.errors import ExitCode, SettingsError
+from farshore_agent.errors import ExitCode, Problem, SettingsError
 
 if TYPE_CHECKING:
     from farshore_agent.settings import AgentSettings
@@ -44,7 +44,7 @@ def command(file: Path | None, config: Path | None, *, as_json: bool) -> None:
             click.echo(f"  {key}: {', '.join(value) or 'none' if isinstance(value, list) else value}")
 
 
-def _problem(problem: Any) -> dict[str, str]:  # noqa: ANN401 - a Problem; the class would load pydantic
+def _problem(problem: Problem) -> dict[str, str]:
     return {"key": problem.key, "why": problem.why, "remedy": problem.remedy}
 
 

@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from stat import S_ISREG
-from typing import Annotated, ClassVar, Final, Literal
-
-from pydantic import AfterValidator, Field
+from typing import ClassVar, Final
 
 from farshore_agent.buffer.model import Checkpoint
 from farshore_agent.collect.feed import Feed
@@ -25,7 +23,9 @@ from farshore_agent.collect.input import InputContext, append_patiently
 from farshore_agent.collect.mark import Mark, unpack
 from farshore_agent.errors import StreamNotFound
 from farshore_agent.settings.inputs import InputSettings
-from farshore_agent.settings.units import MINUTE_S, LocalPath, duration
+from farshore_agent.settings.kinds import LocalPath, Text, Whole, Word
+from farshore_agent.settings.table import setting
+from farshore_agent.settings.units import MINUTE_S, duration
 from farshore_protocol.limits import MAX_NAME_CHARS
 from farshore_protocol.names import check_stream
 
@@ -37,9 +37,8 @@ _UNFINISHED: Final = (".tmp", ".part")
 _LOG = logging.getLogger(__name__)
 
 
-def _stream(text: str) -> str:
+def _check_stream(text: str) -> None:
     check_stream(text.replace(STEM, "x"))
-    return text
 
 
 def stem_of(name: str) -> str:
@@ -48,6 +47,7 @@ def stem_of(name: str) -> str:
     return stem.strip("_-")[:MAX_NAME_CHARS]
 
 
+@dataclass(frozen=True, kw_only=True)
 class FolderSettings(InputSettings):
     """`[inputs.NAME]` with `type = "folder"`.
 
@@ -59,15 +59,15 @@ class FolderSettings(InputSettings):
         rest_polls: a file that did not change for so many polls is complete.
     """
 
-    type: Literal["folder"]
-    path: LocalPath
-    pattern: Annotated[str, Field(min_length=1)] = "*"
-    stream: Annotated[str, AfterValidator(_stream)]
-    format: Annotated[FileFormat, Field(strict=False)] = FileFormat.AUTO
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    after: Literal["keep", "move", "delete"] = "keep"
-    poll_s: Annotated[float, duration(0.01, 60 * MINUTE_S), Field(validation_alias="poll")] = 1
-    rest_polls: Annotated[int, Field(ge=1, le=1000)] = 3
+    type: str = setting(Word.of("folder"))
+    path: Path = setting(LocalPath())
+    pattern: str = setting(Text(low=1), default="*")
+    stream: str = setting(Text(check=_check_stream))
+    format: FileFormat = setting(Word.of_enum(FileFormat), default=FileFormat.AUTO)
+    delimiter: str = setting(Text(1, 1), default=",")
+    after: str = setting(Word.of("keep", "move", "delete"), default="keep")
+    poll_s: float = setting(duration(0.01, 60 * MINUTE_S), key="poll", default=1)
+    rest_polls: int = setting(Whole(1, 1000), default=3)
 
     def claims(self) -> tuple[str, ...]:
         """The files."""

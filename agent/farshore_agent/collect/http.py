@@ -10,9 +10,7 @@ import ipaddress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal
-
-from pydantic import AfterValidator
+from typing import ClassVar, Final
 
 from farshore_agent.buffer.model import Admitted, Appended
 from farshore_agent.collect.admit import TooMuch
@@ -25,7 +23,9 @@ from farshore_agent.net.messages import HttpError, Request, Response
 from farshore_agent.net.routes import Route, Routes
 from farshore_agent.net.server import Server
 from farshore_agent.settings.inputs import InputSettings
+from farshore_agent.settings.kinds import Text, Word
 from farshore_agent.settings.streams import StreamPolicy
+from farshore_agent.settings.table import setting
 from farshore_agent.settings.units import KIB, MIB, size
 
 MAX_REFUSALS_SHOWN: Final = 1000
@@ -55,15 +55,14 @@ class NoListener(AgentError):
     title = "the door cannot listen"
 
 
-def _listen(text: str) -> str:
+def _check_listen(text: str) -> None:
     if text.startswith(_UNIX) and text.removeprefix(_UNIX).startswith("/"):
-        return text
+        return
     host, colon, port = text.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > MAX_PORT:
         raise ValueError(f"{text!r} is not an address such as '127.0.0.1:8080', nor 'unix:/run/farshore.sock'")
     if not _is_loopback(host.strip("[]")):
         raise ValueError(f"{host!r} is not on this machine: the door has no sign-in, listen on 127.0.0.1")
-    return text
 
 
 def _is_loopback(host: str) -> bool:
@@ -73,12 +72,13 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+@dataclass(frozen=True, kw_only=True)
 class HttpSettings(InputSettings):
     """`[inputs.NAME]` with `type = "http"`."""
 
-    type: Literal["http"]
-    listen: Annotated[str, AfterValidator(_listen)]
-    max_body_bytes: Annotated[int, size(KIB, 256 * MIB)] = 32 * MIB
+    type: str = setting(Word.of("http"))
+    listen: str = setting(Text(check=_check_listen))
+    max_body_bytes: int = setting(size(KIB, 256 * MIB), default=32 * MIB)
 
     def claims(self) -> tuple[str, ...]:
         """The address."""

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal
-
-from pydantic import AfterValidator, Field
+from typing import ClassVar, Final
 
 from farshore_agent.collect.feed import UNREADABLE_GZIP, Feed, open_source
 from farshore_agent.collect.formats import FileFormat, UnusableFile
 from farshore_agent.collect.input import InputContext
 from farshore_agent.collect.mark import Mark, unpack
 from farshore_agent.settings.inputs import InputSettings
-from farshore_agent.settings.units import MINUTE_S, LocalPath, duration
+from farshore_agent.settings.kinds import LocalPath, Text, Whole, Word
+from farshore_agent.settings.table import setting
+from farshore_agent.settings.units import MINUTE_S, duration
 from farshore_protocol.names import check_stream
 
 _ROTATED: Final = r"[._-](?:[0-9][0-9T_.:-]*|old)(?:\.gz)?"
@@ -28,6 +29,7 @@ _ROTATED: Final = r"[._-](?:[0-9][0-9T_.:-]*|old)(?:\.gz)?"
 _LOG = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, kw_only=True)
 class TailSettings(InputSettings):
     """`[inputs.NAME]` with `type = "tail"`.
 
@@ -37,13 +39,13 @@ class TailSettings(InputSettings):
         rest_polls: a rotated file that did not grow for so many polls is complete.
     """
 
-    type: Literal["tail"]
-    path: LocalPath
-    stream: Annotated[str, AfterValidator(check_stream)]
-    format: Literal["text", "ndjson", "csv"] = "text"
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    poll_s: Annotated[float, duration(0.01, 60 * MINUTE_S), Field(validation_alias="poll")] = 1
-    rest_polls: Annotated[int, Field(ge=1, le=1000)] = 3
+    type: str = setting(Word.of("tail"))
+    path: Path = setting(LocalPath())
+    stream: str = setting(Text(check=check_stream))
+    format: str = setting(Word.of("text", "ndjson", "csv"), default="text")
+    delimiter: str = setting(Text(1, 1), default=",")
+    poll_s: float = setting(duration(0.01, 60 * MINUTE_S), key="poll", default=1)
+    rest_polls: int = setting(Whole(1, 1000), default=3)
 
     def claims(self) -> tuple[str, ...]:
         """The file."""

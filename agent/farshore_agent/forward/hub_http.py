@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
@@ -206,6 +205,8 @@ def read_retry_after(value: str, now_us: int) -> float | None:
     """Seconds of a Retry-After header (RFC 9110): a number or a date; None when it is neither."""
     if value.isdecimal():
         return float(value)
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - two megabytes that hardly any hub asks for
+
     try:
         at = parsedate_to_datetime(value)
         return max(0.0, at.timestamp() - now_us / _US_PER_S)

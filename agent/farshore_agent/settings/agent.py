@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import AfterValidator, Field
+from typing import Final
 
 from farshore_agent.errors import Problem
 from farshore_agent.settings.inputs import InputSettings
+from farshore_agent.settings.kinds import Flag, Inner, LocalPath, NamedValues, Text, Whole
 from farshore_agent.settings.rooms import BufferSettings, ForwardSettings, SealSettings
 from farshore_agent.settings.streams import StreamPolicies, StreamSettings
-from farshore_agent.settings.table import Table
-from farshore_agent.settings.units import LocalPath
+from farshore_agent.settings.table import Table, setting
 from farshore_protocol import limits
 from farshore_protocol.names import COMPANIONS, check_stream
 
-StreamName = Annotated[str, AfterValidator(check_stream)]
-Label = Annotated[str, Field(max_length=limits.MAX_TEXT_CHARS)]
+_STREAM_NAME: Final = Text(check=check_stream, pattern=f"^[a-z0-9][a-z0-9_-]{{0,{limits.MAX_NAME_CHARS - 1}}}$")
+_LABELS: Final = NamedValues(Text(high=limits.MAX_TEXT_CHARS))
+_MOST_STREAMS: Final = limits.MAX_PARCEL_CLAIMS // (1 + len(COMPANIONS))
 
 
+@dataclass(frozen=True, kw_only=True)
 class AgentSettings(Table):
     """Everything that an agent is told.
 
@@ -32,16 +33,16 @@ class AgentSettings(Table):
         inputs: by the name of their table.
     """
 
-    state_dir: LocalPath = Path("/var/lib/farshore-agent")
-    site_labels: dict[str, Label] = Field(default_factory=dict)
-    accept_undeclared: bool = True
-    max_streams: Annotated[int, Field(ge=1, le=limits.MAX_PARCEL_CLAIMS // (1 + len(COMPANIONS)))] = 1000
-    stream_defaults: StreamSettings = Field(default_factory=StreamSettings)
-    streams: dict[StreamName, StreamSettings] = Field(default_factory=dict)
-    buffer: BufferSettings = Field(default_factory=BufferSettings)
-    seal: SealSettings = Field(default_factory=SealSettings)
-    forward: ForwardSettings = Field(default_factory=ForwardSettings)
-    inputs: dict[str, InputSettings] = Field(default_factory=dict)
+    state_dir: Path = setting(LocalPath(), default=Path("/var/lib/farshore-agent"))
+    site_labels: dict[str, str] = setting(_LABELS, default={})
+    accept_undeclared: bool = setting(Flag(), default=True)
+    max_streams: int = setting(Whole(1, _MOST_STREAMS), default=1000)
+    stream_defaults: StreamSettings = setting(Inner(StreamSettings), default=StreamSettings())
+    streams: dict[str, StreamSettings] = setting(NamedValues(Inner(StreamSettings), _STREAM_NAME), default={})
+    buffer: BufferSettings = setting(Inner(BufferSettings), default=BufferSettings())
+    seal: SealSettings = setting(Inner(SealSettings), default=SealSettings())
+    forward: ForwardSettings = setting(Inner(ForwardSettings), default=ForwardSettings())
+    inputs: dict[str, InputSettings] = setting(NamedValues(Inner(InputSettings)), default={})
 
     def policies(self) -> StreamPolicies:
         """The policy of every stream."""

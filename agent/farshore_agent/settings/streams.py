@@ -5,13 +5,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
-
-from pydantic import Field, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from typing import Any
 
 from farshore_agent.errors import StreamNotFound
-from farshore_agent.settings.table import Table
+from farshore_agent.settings.kinds import Whole, Word
+from farshore_agent.settings.read import shown
+from farshore_agent.settings.table import Reading, Table, Wrong, setting
 from farshore_agent.settings.units import DAY_S, MINUTE_S, duration
 from farshore_protocol.names import HOURLY, BadName, base_of, check_stream
 from farshore_protocol.urgency import DEFAULT_PRIORITY, FIRST_PRIORITY, LAST_PRIORITY
@@ -44,32 +43,32 @@ class EffortChoice(enum.StrEnum):
     SMALL = "small"
 
 
-class _FieldOrFalse:
+class FieldOrFalse:
     """The name of the time field, or `false`: the arrival is the event's time."""
 
-    def __get_pydantic_core_schema__(self, source: object, handler: object) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(self.parse)
+    def read(self, given: object, _at: tuple[str, ...], _reading: Reading) -> str | None:
+        """As in `Kind`."""
+        if given is False:
+            return None
+        if not isinstance(given, str) or not given:
+            raise Wrong(f"{shown(given)} is not a field's name, nor false (which takes the time of arrival)")
+        return given
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def schema(self) -> dict[str, Any]:
+        """As in `Kind`."""
         return {"anyOf": [{"type": "string", "minLength": 1}, {"const": False}]}
 
-    def parse(self, value: object) -> str | None:
-        if value is False or value is None:
-            return None
-        if not isinstance(value, str) or not value:
-            raise ValueError(f"{value!r} is not a field's name, nor false (which takes the time of arrival)")
-        return value
 
-
+@dataclass(frozen=True, kw_only=True)
 class StreamSettings(Table):
     """`[stream_defaults]`, and the same keys in a `[streams.NAME]` table, where each overrides the default."""
 
-    time_field: Annotated[str | None, _FieldOrFalse()] = "ts"
-    priority: Annotated[int, Field(ge=LAST_PRIORITY, le=FIRST_PRIORITY)] = DEFAULT_PRIORITY
-    when_full: Annotated[WhenFull, Field(strict=False)] = WhenFull.REFUSE
-    max_age_s: Annotated[float, duration(MINUTE_S, 36_525 * DAY_S), Field(validation_alias="max_age")] = 365 * DAY_S
-    order: Annotated[Order, Field(strict=False)] = Order.OLDEST
-    effort: Annotated[EffortChoice, Field(strict=False)] = EffortChoice.AUTO
+    time_field: str | None = setting(FieldOrFalse(), default="ts")
+    priority: int = setting(Whole(LAST_PRIORITY, FIRST_PRIORITY), default=DEFAULT_PRIORITY)
+    when_full: WhenFull = setting(Word.of_enum(WhenFull), default=WhenFull.REFUSE)
+    max_age_s: float = setting(duration(MINUTE_S, 36_525 * DAY_S), key="max_age", default=365 * DAY_S)
+    order: Order = setting(Word.of_enum(Order), default=Order.OLDEST)
+    effort: EffortChoice = setting(Word.of_enum(EffortChoice), default=EffortChoice.AUTO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +136,7 @@ class StreamPolicies:
 
     def _make(self, stream: str) -> StreamPolicy:
         base = base_of(stream)
-        policy = _policy(stream, _merged(self._defaults, self._streams.get(base)))
+        policy = _policy(stream, self._streams.get(base, self._defaults))
         if stream == base:
             return policy
         if stream.endswith(f".{HOURLY}"):
@@ -159,12 +158,6 @@ class StreamPolicies:
                 remedy=f"add [streams.{stream}] to the settings",
             )
         return self.of(stream)
-
-
-def _merged(defaults: StreamSettings, own: StreamSettings | None) -> StreamSettings:
-    if own is None:
-        return defaults
-    return defaults.model_copy(update={key: getattr(own, key) for key in own.model_fields_set})
 
 
 def _policy(name: str, settings: StreamSettings) -> StreamPolicy:

@@ -1,7 +1,6 @@
-"""Sizes ("1 GiB"), durations ("30 s", "7 d") and paths of the settings file, as types for its models.
+"""Sizes ("1 GiB") and durations ("30 s", "7 d") of the settings file.
 
-A bare number is bytes or seconds. Bounds are part of the type, so that a message can name them in the file's
-own units.
+A bare number is bytes or seconds. Bounds are part of the kind, so that a message can name them in the file's own units.
 """
 
 from __future__ import annotations
@@ -9,11 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
-from pydantic_core import CoreSchema, core_schema
+from farshore_agent.settings.read import shown
+from farshore_agent.settings.table import Reading, Wrong
 
 BYTES: Final = {"B": 1, "kB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30, "TiB": 2**40}
 SECONDS: Final = {"ms": 0.001, "s": 1, "min": 60, "h": 3_600, "d": 86_400}
@@ -28,8 +26,8 @@ _QUANTITY: Final = r"([0-9]+(?:\.[0-9]+)?) ?({units})"
 
 
 @dataclass(frozen=True, slots=True)
-class _Quantity:
-    """A number with a unit, between two bounds; annotates the number that it becomes."""
+class Quantity:
+    """A number with a unit, between two bounds; a `Kind`."""
 
     low: float
     high: float
@@ -37,31 +35,33 @@ class _Quantity:
     whole: bool
     example: str
 
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(self.parse)
+    def read(self, given: object, _at: tuple[str, ...], _reading: Reading) -> float:
+        """As in `Kind`."""
+        return self.parse(given)
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        number = {"type": "integer" if self.whole else "number", "minimum": self.low, "maximum": self.high}
-        text = {"type": "string", "pattern": f"^{self._pattern()}$", "examples": [self.example]}
-        return {"anyOf": [text, number]}
-
-    def parse(self, value: object) -> float:
+    def parse(self, given: object) -> float:
         """The value in bytes or seconds.
 
         Raises:
-            ValueError: not a quantity, or out of bounds; says what is expected.
+            Wrong: not a quantity, or out of bounds; says what is expected.
         """
-        amount = self._amount(value)
+        amount = self._amount(given)
         if not self.low <= amount <= self.high:
-            raise ValueError(f"{value!r} is not between {self._shown(self.low)} and {self._shown(self.high)}")
+            raise Wrong(f"{shown(given)} is not between {self._shown(self.low)} and {self._shown(self.high)}")
         return int(amount) if self.whole else amount
+
+    def schema(self) -> dict[str, Any]:
+        """As in `Kind`."""
+        number = {"type": "integer" if self.whole else "number", "minimum": self.low, "maximum": self.high}
+        text = {"type": "string", "pattern": f"^{self._pattern()}$", "examples": [self.example]}
+        return {"anyOf": [text, number]}
 
     def _amount(self, value: object) -> float:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return value
         match = re.fullmatch(self._pattern(), value) if isinstance(value, str) else None
         if match is None:
-            raise ValueError(f"{value!r} is not a number with one of {', '.join(self.units)}, such as {self.example!r}")
+            raise Wrong(f"{shown(value)} is not a number with one of {', '.join(self.units)}, such as {self.example!r}")
         return float(match[1]) * self.units[match[2]]
 
     def _pattern(self) -> str:
@@ -73,31 +73,11 @@ class _Quantity:
         return f"{amount / self.units[unit]:g} {unit}"
 
 
-def size(low: int, high: int) -> _Quantity:
-    """Annotates an `int` of bytes."""
-    return _Quantity(low, high, BYTES, whole=True, example="64 MiB")
+def size(low: int, high: int) -> Quantity:
+    """Bytes: an `int`."""
+    return Quantity(low, high, BYTES, whole=True, example="64 MiB")
 
 
-def duration(low: float, high: float) -> _Quantity:
-    """Annotates a `float` of seconds."""
-    return _Quantity(low, high, SECONDS, whole=False, example="30 s")
-
-
-@dataclass(frozen=True, slots=True)
-class _FromText:
-    """A path written as text. A relative one starts at the folder of the settings file."""
-
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.with_info_plain_validator_function(self.parse)
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"type": "string", "minLength": 1}
-
-    def parse(self, value: object, info: ValidationInfo) -> Path:
-        if not isinstance(value, str | Path) or not str(value):
-            raise ValueError(f"{value!r} is not a path")
-        folder = (info.context or {}).get("folder")
-        return Path(folder, value) if folder else Path(value)
-
-
-LocalPath = Annotated[Path, _FromText()]
+def duration(low: float, high: float) -> Quantity:
+    """Seconds: a `float`."""
+    return Quantity(low, high, SECONDS, whole=False, example="30 s")

@@ -7,6 +7,7 @@ import json
 import re
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -176,7 +177,7 @@ async def test_what_is_queued_at_the_end_is_on_disk(hub: HubStub, settings: Agen
 
 
 async def test_the_last_exchange_takes_along_what_was_just_stored(hub: HubStub, tmp_path: Path) -> None:
-    settings = settings_in(tmp_path).model_copy(update={"seal": SealSettings()})
+    settings = replace(settings_in(tmp_path), seal=SealSettings())
     await join(hub, settings)
     async with Agent.started(settings, forward=True) as agent:
         await until(lambda: agent.delivery.link_up)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ async def test_a_crash_while_room_is_made_leaves_records_or_a_receipt(tmp_path: 
         folder = tmp_path / str(at)
         folder.mkdir()
         world = World(folder / "buffer.db", policies=policies(boiler=THIN))
-        world.settings = world.settings.model_copy(update={"max_bytes": 256 * 1024})
+        world.settings = replace(world.settings, max_bytes=256 * 1024)
         hub, fuse = FakeHub(world), Fuse(at)
         buffer = await world.open()
         buffer._store._database.connection.set_exec_trace(fuse.trace)

@@ -102,7 +102,7 @@ async def test_acknowledged_batches_go_first_and_without_a_receipt(world: World,
 
 
 async def test_the_lowest_priority_goes_first_and_never_for_one_that_is_lower(world: World) -> None:
-    low, high = EVICT.model_copy(update={"priority": 2}), EVICT.model_copy(update={"priority": 7})
+    low, high = replace(EVICT, priority=2), replace(EVICT, priority=7)
     world.policies = policies(low=low, high=high)
     buffer = await world.open()
     await fill(buffer, "low", appends=60)

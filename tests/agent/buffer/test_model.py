@@ -11,6 +11,7 @@ import copy
 import shutil
 import tempfile
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,8 +45,8 @@ class BufferMachine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="buffer-model-"))
         self.world = World(self.folder / "0" / "buffer.db", policies=policies(**STREAMS))
         self.world.path.parent.mkdir()
-        self.world.settings = self.world.settings.model_copy(update={"max_bytes": 256 * 1024})
-        self.world.seal = self.world.seal.model_copy(update={"max_records": 20})
+        self.world.settings = replace(self.world.settings, max_bytes=256 * 1024)
+        self.world.seal = replace(self.world.seal, max_records=20)
         self.hub = FakeHub(self.world)
         self.backup: Any = ({}, {})
         self.produced: dict[Key, Any] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from farshore_agent.settings import (
     load,
     parse,
 )
-from farshore_agent.settings.inputs import installed
+from farshore_agent.settings.inputs import InputType, installed, settings_table
 
 WHOLE = """
 state_dir = "state"
@@ -73,7 +74,7 @@ stream = "log"
 BAD_NAME = "'Bo/iler' is not a stream name: use 1 to 63 of a-z, 0-9, '-' and '_', starting with a letter or digit"
 
 
-def problems(text: str, kinds: dict[str, EntryPoint] | None = None) -> list[str]:
+def problems(text: str, kinds: Mapping[str, InputType] | None = None) -> list[str]:
     with pytest.raises(SettingsError) as caught:
         parse(text, kinds=kinds)
     assert caught.value.exit_code == ExitCode.CONFIGURATION
@@ -144,7 +145,7 @@ def test_all_problems_are_told_at_once_with_their_key_and_a_remedy() -> None:
         "inputs.api.listn: is not a known key (did you mean 'listen'?)",
         "site_labels.a: 5 is not text",
         "stream_defaults.time_field: True is not a field's name, nor false (which takes the time of arrival)",
-        "streams.boiler.priority: 12 should be less than or equal to 9",
+        "streams.boiler.priority: 12 is not between 0 and 9",
         "streams.boiler.when_full: 'evit' is not one of refuse, evict, thin (did you mean 'evict'?)",
         "streams.boiler.max_age: '3 weeks' is not a number with one of ms, s, min, h, d, such as '30 s'",
         f"streams.Bo/iler: {BAD_NAME}",
@@ -319,3 +320,13 @@ def test_what_a_thinned_stream_refused_is_evicted_because_a_companion_has_no_com
     policies = StreamPolicies(None, {"thinned": thinned, "refusing": refusing})
     assert policies.of("thinned.quarantine").when_full is WhenFull.EVICT
     assert policies.of("refusing.quarantine").when_full is WhenFull.REFUSE
+
+
+def test_the_inputs_that_come_with_the_agent_are_found_without_a_search_for_plugins() -> None:
+    kinds = installed()
+    assert [settings_table(kinds[name]).__name__ for name in ("folder", "http", "tail")] == [
+        "FolderSettings",
+        "HttpSettings",
+        "TailSettings",
+    ]
+    assert {"folder", "http", "tail"} <= set(kinds)
