@@ -9,7 +9,7 @@ from tests.links.herd import POLICIES, SHIPPED, Drained, Herd, drain
 THE_HERD = Herd()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def drained() -> Drained:
     return drain(THE_HERD)
 

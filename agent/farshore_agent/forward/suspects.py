@@ -14,7 +14,9 @@ from typing import Final
 from farshore_agent.buffer.model import OutboxBatch
 from farshore_protocol.limits import MAX_PARCEL_BATCHES
 
-FIRST_RETRY_S: Final = 60.0
+FIRST_RETRY_S: Final = 5.0
+"""Soon, because a fault that ends just then makes an innocent batch look guilty."""
+
 LAST_RETRY_S: Final = 6 * 3_600.0
 MAX_ASIDE: Final = 256
 """A hub that refuses more than this is broken; the rest waits until it is repaired."""

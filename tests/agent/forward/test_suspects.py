@@ -44,7 +44,7 @@ def test_a_hub_that_fails_without_the_batch_too_clears_it() -> None:
 
 def test_it_is_tried_again_later_and_later() -> None:
     suspects, pauses = Suspects(), []
-    for _ in range(12):
+    for _ in range(16):
         suspects = refused_alone(suspects, b"a", 1_000.0)
         pauses.append(suspects.aside[b"a"].until_s - 1_000.0)
     assert pauses[0] == FIRST_RETRY_S
@@ -73,4 +73,4 @@ def test_what_is_set_aside_is_bounded() -> None:
 
 def test_what_was_delivered_is_no_suspect() -> None:
     suspects = refused_alone(Suspects(), b"a", 0.0)
-    assert not suspects.after_delivery([b"a"], 60.0).aside
+    assert not suspects.after_delivery([b"a"], 10.0).aside
