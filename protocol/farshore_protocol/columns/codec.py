@@ -49,7 +49,8 @@ def encode(
         dictionary: the stream's dictionary; decoding will need the same one.
 
     Raises:
-        ValueError: records are nested more than `limits.MAX_DEPTH` deep or hold something that is no `Value`.
+        ValueError: records are nested more than `limits.MAX_DEPTH` deep, have more columns than a decoder takes, or
+            hold something that is no `Value`.
     """
     history = _history_of(dictionary.content) if dictionary else None
     plan = plan or Plan()

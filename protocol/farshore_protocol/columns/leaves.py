@@ -32,6 +32,9 @@ _PLAIN: Final = -1
 
 _KEY_KINDS: Final = (Kind.INT, Kind.STR)
 _KEYS_TRIED: Final = 2
+_LEANED_ON: Final = 256
+"""So many first leaves are looked at for what a later one may lean on, so that many columns take no time squared."""
+
 _MIN_PREDICTED: Final = 16
 """Shorter columns are not worth a prediction."""
 
@@ -72,7 +75,7 @@ def _attempt(out: Writer, kind: Kind, values: list[Any], choice: Choice) -> bool
 
 
 def _search(out: Writer, kind: Kind, values: list[Any], choice: Choice) -> None:
-    for at in range(len(out.leaves)):
+    for at in range(min(len(out.leaves), _LEANED_ON)):
         if _try_same(out, kind, values, at):
             choice.picked = (SAME, at)
             return
@@ -157,7 +160,7 @@ def _best_keys(out: Writer, sample: list[Any], count: int, path: Path) -> list[i
     if sample.count(sample[0]) == len(sample):
         return []
     misses = []
-    for at, leaf in enumerate(out.leaves):
+    for at, leaf in enumerate(out.leaves[:_LEANED_ON]):
         if _is_key(leaf, count):
             _, missed = _predict(leaf.values[: len(sample)], sample, _learnt(out.history, leaf.path, path))
             misses.append((len(missed), at))

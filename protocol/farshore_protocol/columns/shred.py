@@ -33,7 +33,8 @@ def encode_fields(out: Writer, fields: dict[str, list[Cell]], choice: Choice, de
     """Write columns with their keys.
 
     Raises:
-        ValueError: mappings and lists are more than MAX_DEPTH deep, or a value is of a type that records do not have.
+        ValueError: mappings and lists are more than MAX_DEPTH deep, there are more columns than a decoder takes, or a
+            value is of a type that records do not have.
     """
     if depth > MAX_DEPTH:
         raise ValueError(f"a record has mappings and lists more than {MAX_DEPTH} deep")
@@ -46,6 +47,7 @@ def encode_fields(out: Writer, fields: dict[str, list[Cell]], choice: Choice, de
 
 def encode_column(out: Writer, column: list[Any], choice: Choice, depth: int) -> None:
     """Write a column of one or more cells."""
+    out.begin_column()
     kinds = _kinds_of(column)
     if len(kinds) == 1:
         out.uint(kinds[0])

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import zstandard
 
+from farshore_protocol.columns.limits import DEFAULT_LIMITS
+
 if TYPE_CHECKING:
     from farshore_protocol.columns.history import History
     from farshore_protocol.columns.plan import Path
@@ -37,6 +39,7 @@ class Writer:
         leaves: every leaf of the batch written so far, in order; the decoder has the same list.
         masks: every tag sequence of a mixed column, likewise.
         is_inside_prediction: whether this holds what a prediction has missed; a second one is not tried there.
+        columns: how many columns were begun.
     """
 
     history: History | None = None
@@ -46,6 +49,17 @@ class Writer:
     leaves: list[Leaf] = field(default_factory=list)
     masks: list[bytes] = field(default_factory=list)
     is_inside_prediction: bool = False
+    columns: int = 0
+
+    def begin_column(self) -> None:
+        """Count one more column.
+
+        Raises:
+            ValueError: it would be more than a decoder takes.
+        """
+        self.columns += 1
+        if self.columns > DEFAULT_LIMITS.max_columns:
+            raise ValueError(f"the records have more than {DEFAULT_LIMITS.max_columns} columns, nested ones included")
 
     def uint(self, value: int) -> None:
         """A number from 0 as a little-endian base-128 varint."""
@@ -59,21 +73,16 @@ class Writer:
         self.uint(value << 1 if value >= 0 else (-value << 1) - 1)
 
     def fork(self) -> Writer:
-        """An empty writer for a trial, which sees the columns written so far."""
+        """An empty writer for a trial. It shares the columns written so far; what it adds has to be taken back."""
         return Writer(
-            self.history,
-            leaves=list(self.leaves),
-            masks=list(self.masks),
-            is_inside_prediction=self.is_inside_prediction,
+            self.history, leaves=self.leaves, masks=self.masks, is_inside_prediction=self.is_inside_prediction
         )
 
     def adopt(self, trial: Writer) -> None:
-        """Append what a trial has written."""
+        """Append the bytes that a trial has written."""
         self.structure += trial.structure
         self.text += trial.text
         self.planes += trial.planes
-        self.leaves = trial.leaves
-        self.masks = trial.masks
 
     def cost(self) -> int:
         """About how many bytes this will take in the end."""

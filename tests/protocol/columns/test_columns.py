@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farshore_protocol.columns import MISSING, Columns
+from farshore_protocol.columns import MISSING, Columns, DecodeLimits, Value, decode, encode, writer
 from tests.protocol.columns.records import same
 
 SOME_RECORDS = st.lists(st.dictionaries(st.sampled_from("abc"), st.none() | st.integers(0, 9)), max_size=8)
@@ -44,3 +45,12 @@ def test_joining_leaves_the_parts_as_they_are() -> None:
     part = Columns.from_records([{"a": 1}])
     Columns.concat([part, part])
     assert part == Columns(1, {"a": [1]})
+
+
+def test_records_of_more_columns_than_a_decoder_takes_are_not_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = DecodeLimits(max_columns=50)
+    monkeypatch.setattr(writer, "DEFAULT_LIMITS", limits)
+    fields: dict[str, Value] = {str(number): number for number in range(49)}
+    assert decode(encode(Columns.from_records([{"v": fields}])), limits=limits).records() == [{"v": fields}]
+    with pytest.raises(ValueError, match="more than 50 columns"):
+        encode(Columns.from_records([{"v": {**fields, "one": 1}}]))
