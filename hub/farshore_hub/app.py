@@ -23,6 +23,7 @@ from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.receive.receiver import Receiver, archived_when_stored, never_archived
 from farshore_hub.reports import Reporter
 from farshore_hub.settings import Web
+from farshore_hub.store.engine import fold_log
 from farshore_hub.web.api import make_app
 from farshore_hub.web.bodies import BodyReader
 from farshore_hub.web.gate import Bounds
@@ -87,7 +88,12 @@ async def run_hub(
 
 @contextmanager
 def opened_receiver(hub: OpenedHub, opener: BatchOpener, threads: Threads = _threads) -> Iterator[Receiver]:
-    """The receiver of this hub with threads of its own; also for parcels that come as files."""
+    """The receiver of this hub with threads of its own; also for parcels that come as files.
+
+    Raises:
+        NotReady: another process keeps the database's log from being folded.
+    """
+    fold_log(hub.engine)
     keeps = hub.place.settings.retention.archive == "never"
     with ExitStack() as stack:
         receiver = Receiver(

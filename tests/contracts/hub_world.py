@@ -16,7 +16,7 @@ from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.receive.receiver import Receiver
 from farshore_hub.store import migrate
 from farshore_hub.store.accounts import read_accounts
-from farshore_hub.store.engine import open_engine, reading, writing
+from farshore_hub.store.engine import fold_log, open_engine, reading, writing
 from farshore_hub.store.ranges import unpack_ranges
 from farshore_hub.store.schema import accounts, batches, sites
 from farshore_protocol.batch import BatchHeader, Kind, SealedBatch
@@ -92,7 +92,12 @@ class HubWorld:
         self.clock = StoppedClock()
         self.random = CountingRandom()
         self.engine = open_engine(url)
-        migrate.upgrade(self.engine)
+        try:
+            fold_log(self.engine)
+            migrate.upgrade(self.engine)
+        except BaseException:
+            self.engine.dispose()
+            raise
         self.receiver = self.another_receiver()
 
     def another_receiver(self, engine: Engine | None = None, *, threads: bool = False) -> Receiver:

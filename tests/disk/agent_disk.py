@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,33 +10,20 @@ from typing import Final
 
 import apsw
 
+from tests.disk.place import Place
 from tests.disk.tape import OK, Tape
 
 _numbers: Final = itertools.count(1)
-_LOG: Final = "-wal"
 
 
-class AgentDisk(apsw.VFS):
-    """Only the files in `folder` are on the disk; what a killed process does to others is not heard of any more."""
+class AgentDisk(Place, apsw.VFS):
+    """The disk of one agent."""
 
     def __init__(self, folder: Path, tape: Tape) -> None:
+        Place.__init__(self, folder)
         self.tape = tape
-        self.folder = folder.resolve()
         self.name = f"tape-{next(_numbers)}"
-        super().__init__(self.name, "")
-
-    def kill(self, database: Path) -> Path:
-        """End the process that has the database open: the file as the next process finds it."""
-        self.folder = self.folder.with_name(f"{self.folder.name}+")
-        self.folder.mkdir()
-        for source in (database, database.with_name(database.name + _LOG)):
-            if source.exists():
-                shutil.copy(source, self.folder)
-        return self.folder / database.name
-
-    def holds(self, path: Path) -> bool:
-        """Whether what is done to the file is done to the disk."""
-        return path.parent == self.folder
+        apsw.VFS.__init__(self, self.name, "")
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> AgentFile:  # noqa: N802 - apsw's name
         return AgentFile(self, name, flags)

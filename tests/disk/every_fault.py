@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sys
 import time
 
 import click
 
-from tests.disk.faulty_life import VARIANTS, try_all
+from tests.disk.trying import SIDES, VARIANTS, try_all
 
 
 @click.command(help=__doc__)
+@click.option("--side", "sides", type=click.Choice(sorted(SIDES)), multiple=True, default=sorted(SIDES))
 @click.option("--stride", default=1, show_default=True, help="Only every so many.")
-def main(stride: int) -> None:
+def main(sides: tuple[str, ...], stride: int) -> None:
     """Print what came of it, a line for each way to fail; 1 if anything was wrong."""
     logging.disable()
     is_well = True
-    for fault, sticky in VARIANTS:
+    for side, (fault, sticky) in itertools.product(sides, VARIANTS):
         began = time.monotonic()
-        tried, wrong = try_all(fault, sticky=sticky, stride=stride)
+        tried, wrong = try_all(side, fault, sticky=sticky, stride=stride)
         lasting = "from then on" if sticky else "once"
-        click.echo(f"agent, {fault} {lasting}: at {tried} operations, {time.monotonic() - began:.0f} s, wrong: {wrong}")
+        took_s = time.monotonic() - began
+        click.echo(f"{side}, {fault} {lasting}: at {tried} operations, {took_s:.0f} s, wrong: {wrong or 'nothing'}")
         is_well = is_well and not wrong
     sys.exit(not is_well)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -12,19 +11,13 @@ from tests.disk.agent_disk import agent_disk
 from tests.disk.buffer_life import Life
 from tests.disk.buffer_verdict import Judge
 from tests.disk.medium import Files, Medium
-from tests.disk.scratch import scratch
-from tests.disk.tape import Fault, Plan, Tape
+from tests.disk.tape import Plan, Tape
 
 SEED: Final = 3
 NOISE: Final = (0, 40, 200)
 """Bytes of a record: few pages, so that there are few operations."""
 
 TO_THE_END: Final = 4
-VARIANTS: Final = [
-    *((fault, sticky) for fault in (Fault.EIO, Fault.FULL, Fault.SHORT) for sticky in (False, True)),
-    (Fault.GATE, False),
-    (Fault.GATE, True),
-]
 Step = Callable[[], Awaitable[None]]
 
 
@@ -78,26 +71,3 @@ def _after_power_loss(tape: Tape, plan: Plan) -> Files:
     for operation in tape.operations:
         medium.apply(operation)
     return medium.after_power_loss(random.Random(plan.at))
-
-
-def plans(fault: Fault, *, sticky: bool, start: int = 1, stride: int = 1) -> Iterator[Plan]:
-    """One plan after the other, until one is no longer met."""
-    at = start
-    while True:
-        plan = Plan(fault, at, sticky)
-        yield plan
-        if not plan.was_met:
-            return
-        at += stride
-
-
-def try_all(fault: Fault, *, sticky: bool, start: int = 1, stride: int = 1) -> tuple[int, dict[int, list[str]]]:
-    """How many operations were made to fail, and by operation what was wrong after it."""
-    tried, wrong = 0, {}
-    for plan in plans(fault, sticky=sticky, start=start, stride=stride):
-        with scratch() as folder:
-            faults = asyncio.run(faults_of(plan, folder))
-        tried += plan.was_met
-        if faults:
-            wrong[plan.at] = faults
-    return tried, wrong

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple, Protocol
 
 import click
 
-from tests.disk import buffer_side
+from tests.disk import buffer_side, hub_side
 from tests.disk.medium import Files, Medium, Operation
 from tests.disk.scratch import scratch
 
@@ -54,7 +54,7 @@ class Lived(Protocol):
 Live = Callable[[int, Path, str], Lived]
 """Lives one life, from a seed, in an empty folder, with this `synchronous`."""
 
-SIDES: Final[Mapping[str, Live]] = {"agent": buffer_side.live}
+SIDES: Final[Mapping[str, Live]] = {"agent": buffer_side.live, "hub": hub_side.live}
 
 
 @dataclass(slots=True)

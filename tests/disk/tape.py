@@ -75,15 +75,20 @@ class Tape:
     def __init__(self, plan: Plan | None = None) -> None:
         self.operations: list[Operation] = []
         self.plan = plan
+        self._made: set[str] = set()
 
     def __len__(self) -> int:
         return len(self.operations)
 
     def open(self, name: str, do: Do, *, is_there: bool) -> int:
-        """Open a file, or make it."""
-        if is_there:
+        """Open a file, or make it. One that somebody has made beforehand is empty, and new here."""
+        if is_there and name in self._made:
             return do()
-        return self._run(Operation(Kind.OPEN, name), do)
+        operation = Operation(Kind.OPEN, name)
+        code = self._note(operation, do()) if is_there else self._run(operation, do)
+        if code == OK:
+            self._made.add(name)
+        return code
 
     def write(self, name: str, offset: int, data: bytes, do: Callable[[bytes], int]) -> int:
         """Write some bytes."""
@@ -103,7 +108,10 @@ class Tape:
 
     def delete(self, name: str, do: Do) -> int:
         """Remove a file."""
-        return self._run(Operation(Kind.DELETE, name), do)
+        code = self._run(Operation(Kind.DELETE, name), do)
+        if code == OK:
+            self._made.discard(name)
+        return code
 
     def read_error(self) -> int:
         """Count a read; its error, or `OK`."""

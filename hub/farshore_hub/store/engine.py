@@ -6,14 +6,17 @@ SQLite a writer takes the write lock at its begin, because a lock taken later ca
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 
+from farshore_hub.errors import NotReady
 from farshore_shell.system import make_for_us_only
 
 _BUSY_TIMEOUT_MS: Final = 30_000
@@ -45,6 +48,33 @@ def open_engine(url: str) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     return create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_size=5, max_overflow=10)
+
+
+def fold_log(engine: Engine) -> None:
+    """Bring what is in SQLite's log into the database, to be done before anything of it is told to anybody.
+
+    After a sync that failed, a process that is started anew reads from the system's cache what never reached the disk,
+    and no later sync brings it there; copying it does. PostgreSQL does the same by itself when it recovers.
+
+    Raises:
+        NotReady: another process keeps the log from being folded.
+        OperationalError: the disk refuses.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    try:
+        # Not through SQLAlchemy, which would begin a transaction: within one, nothing is folded.
+        with closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            [is_busy, *_] = cursor.fetchall()[0]
+            # The empty log reaches the disk with the next commit. Without it, a loss of power could bring back the old
+            # one, to be played over the database that is newer: so there is a commit, which changes nothing.
+            [version] = cursor.execute("PRAGMA user_version").fetchone()
+            cursor.execute(f"PRAGMA user_version = {int(version)}")
+    except sqlite3.OperationalError as error:
+        raise OperationalError("PRAGMA wal_checkpoint", None, error) from error
+    if is_busy:
+        raise NotReady("another process is reading the database", remedy="try again when it has ended")
 
 
 @contextmanager
