@@ -155,7 +155,7 @@ class Life:
         batches = await self._open.waiting(max_bytes=MIB, max_batches=5)
         epochs, dictionaries = await self._open.attachments(batches)
         loaded = await self._open.load([batch.id for batch in batches])
-        manifest = await self._open.manifest(whole=False)
+        manifest = await self._open.manifest(whole=False, batches=[batch.id for batch in batches])
         self.hub.epochs.update(epoch.id for epoch in epochs)
         for raw in dictionaries + [each.raw for each in loaded]:
             self.hub.take(raw)

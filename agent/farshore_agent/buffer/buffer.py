@@ -226,9 +226,12 @@ class Buffer:
         """The key epochs, and the sealed dictionaries, that have to travel with these batches."""
         return await self._run(partial(self._store.attachments, list(batches), self._now_us()))
 
-    async def manifest(self, *, whole: bool, streams: Iterable[tuple[bytes, str]] = ()) -> Manifest:
-        """What the next statement says; its number is used up, whether it is sent or not."""
-        return await self._run(partial(self._store.manifest, whole=whole, streams=list(streams)))
+    async def manifest(
+        self, *, whole: bool, streams: Iterable[tuple[bytes, str]] = (), batches: Iterable[int] = ()
+    ) -> Manifest:
+        """What the next statement says; its number is used up, whether it is sent or not. `batches` go with it."""
+        work = partial(self._store.manifest, whole=whole, streams=list(streams), batches=list(batches))
+        return await self._run(work)
 
     async def settle(self, answer: Answer) -> Settled:
         """Apply an answer of the hub, whose signature was checked."""

@@ -25,7 +25,7 @@ _TABLES: Final = {
     "lives": "-biii",
     "streams": "-isiibibii?ii",
     "chunks": "-iiiiiiiiib",
-    "batches": "-iiiibb?iiiiiii??",
+    "batches": "-iiiibb?iiiiiii??i",
     "bodies": "-b?",
     "receipts": "-iiisis???i?",
     "dictionaries": "bbbbi",

@@ -49,22 +49,22 @@ class Dictionaries:
         """The names of the dictionaries that the next batches may need."""
         return {state.dictionary.id for state in self._states.values() if state.dictionary}
 
-    def for_batch(self, stream: str, columns: Columns) -> tuple[Dictionary | None, bool]:
-        """The dictionary for a batch of this stream, and whether it is new and has to be stored first."""
+    def for_batch(self, stream: str, columns: Columns) -> Dictionary | None:
+        """The dictionary for a batch of this stream; it has to be stored before the batch."""
         if not self._is_on:
-            return None, False
+            return None
         state = self._states.setdefault(stream, _State())
         state.batches += 1
         if state.dictionary:
-            return state.dictionary, False
+            return state.dictionary
         if state.batches > state.try_at and state.recent is not None and len(self.in_use) < MAX_DICTIONARIES:
             state.dictionary = _tried(state.recent, columns)
             state.try_at = state.batches + RETRY_AFTER_BATCHES
             state.recent = None
-            return state.dictionary, state.dictionary is not None
+            return state.dictionary
         if state.batches + TRAINING_BATCHES > state.try_at:
             state.recent = _last_records(state.recent, columns)
-        return None, False
+        return None
 
 
 def _last_records(recent: Columns | None, columns: Columns) -> Columns:

@@ -37,8 +37,6 @@ class Sealing:
 def store_sealed(database: Database, row: StreamRow, sealing: Sealing) -> None:
     """Replace chunks by their batch, in one transaction."""
     chunks, header = sealing.chunks, sealing.batch.header
-    # The hub may have them already: this file was restored from a copy that is older than what was sent.
-    is_known = row.acknowledged.covers(header.first, header.last)
     with database.transaction():
         with database.overwriting():
             drop_chunks(database, row.id, chunks)
@@ -52,12 +50,12 @@ def store_sealed(database: Database, row: StreamRow, sealing: Sealing) -> None:
             header.epoch,
             header.dictionary,
             row.priority,
-            2 if is_known else 0,
+            0,
             min(chunk.oldest_us for chunk in chunks),
             max(chunk.newest_us for chunk in chunks),
             chunks[0].appended_us,
             sealing.sealed_us,
-            sealing.sealed_us if is_known else None,
+            None,
         )
         database.run("set_sending_order", batch, -batch if sealing.newest_first else batch)
         database.run("add_body", batch, sealing.batch.raw, sealing.summary)
@@ -150,6 +148,11 @@ def _drop_dictionary(database: Database, name: bytes, now_us: int) -> None:
     drop_damaged(database, database.rows("batches_needing", name), now_us, _NO_DICTIONARY)
     with database.transaction():
         database.run("drop_dictionary", name)
+
+
+def has_dictionary(database: Database, name: bytes) -> bool:
+    """Whether a dictionary is in the file."""
+    return database.row("has_dictionary", name) is not None
 
 
 def store_dictionary(database: Database, name: bytes, sealed: SealedBatch) -> None:

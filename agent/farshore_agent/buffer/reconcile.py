@@ -44,7 +44,7 @@ def _correct(database: Database, row: StreamRow, now_us: int) -> None:
         database.run("raise_head", row.id)
     if given_up != row.given_up:
         database.run("set_given_up", row.id, pack_ranges(given_up))
-    for batch, first, last, state in database.rows("batches_over", row.id, 1, 2**62):
+    for batch, first, last, state, _ in database.rows("batches_over", row.id, 1, 2**62):
         # What the stream's row does not call acknowledged is sent again; the hub knows what it has.
         is_acknowledged = row.acknowledged.covers(first, last)
         if is_acknowledged and state != _ACKNOWLEDGED:

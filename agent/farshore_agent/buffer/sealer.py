@@ -13,7 +13,7 @@ from farshore_agent.buffer.aside import put_aside
 from farshore_agent.buffer.chunk import Damaged
 from farshore_agent.buffer.connection import Database
 from farshore_agent.buffer.dictionaries import Dictionaries
-from farshore_agent.buffer.outbox import Sealing, store_dictionary, store_sealed
+from farshore_agent.buffer.outbox import Sealing, has_dictionary, store_dictionary, store_sealed
 from farshore_agent.buffer.seal_policy import Due, effort_for
 from farshore_agent.buffer.streams import StreamRow, stream_by_id
 from farshore_agent.buffer.tail import Chunk, drop_damaged, read_tail
@@ -119,8 +119,9 @@ class Sealer:
         return self._key.seal(header, body)
 
     def _dictionary(self, database: Database, row: StreamRow, columns: Columns) -> Dictionary | None:
-        dictionary, is_new = self._dictionaries.for_batch(row.name, columns)
-        if dictionary and is_new:
+        dictionary = self._dictionaries.for_batch(row.name, columns)
+        # The file is asked, not the memory: storing it may have failed, or it was damaged and dropped since.
+        if dictionary and not has_dictionary(database, dictionary.id):
             header = self._header(Kind.DICTIONARY, row, 0, 0, None)
             store_dictionary(database, dictionary.id, self._key.seal(header, dictionary.content))
         return dictionary

@@ -5,7 +5,7 @@ The agent's cursor is whatever the hub says: what it has is acknowledged, what i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from farshore_protocol.messages import Account, Answer, Refusal, Refused
 from farshore_protocol.ranges import RangeSet, upto
@@ -56,6 +56,14 @@ class Change:
     lost: RangeSet
     at_hub: RangeSet
     archived: int
+
+    def without(self, never_sent: RangeSet) -> Change:
+        """The change where the hub has sequences that never left this buffer.
+
+        Another machine goes on as this one, from a snapshot of its memory, and has used them for records of its own.
+        They stay unacknowledged here and are sent, so that the hub sees the fork and keeps both.
+        """
+        return replace(self, acknowledged=self.acknowledged - never_sent, gained=self.gained - never_sent)
 
 
 def change_of(account: Account, head: int, before: RangeSet) -> Change:

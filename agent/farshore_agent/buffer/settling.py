@@ -89,6 +89,7 @@ class Settlement:
         if row is None:
             return
         change = change_of(account, row.head, row.acknowledged)
+        change = change.without(self._never_sent(row, change.gained)) if change.gained else change
         self._database.run("set_account", row.id, pack_ranges(change.acknowledged), change.archived)
         self._acknowledge(row, change)
         self._take_back(row, change)
@@ -99,14 +100,14 @@ class Settlement:
             self._database.run("mark_closed", row.id)
 
     def _acknowledge(self, row: StreamRow, change: Change) -> None:
-        for batch, first, last, state in self._touching(row, change.gained):
+        for batch, first, last, state, _ in self._touching(row, change.gained):
             if state != _ACKNOWLEDGED and change.acknowledged.covers(first, last):
                 self._database.run("acknowledge_batch", batch, self._now_us)
                 self._batches += 1
                 self._records += last - first + 1
 
     def _take_back(self, row: StreamRow, change: Change) -> None:
-        for batch, _, _, state in self._touching(row, change.lost):
+        for batch, _, _, state, _ in self._touching(row, change.lost):
             if state == _ACKNOWLEDGED:
                 self._database.run("return_batch", batch)
                 self._returned += 1
@@ -114,10 +115,16 @@ class Settlement:
         why = GivenUp(Reason.UNRETAINED, self._now_us, "the hub lost it, and it is no longer kept here")
         self._receipts += give_up(self._database, row.id, missing, why)
 
-    def _touching(self, row: StreamRow, ranges: RangeSet) -> list[tuple[int, int, int, int]]:
+    def _never_sent(self, row: StreamRow, gained: RangeSet) -> RangeSet:
+        """What of these sequences is held here, sealed or not, and was in no parcel yet."""
+        batches = ((first, last) for _, first, last, _, sent in self._touching(row, gained) if not sent)
+        chunks = (found for span in gained for found in self._database.rows("chunks_over", row.id, *span))
+        return RangeSet.of(*batches, *chunks)
+
+    def _touching(self, row: StreamRow, ranges: RangeSet) -> list[tuple[int, int, int, int, int]]:
         return [each for span in ranges for each in self._over(row, span)]
 
-    def _over(self, row: StreamRow, span: Range) -> list[tuple[int, int, int, int]]:
+    def _over(self, row: StreamRow, span: Range) -> list[tuple[int, int, int, int, int]]:
         rows = self._database.rows("batches_over", row.id, *span)
         return [each for each in rows if each[1] <= span[1]]
 

@@ -12,12 +12,16 @@ from farshore_protocol.limits import MAX_PARCEL_CLAIMS, MAX_PARCEL_RECEIPTS, MAX
 from farshore_protocol.messages import Claim
 
 
-def make_manifest(database: Database, life: int, *, whole: bool, streams: Iterable[tuple[bytes, str]]) -> Manifest:
+def make_manifest(
+    database: Database, life: int, *, whole: bool, streams: Iterable[tuple[bytes, str]], batches: Iterable[int]
+) -> Manifest:
     """Take the next statement number and say what is asked for, in one transaction.
 
-    A manifest that is not whole names `streams`, and those that its receipts are about.
+    A manifest that is not whole names `streams`, and those that its receipts are about. `batches` go with it.
     """
     with database.transaction():
+        for batch in batches:
+            database.run("mark_sent", batch)
         number = int(database.the_row("take_number", life)[0])
         receipts = open_receipts(database, MAX_PARCEL_RECEIPTS)
         rows = (

@@ -201,9 +201,9 @@ class Store:
         """Key epochs and dictionaries that have to travel with these batches."""
         return outbox.attachments(self._database, batches, now_us)
 
-    def manifest(self, *, whole: bool, streams: Iterable[tuple[bytes, str]]) -> Manifest:
-        """What the next statement says."""
-        return statement.make_manifest(self._database, self.life.id, whole=whole, streams=streams)
+    def manifest(self, *, whole: bool, streams: Iterable[tuple[bytes, str]], batches: Iterable[int]) -> Manifest:
+        """What the next statement says, which goes with these batches."""
+        return statement.make_manifest(self._database, self.life.id, whole=whole, streams=streams, batches=batches)
 
     def settle(self, answer: Answer, fresh_incarnation: bytes, now_us: int) -> Settled:
         """Apply an answer of the hub. After a fork a new life begins, and the key is not used any more."""

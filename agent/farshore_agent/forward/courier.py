@@ -79,7 +79,7 @@ class Courier:
         incarnation = self._buffer.incarnation
         # In their order, not a set's: the same buffer makes the same parcel.
         streams = dict.fromkeys((batch.incarnation, batch.stream) for batch in taken)
-        manifest = await self._buffer.manifest(whole=whole, streams=streams)
+        manifest = await self._buffer.manifest(whole=whole, streams=streams, batches=[batch.id for batch in taken])
         statement = Statement(
             site=self._credentials.site,
             incarnation=incarnation,

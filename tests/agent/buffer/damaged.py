@@ -114,10 +114,10 @@ async def bring_to(hub: FakeHub, buffer: Buffer) -> None:
         with suppress(BufferBroken):
             loaded = await buffer.load([batch.id for batch in batches])
         refusals = [refusal for raw in [*dictionaries, *(each.raw for each in loaded)] if (refusal := _taken(hub, raw))]
-        await _answered(hub, buffer, refusals)
+        await _answered(hub, buffer, refusals, [each.id for each in loaded])
     else:
         raise AssertionError("something is sent again and again")
-    await _answered(hub, buffer, [])
+    await _answered(hub, buffer, [], [])
 
 
 def _taken(hub: FakeHub, raw: bytes) -> Refusal | None:
@@ -130,8 +130,8 @@ def _taken(hub: FakeHub, raw: bytes) -> Refusal | None:
     return None
 
 
-async def _answered(hub: FakeHub, buffer: Buffer, refusals: list[Refusal]) -> None:
-    manifest = await buffer.manifest(whole=True)
+async def _answered(hub: FakeHub, buffer: Buffer, refusals: list[Refusal], batches: list[int]) -> None:
+    manifest = await buffer.manifest(whole=True, batches=batches)
     hub.note(manifest)
     await buffer.settle(hub.answer(buffer.incarnation, manifest, refusals=refusals))
 

@@ -80,7 +80,7 @@ async def test_an_answer_to_an_earlier_life_counts_until_a_later_one_was_answere
     await first.append("boiler", admitted(readings(0, 10)))
     await first.seal_due(link_up=True, flush=True)
     [batch] = await first.waiting(max_bytes=MIB, max_batches=1)
-    manifest = await first.manifest(whole=True)
+    manifest = await first.manifest(whole=True, batches=[batch.id])
     hub.note(manifest)
     empty = hub.answer(first.incarnation, manifest)
     hub.take((await first.load([batch.id]))[0].raw)
@@ -191,3 +191,29 @@ async def test_a_manifest_states_what_is_held_and_what_is_closed(world: World, h
     part = await second.manifest(whole=False, streams={(second.incarnation, "pump"), (b"stranger", "pump")})
     assert [c.stream for c in part.claims] == ["pump"]
     await second.close()
+
+
+async def test_what_never_left_this_machine_is_not_taken_for_delivered(world: World, hub: FakeHub) -> None:
+    """Found by the simulation: of a machine that was resumed twice from one snapshot, the other one was quicker.
+
+    The hub has its records under the same sequences. Ours have to be sent all the same, so that the hub keeps both.
+    """
+    buffer = await world.open()
+    await buffer.append("boiler", admitted(readings(0, 100)))
+    await drain(buffer, hub)
+    await buffer.append("boiler", admitted(readings(100, 100)))
+    await buffer.seal_due(link_up=True, flush=True)
+    await buffer.append("boiler", admitted(readings(200, 50)))
+    for n in range(101, 251):
+        hub.records[buffer.incarnation, "boiler", n] = {"other": n}
+    manifest = await buffer.manifest(whole=True)
+    settled = await buffer.settle(hub.answer(buffer.incarnation, manifest))
+    assert settled.acknowledged_records == 0
+    await buffer.seal_due(link_up=True, flush=True)
+    waiting = await buffer.waiting(max_bytes=MIB, max_batches=10)
+    assert [(batch.first, batch.count) for batch in waiting] == [(101, 100), (201, 50)]
+    manifest = await buffer.manifest(whole=True, batches=[batch.id for batch in waiting])
+    forked = [batch.digest for batch in waiting]
+    settled = await buffer.settle(hub.answer(buffer.incarnation, manifest, forked=forked))
+    assert (settled.acknowledged_records, settled.forked) == (150, tuple(forked))
+    await buffer.close()

@@ -55,6 +55,33 @@ def disk(world: World) -> Iterator[Disk]:
     disk.unregister()
 
 
+def log_lines(start: int) -> list[dict[str, object]]:
+    """Lines that are worth a dictionary."""
+    return [
+        {"line": f"GET /api/v1/items/{n} 200 agent=Mozilla/5.0 (X11; Linux x86_64) ref=https://shop.example/{n % 40}"}
+        for n in range(start, start + 40)
+    ]
+
+
+async def test_a_dictionary_that_the_disk_did_not_take_is_stored_before_a_batch_needs_it(
+    world: World, hub: FakeHub, disk: Disk
+) -> None:
+    """Found by the simulation: batches named a dictionary that existed in memory only, and nobody could open them."""
+    buffer = await world.open()
+    for n in range(8):
+        await buffer.append("log", admitted(log_lines(40 * n)))
+        if n:
+            disk.is_broken = True
+            with pytest.raises(BufferBroken):
+                await buffer.seal_due(link_up=True, flush=True)
+            disk.is_broken = False
+        await buffer.seal_due(link_up=True, flush=True)
+    await drain(buffer, hub)
+    assert hub.dictionaries
+    assert hub.stored(buffer.incarnation, "log").to_wire() == [1, 320]
+    await buffer.close()
+
+
 def noisy(world: World) -> list[dict[str, object]]:
     return [{"ts": 1_795_435_200, "noise": world.random.token(50 * KIB)}]
 

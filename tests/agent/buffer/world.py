@@ -205,7 +205,8 @@ async def exchange(buffer: Buffer, hub: FakeHub, *, max_batches: int = 100, whol
     epochs, dictionaries = await buffer.attachments(batches)
     hub.epochs.update(epoch.id for epoch in epochs)
     loaded = await buffer.load([batch.id for batch in batches])
-    manifest = await buffer.manifest(whole=whole, streams={(b.incarnation, b.stream) for b in batches})
+    streams, ids = {(batch.incarnation, batch.stream) for batch in batches}, [batch.id for batch in batches]
+    manifest = await buffer.manifest(whole=whole, streams=streams, batches=ids)
     for raw in dictionaries + [each.raw for each in loaded]:
         hub.take(raw)
     hub.note(manifest)

@@ -128,8 +128,8 @@ SELECT incarnation, stream, first, count, at_us, why FROM set_aside ORDER BY id;
 
 -- add_batch: a batch that was just sealed
 INSERT INTO batches (stream, first, last, size, digest, epoch, dictionary, priority, sending_order, state, oldest_us,
-    newest_us, appended_us, sealed_us, acknowledged_us)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11, ?12, ?13, ?14);
+    newest_us, appended_us, sealed_us, acknowledged_us, sent)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11, ?12, ?13, ?14, 0);
 
 -- set_sending_order: where a batch stands within its priority
 UPDATE batches SET sending_order = ?2 WHERE id = ?1;
@@ -150,8 +150,14 @@ WHERE b.state = 0 ORDER BY b.priority DESC, b.sending_order LIMIT ?1;
 -- load_batch: the bytes of a batch and what they have to be
 SELECT b.stream, b.first, b.last, b.digest, o.raw FROM batches b LEFT JOIN bodies o ON o.batch = b.id WHERE b.id = ?1;
 
+-- mark_sent: a batch goes into a parcel
+UPDATE batches SET sent = 1 WHERE id = ?1 AND sent = 0;
+
+-- chunks_over: the chunks of a stream that touch a range
+SELECT first, first + count - 1 FROM chunks WHERE stream = ?1 AND first <= ?3 AND first + count > ?2 ORDER BY first;
+
 -- batches_over: the batches of a stream that touch a range
-SELECT id, first, last, state FROM batches
+SELECT id, first, last, state, sent FROM batches
 WHERE stream = ?1 AND last >= ?2 AND last <= coalesce(
     (SELECT last FROM batches WHERE stream = ?1 AND last >= ?3 ORDER BY last LIMIT 1), ?3)
 ORDER BY last;
@@ -235,6 +241,9 @@ DELETE FROM epoch_copies WHERE epoch = ?1;
 -- add_dictionary: a sealed dictionary
 INSERT INTO dictionaries (dictionary, epoch, digest, raw) VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (dictionary) DO UPDATE SET epoch = excluded.epoch, digest = excluded.digest, raw = excluded.raw;
+
+-- has_dictionary: whether it is there
+SELECT 1 FROM dictionaries WHERE dictionary = ?1;
 
 -- unconfirmed_dictionary: a dictionary that has to travel before its batches
 SELECT epoch, digest, raw FROM dictionaries WHERE dictionary = ?1 AND confirmed = 0;

@@ -62,7 +62,8 @@ CREATE TABLE batches (
     appended_us INTEGER NOT NULL,           -- when the first of its records was appended
     sealed_us INTEGER NOT NULL,
     acknowledged_us INTEGER,
-    refusal TEXT                            -- why the hub did not take it
+    refusal TEXT,                           -- why the hub did not take it
+    sent INTEGER NOT NULL DEFAULT 0         -- 1: it was put into a parcel
 ) STRICT;
 CREATE UNIQUE INDEX batch_ranges ON batches (stream, last);
 CREATE INDEX outbox ON batches (priority DESC, sending_order) WHERE state = 0;
