@@ -17,7 +17,7 @@ from farshore_protocol.limits import EARLIEST_EVENT_US, LATEST_EVENT_US, MIB
 from farshore_protocol.names import base_of
 
 FILE: Final = "status.json"
-MAX_BYTES: Final = 64 * MIB
+MAX_BYTES: Final = 4 * MIB
 """Of the file. A thousand streams take half a megabyte."""
 
 _Us = Annotated[int, msgspec.Meta(ge=EARLIEST_EVENT_US, lt=LATEST_EVENT_US)]

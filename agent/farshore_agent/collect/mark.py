@@ -8,12 +8,17 @@ Device and inode numbers tell less: they are reused, and change with a restart o
 from __future__ import annotations
 
 import hashlib
-from typing import BinaryIO, Final
+from typing import Annotated, BinaryIO, Final
 
 import msgspec
 
+from farshore_protocol.limits import MAX_SEQUENCE
+
 PROBE_BYTES: Final = 4096
 _DIGEST_BYTES: Final = 16
+
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQUENCE)]
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
@@ -29,15 +34,15 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
         tail, tail_bytes: digest of the bytes before the offset.
     """
 
-    offset: int = 0
+    offset: Count = 0
     line: int = 0
     header: tuple[str, ...] | None = None
     skipping: bool = False
     inode: int = 0
     head: bytes = b""
-    head_bytes: int = 0
+    head_bytes: Count = 0
     tail: bytes = b""
-    tail_bytes: int = 0
+    tail_bytes: Count = 0
 
     def pack(self) -> bytes:
         """The checkpoint's value."""
@@ -48,7 +53,7 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
         file.seek(0)
         if _digest(file.read(self.head_bytes)) != self.head and self.offset:
             return False
-        file.seek(self.offset - self.tail_bytes)
+        file.seek(max(0, self.offset - self.tail_bytes))
         tail = file.read(self.tail_bytes)
         return not self.offset or (len(tail) == self.tail_bytes and _digest(tail) == self.tail)
 
@@ -59,7 +64,7 @@ def unpack(value: bytes | None) -> Mark:
         return Mark()
     try:
         return msgspec.msgpack.decode(value, type=Mark)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return Mark()
 
 

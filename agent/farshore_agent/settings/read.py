@@ -57,6 +57,6 @@ def shown(given: object) -> str:
     """A value as it is told to people."""
     try:
         text = repr(given)
-    except ValueError:  # an integer of so many digits that Python does not print it
-        return "a number of too many digits"
+    except (ValueError, RecursionError):  # an integer of too many digits for Python, or nested too deep
+        return "a value that cannot be shown"
     return text if len(text) <= _MAX_SHOWN_CHARS else text[:_MAX_SHOWN_CHARS] + "…"
