@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -12,6 +13,7 @@ import pytest
 
 from tests.benchmarks import all as every
 from tests.benchmarks import growth_plot
+from tests.benchmarks.page import BEGIN, END, with_figures
 from tests.benchmarks.rig.command import Benchmark, Figure
 
 _NAMES = sorted({run.name for run in every.RUNS})
@@ -89,6 +91,29 @@ def test_nothing_is_drawn_without_growth(tmp_path: Path) -> None:
     results.write_text('{"benchmark": "drain", "figures": []}\n')
     assert not growth_plot.draw(results, tmp_path / "growth.svg")
     assert not (tmp_path / "growth.svg").exists()
+
+
+def test_the_page_gets_the_figures_between_its_marks_and_keeps_the_rest() -> None:
+    result = {
+        "benchmark": "drain",
+        "at": "2026-11-26T04:00:00+00:00",
+        "commit": "abc1234",
+        "took_s": 3.2,
+        "machine": {"cpu": "some", "cores": 2, "python": "3.11.7", "load": 0.1, "load_after": 1.2},
+        "options": {"records": 1_000_000, "store": "sqlite", "effort": "auto", "mbit_s": 10.0},
+        "figures": [{**asdict(Figure("drain", 3.0, "records/s", least=4)), "verdict": "missed: 75% of it"}],
+    }
+    page = with_figures(f"before\n{BEGIN}\nold\n{END}\nafter\n", json.dumps(result) + "\n")
+    assert page.startswith("before\n")
+    assert page.endswith("\nafter\n")
+    assert "old" not in page
+    assert "### `drain --records 1,000,000 --mbit-s 10.0`" in page
+    assert "| drain | 3 records/s | ≥ 4 | missed: 75% of it |" in page
+    assert with_figures(page, json.dumps(result)) == page
+
+
+def test_the_page_of_the_docs_has_the_marks() -> None:
+    with_figures((Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md").read_text(), "")
 
 
 def _benchmark(name: str) -> Benchmark:

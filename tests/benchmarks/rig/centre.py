@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,9 @@ STORES: Final = ("sqlite", "postgresql")
 _LOOK_S: Final = 0.004
 _LAKE_LOOK_S: Final = 0.1
 _DEADLINE_S: Final = 900.0
+_LOG_S: Final = 0.5
+"""An answer comes before the log says why."""
+
 _STORED: Final = text("SELECT coalesce(sum(stored_count), 0) FROM accounts")
 _IN_LAKE: Final = text(
     "SELECT coalesce(sum(b.count), 0) FROM batches b JOIN lake_commits c ON c.id = b.lake_commit "
@@ -65,19 +69,24 @@ class Centre:
     def hashes(self, stream: str, site: str) -> Hashes:
         """Every record that the hub hands out of a stream, as the hash of its content."""
         status, body = self.hub.request("GET", f"/v1/streams/{stream}/records?site={site}")
-        assert status == 200, body[:2000]
+        self._check(status, body)
         return hashes_of(body.splitlines())
 
     def sums(self, stream: str) -> dict[str, int]:
         """Count and sums of all records of a stream, by a query to the hub."""
         body = json.dumps({"sql": query_for(stream)}).encode()
         status, said = self.hub.request("POST", "/v1/query", body, **{"content-type": "application/json"})
-        assert status == 200, said[:2000]
+        self._check(status, said)
         return read_row(json.loads(said)["rows"][0])
 
     def close(self) -> None:
         """Stop looking."""
         self._engine.dispose()
+
+    def _check(self, status: int, said: bytes) -> None:
+        if status != HTTPStatus.OK:
+            time.sleep(_LOG_S)
+            raise RuntimeError(f"the hub answered {status}: {said[:2000]!r}\n{self.hub.daemon.said()}")
 
     def _count(self, query: object) -> int:
         with self._engine.connect() as connection:

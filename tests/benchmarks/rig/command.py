@@ -35,6 +35,11 @@ class Figure:
     aim: float | None = None
 
     @property
+    def shown(self) -> str:
+        """The value, in as many digits as mean something."""
+        return _number(self.value)
+
+    @property
     def bar(self) -> str:
         """What is to be reached, as text."""
         if self.most is not None:
@@ -130,7 +135,7 @@ def working_folder(parent: Path | None) -> Iterator[Path]:
 
 def table(name: str, line: dict[str, Any], figures: Sequence[Figure]) -> str:
     """The figures for people."""
-    rows = [(each.name, _number(each.value), each.unit, each.bar, each.verdict) for each in figures]
+    rows = [(each.name, each.shown, each.unit, each.bar, each.verdict) for each in figures]
     widths = [max(len(row[at]) for row in rows) for at in range(4)]
     shown = [
         f"  {row[0]:{widths[0]}}  {row[1]:>{widths[1]}} {row[2]:{widths[2]}}  {row[3]:{widths[3]}}  {row[4]}".rstrip()

@@ -36,14 +36,12 @@ class Place:
 
 
 @contextmanager
-def prepared_place(
-    folder: Path, store: str, *, effort: str = "auto", seal: str = "", forward: str = "", buffer: str = ""
-) -> Iterator[Place]:
-    """All three until the block ends; the last ones are lines of the agent's settings."""
+def prepared_place(folder: Path, store: str, **settings: str) -> Iterator[Place]:
+    """All three until the block ends; `settings` are those of `Edge`."""
     with ExitStack() as stack:
         centre = stack.enter_context(running_centre(folder, store))
         link = stack.enter_context(Link(centre.hub.port))
-        edge = Edge(folder, link.port, effort=effort, seal=seal, forward=forward, buffer=buffer)
+        edge = Edge(folder, link.port, **settings)
         stack.callback(edge.daemon.kill)
         edge.join(centre.hub)
         yield Place(centre, link, edge)

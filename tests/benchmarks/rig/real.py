@@ -50,6 +50,11 @@ def datasets(max_records: int) -> list[Dataset]:
     return found
 
 
+def log_lines() -> list[bytes]:
+    """Lines of a web server's log, as records."""
+    return _lines(next(_DEMO.glob(*_DEMO_FILES["access-log"])), 10_000)
+
+
 def _lines(path: Path, max_records: int) -> list[bytes]:
     return [orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in load(path)[:max_records]]
 
