@@ -32,6 +32,9 @@ _GROUPING_COST: Final = 1.01
 
 _HISTORIES_KEPT: Final = 4
 
+_SURE_CELLS: Final = DEFAULT_LIMITS.max_cells // 16
+"""So few values that stand in plain columns are within the limits, whatever encodings they take."""
+
 
 def encode(
     columns: Columns,
@@ -49,21 +52,23 @@ def encode(
         dictionary: the stream's dictionary; decoding will need the same one.
 
     Raises:
-        ValueError: records are nested more than `limits.MAX_DEPTH` deep, have more columns than a decoder takes, or
-            hold something that is no `Value`.
+        ValueError: records are nested more than `limits.MAX_DEPTH` deep, hold something that is no `Value`, or make
+            more columns or values than a decoder takes.
     """
     history = _history_of(dictionary.content) if dictionary else None
     plan = plan or Plan()
     if not plan.is_made:
         _make(plan, columns, history)
-    written = _shred(columns, plan.group_key, plan.choice, history)
+    written = _write(columns, plan.group_key, plan.choice, history)
     prefix = history.prefix if history else b""
-    packed, plan.packing = sections.pack(written, effort, prefix, plan.packing)
+    packed, plan.packing = sections.pack(_sections(written), effort, prefix, plan.packing)
     head = bytes((VERSION, packed[0]))
     if dictionary:
         head = bytes((VERSION, packed[0] | _NEEDS_DICTIONARY)) + dictionary.id[:_CHECK_BYTES]
     body = head + packed[1:]
     plan.observe(columns.count, len(body), effort)
+    if written.columns > len(columns.fields) or columns.count * len(columns.fields) > _SURE_CELLS:
+        decode(body, dictionary=dictionary)  # what nobody can read must not be sealed
     return body
 
 
@@ -82,6 +87,10 @@ def _make(plan: Plan, columns: Columns, history: History | None) -> None:
 
 
 def _shred(columns: Columns, key: str | None, choice: Choice, history: History | None) -> Sections:
+    return _sections(_write(columns, key, choice, history))
+
+
+def _write(columns: Columns, key: str | None, choice: Choice, history: History | None) -> Writer:
     out = Writer(history)
     out.uint(columns.count)
     if columns.count:
@@ -92,7 +101,11 @@ def _shred(columns: Columns, key: str | None, choice: Choice, history: History |
         else:
             out.uint(0)
         encode_fields(out, fields, choice)
-    return Sections(bytes(out.structure), b"".join(out.text), b"".join(out.planes))
+    return out
+
+
+def _sections(written: Writer) -> Sections:
+    return Sections(bytes(written.structure), b"".join(written.text), b"".join(written.planes))
 
 
 def decode(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farshore_protocol.columns import MISSING, Columns, DecodeLimits, Value, decode, encode, writer
+from farshore_protocol.columns import MISSING, Columns, DecodeError, DecodeLimits, Value, codec, decode, encode, writer
 from tests.protocol.columns.records import same
 
 SOME_RECORDS = st.lists(st.dictionaries(st.sampled_from("abc"), st.none() | st.integers(0, 9)), max_size=8)
@@ -54,3 +54,15 @@ def test_records_of_more_columns_than_a_decoder_takes_are_not_encoded(monkeypatc
     assert decode(encode(Columns.from_records([{"v": fields}])), limits=limits).records() == [{"v": fields}]
     with pytest.raises(ValueError, match="more than 50 columns"):
         encode(Columns.from_records([{"v": {**fields, "one": 1}}]))
+
+
+def test_nested_records_are_read_before_they_are_given_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_much(body: bytes, **_: object) -> Columns:
+        raise DecodeError("more than 8000000 values")
+
+    flat, nested = Columns.from_records([{"v": 1}]), Columns.from_records([{"v": [1]}])
+    assert decode(encode(nested)).records() == [{"v": [1]}]
+    monkeypatch.setattr(codec, "decode", too_much)
+    encode(flat)
+    with pytest.raises(ValueError, match="more than 8000000 values"):
+        encode(nested)
