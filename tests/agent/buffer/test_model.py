@@ -160,7 +160,7 @@ class BufferMachine(RuleBasedStateMachine):
             self.run(drain(self.buffer, self.hub))
             for (incarnation, stream, sequence), record in self.produced.items():
                 stored = self.hub.records.get((incarnation, stream, sequence))
-                assert stored == record or sequence in self.hub.receipted[incarnation, stream]
+                assert stored == record or sequence in self.hub.receipted.get((incarnation, stream), EMPTY)
             unknown = {key for key in self.hub.records if "." not in key[1]} - self.produced.keys()
             assert not unknown
             self.run(self.buffer.close())

@@ -215,8 +215,9 @@ async def exchange(buffer: Buffer, hub: FakeHub, *, max_batches: int = 100, whol
 
 
 async def drain(buffer: Buffer, hub: FakeHub) -> None:
-    """Seal everything and bring it to the hub."""
+    """Seal everything and bring it to the hub; a hub that was restored says only in an answer what it lacks."""
     await buffer.seal_due(link_up=True, flush=True)
+    await exchange(buffer, hub)
     while await exchange(buffer, hub):
         pass
 
