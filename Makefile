@@ -3,6 +3,7 @@ WORKERS ?= 2
 PYTEST_ARGS ?=
 BENCH ?=
 STATES ?= 20000
+FLIPS ?= 1000
 KILLS ?= 1000
 SITES ?= 3
 STORE ?= sqlite
@@ -62,8 +63,11 @@ bench-bytes: $(STAMP) ## bytes per record beside the peers; DATA="FILE…" names
 powerloss: $(STAMP) ## cut the power in STATES=20000 ways, of lives from SEED=… on, and count what is lost
 	$(BIN)/python -m tests.disk.power_loss --states $(STATES) $(if $(SEED),--seed $(SEED))
 
-diskfaults: $(STAMP) ## make every single operation of the agent's disk fail, in every way
+diskfaults: $(STAMP) ## make every single operation of the agent's and the hub's disk fail, in every way
 	$(BIN)/python -m tests.disk.every_fault
+
+bitrot: $(STAMP) ## flip FLIPS=1000 bits of the agent's file and log, one at a time; SEED=…
+	$(BIN)/python -m tests.disk.bit_rot --flips $(FLIPS) $(SEEDED)
 
 soak-kills: $(STAMP) ## kill agents of SITES=3 and a hub KILLS=1000 times under load; STORE=postgres SEED=… JSON=1
 	$(if $(filter postgres,$(STORE)),@sh packaging/ensure-postgres.sh)

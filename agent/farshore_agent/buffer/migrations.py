@@ -5,7 +5,10 @@ Version N is what the first N steps make. A step is never changed once it was re
 
 from __future__ import annotations
 
-from typing import Final
+from functools import cache
+from typing import Any, Final
+
+import apsw
 
 from farshore_agent.buffer.connection import Database, Malformed, translated
 from farshore_agent.buffer.queries import read_sql
@@ -37,3 +40,29 @@ def migrate(database: Database) -> None:
         for step in STEPS[version:]:
             database.connection.execute(read_sql(step))
         database.connection.pragma("user_version", len(STEPS))
+
+
+def check_schema(database: Database) -> None:
+    """Compare the schema with what this version makes: a flipped bit in it can be the name of a column.
+
+    Raises:
+        Malformed: it is another one.
+    """
+    with translated():
+        found = _schema_of(database.connection)
+    if found != _expected():
+        raise Malformed("the schema is damaged")
+
+
+@cache
+def _expected() -> list[Any]:
+    fresh = apsw.Connection(":memory:")
+    for step in STEPS:
+        fresh.execute(read_sql(step))
+    schema = _schema_of(fresh)
+    fresh.close()
+    return schema
+
+
+def _schema_of(connection: apsw.Connection) -> list[Any]:
+    return connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name").fetchall()

@@ -7,6 +7,7 @@ been there and cannot be read become DAMAGED receipts.
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Final
 
@@ -14,12 +15,13 @@ import apsw
 
 from farshore_agent.buffer import wal
 from farshore_agent.buffer.connection import PAGE_BYTES, Database, Malformed, translated
-from farshore_agent.buffer.migrations import migrate
+from farshore_agent.buffer.migrations import check_schema, migrate
 from farshore_agent.buffer.reconcile import reconcile
 from farshore_agent.buffer.salvage import Salvaged, salvage
 from farshore_agent.buffer.status import REPAIRS
 from farshore_agent.buffer.streams import all_streams
 from farshore_agent.buffer.tail import tails
+from farshore_agent.errors import BufferBroken
 from farshore_protocol.limits import MIB
 
 MAX_REPAIRS: Final = 20
@@ -43,7 +45,11 @@ def open_file(path: Path, now_us: int, vfs: str | None = None) -> Database:
     Raises:
         BufferBroken: the disk refuses, or a newer agent made the file.
     """
-    mended = wal.mend(path)
+    try:
+        _finish_repair(path, now_us)
+        mended = wal.mend(path)
+    except OSError as error:
+        raise BufferBroken(f"the disk does not store: {error}", remedy="check the disk and its free room") from error
     try:
         database = _open_and_look(path, vfs)
     except Malformed as error:
@@ -57,17 +63,62 @@ def open_file(path: Path, now_us: int, vfs: str | None = None) -> Database:
 
 
 def replace_file(path: Path, why: str, now_us: int, vfs: str | None = None) -> Database:
-    """Set a damaged file aside, and begin a new one with what can be read of it."""
-    aside = _unused(path, now_us)
+    """Set a damaged file aside, and go on in a new one with what can be read of it.
+
+    The new one is made beside it and put in its place when it is whole: whatever interrupts that, the next start finds
+    the damaged file as it was, or the new one.
+
+    Raises:
+        BufferFull, BufferBroken: the disk has no room for the new file, or refuses.
+    """
+    repaired, aside = _beside(path), _unused(path, now_us)
+    _remove(repaired)
+    database = _open_and_look(repaired, vfs)
+    try:
+        salvaged = salvage(path, database, now_us)
+        found = f"the file was damaged ({why}), set aside as {aside.name} and read again"
+        note(database, f"{found}; {salvaged.lost} records are known to be lost{_about_inputs(salvaged)}")
+        database.close()
+    except BaseException:
+        database.abandon()
+        _remove(repaired)
+        raise
+    _set_aside(path, aside)
+    _put_in_place(path)
+    return _open_and_look(path, vfs)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + ".repaired")
+
+
+def _remove(path: Path) -> None:
+    for suffix in _SUFFIXES:
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _set_aside(path: Path, aside: Path) -> None:
+    """The database first: while it is there, the new file counts for nothing."""
     for suffix in _SUFFIXES:
         source = path.with_name(path.name + suffix)
         if source.exists():
             source.replace(aside.with_name(aside.name + suffix))
-    database = _open_and_look(path, vfs)
-    salvaged = salvage(aside, database, now_us)
-    found = f"the file was damaged ({why}), set aside as {aside.name} and read again"
-    note(database, f"{found}; {salvaged.lost} records are known to be lost{_about_inputs(salvaged)}")
-    return database
+
+
+def _put_in_place(path: Path) -> None:
+    _beside(path).replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _finish_repair(path: Path, now_us: int) -> None:
+    """Go on with a repair that ended between setting the damaged file aside and putting the new one in its place."""
+    if _beside(path).exists() and not path.exists():
+        _set_aside(path, _unused(path, now_us))
+        _put_in_place(path)
 
 
 def _unused(path: Path, now_us: int) -> Path:
@@ -103,6 +154,7 @@ def _open_and_look(path: Path, vfs: str | None) -> Database:
         raise Malformed(str(error)) from error
     try:
         migrate(database)
+        check_schema(database)
         all_streams(database)
         tails(database, 0)
         database.rows("pending_totals")

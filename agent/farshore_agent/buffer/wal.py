@@ -3,6 +3,7 @@
 A frame that fails its check is a torn tail if no later transaction follows, because each one is synced before the next
 begins. If two commits follow, they were durable: the bytes have rotted since. Then the log is mended: frames get
 checksums that match again, so that only the damaged page is damaged, and the checks of chunks and batches find it.
+Where one flipped bit explains the damage, it is set right instead (`flipped`), in the last commit too.
 
 Format: https://www.sqlite.org/fileformat2.html#walformat
 """
@@ -14,8 +15,12 @@ import struct
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
+
+from farshore_agent.buffer.flipped import explained
+from farshore_agent.buffer.wal_checksum import Sums, checksum
 
 HEADER_BYTES: Final = 32
 FRAME_HEADER_BYTES: Final = 24
@@ -28,8 +33,6 @@ PAGE_BYTES: Final = 4096
 FORMAT_VERSION: Final = 3_007_000
 DURABLE_COMMITS: Final = 2
 """A damaged frame followed by this many commits belongs to one that was synced."""
-
-Sums = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +66,54 @@ def look(path: Path) -> tuple[bytes, str]:
     """The log of the database at `path` as it would be mended, and what has rotted in it; nothing if all is well."""
     log = path.with_name(path.name + "-wal")
     found = log.read_bytes() if log.exists() else b""
-    raw = with_header(found)
+    headed = with_header(found)
+    raw, flipped = with_flips_set_right(headed)
     frames = list(read_frames(raw))
     last = _last_durable(frames)
-    rotten = [at for at, frame in enumerate(frames) if not frame.is_intact and at < last]
-    if raw != found and last < 0:
+    if last < 0 and headed != found:
         last = _last_commit(frames)
+    elif last < 0 and flipped:
+        sound = takewhile(lambda frame: frame.is_intact or frame.offset in flipped, frames)
+        last = max((at for at, frame in enumerate(sound) if frame.is_commit), default=-1)
+    rotten = flipped | {frame.offset for frame in frames[: last + 1] if not frame.is_intact}
     if last < 0 or (not rotten and raw == found):
         return b"", ""
     what = f"{len(rotten)} of {len(frames)} frames" if rotten else "the header"
-    return with_fresh_checksums(
-        raw, frames[: last + 1]
-    ), f"{what} of the write-ahead log had rotted; the log was mended"
+    mended = with_fresh_checksums(raw, frames[: last + 1])
+    return mended, f"{what} of the write-ahead log had rotted; the log was mended"
+
+
+def with_flips_set_right(raw: bytes) -> tuple[bytes, set[int]]:
+    """The log with every frame set right in which it is known which bit has flipped.
+
+    Returns:
+        The log, and the offsets of these frames and of those in which it is only known that one has.
+    """
+    order, page_bytes, salts = _header(raw)
+    step = FRAME_HEADER_BYTES + page_bytes
+    if not page_bytes or not _may_have_flips(raw, step, salts):
+        return raw, set()
+    sums: Sums = struct.unpack(">II", raw[24:32])
+    out, flipped = bytearray(raw), set()
+    for at in range(HEADER_BYTES, len(raw) - step + 1, step):
+        found, following = raw[at : at + step], raw[at + step : at + 2 * step]
+        is_last = len(following) < step or following[8:16] != salts
+        candidates = explained(found, b"" if is_last else following, salts, sums, order)
+        if candidates:
+            flipped.add(at)
+        if len(candidates) == 1:
+            out[at : at + step] = candidates[0]
+        sums = struct.unpack_from(">II", out, at + 16)
+    return bytes(out), flipped
+
+
+def _may_have_flips(raw: bytes, step: int, salts: bytes) -> bool:
+    """Whether a frame does not check, or the one after the last one could be one more whose salts have rotted."""
+    frames = list(read_frames(raw))
+    end = frames[-1].offset + step if frames else HEADER_BYTES
+    beyond = raw[end + 8 : end + 16]
+    is_near = (int.from_bytes(beyond, "big") ^ int.from_bytes(salts, "big")).bit_count() == 1
+    return is_near or not all(frame.is_intact for frame in frames)
 
 
 def read_frames(raw: bytes) -> Iterator[Frame]:
@@ -193,13 +232,3 @@ def _mended_place(place: bytes, page: bytes, before: Sums, stated: Sums, order: 
         if checksum(page, checksum(tried, before, order), order) == stated:
             return tried
     return place
-
-
-def checksum(raw: bytes, sums: Sums, order: str) -> Sums:
-    """SQLite's running checksum over pairs of 32-bit words."""
-    first, second = sums
-    words = struct.unpack(f"{order}{len(raw) // 4}I", raw)
-    for even, odd in zip(words[::2], words[1::2], strict=True):
-        first = (first + even + second) & 0xFFFFFFFF
-        second = (second + odd + first) & 0xFFFFFFFF
-    return first, second

@@ -252,7 +252,9 @@ async def test_a_torn_tail_of_the_log_is_no_damage(world: World, tmp_path: Path)
     log = copy.path.with_name("buffer.db-wal")
     raw = bytearray(log.read_bytes())
     last = list(read_frames(bytes(raw)))[-1]
-    raw[last.offset + FRAME_HEADER_BYTES + 100] ^= 1
+    # A page is larger than a sector; its last one did not reach the disk.
+    end = last.offset + FRAME_HEADER_BYTES + PAGE_BYTES
+    raw[end - 512 : end] = bytes(512)
     log.write_bytes(raw)
     stored, receipted, repairs = await drained(copy, buffer.incarnation)
     assert (stored.to_wire(), receipted, repairs) == ([1, 90], EMPTY, [])
