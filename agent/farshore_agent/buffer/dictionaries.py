@@ -18,6 +18,8 @@ MAX_DICTIONARIES: Final = 8
 """Each takes as much time and memory as decoding its records; the codec keeps this many at hand."""
 
 TRAINING_RECORDS: Final = 4_000
+"""A batch of more records has enough history of its own, and trying would cost more than it could save."""
+
 TRAINING_BATCHES: Final = 3
 """A stream is tried once it has had this many batches, on the next one."""
 
@@ -55,7 +57,7 @@ class Dictionaries:
             return None
         state = self._states.setdefault(stream, _State())
         state.batches += 1
-        if state.dictionary:
+        if state.dictionary or columns.count > TRAINING_RECORDS:
             return state.dictionary
         if state.batches > state.try_at and state.recent is not None and len(self.in_use) < MAX_DICTIONARIES:
             state.dictionary = _tried(state.recent, columns)
