@@ -187,6 +187,11 @@ class Buffer:
         """Seal under this key from now on; the epoch is on disk on return. A key must never be given twice."""
         await self._run(partial(self._store.use_epoch, epoch, key))
 
+    @property
+    def needs_epoch(self) -> bool:
+        """Nothing is sealed, because there is no key: none was given yet, or another process may be using it."""
+        return self._store.needs_epoch
+
     async def seal_due(self, *, link_up: bool, flush: bool = False) -> int:
         """Seal what is due; how many batches were made.
 

@@ -167,6 +167,11 @@ class Store:
         self._epoch = epoch
         self._sealer = Sealer(key, self._seal, self._policies)
 
+    @property
+    def needs_epoch(self) -> bool:
+        """Whether nothing can be sealed before a key is given."""
+        return self._sealer is None
+
     def due(self, now_us: int, *, link_up: bool, flush: bool) -> list[Due]:
         """What is to be sealed now; nothing without a key."""
         if self._sealer is None:

@@ -107,6 +107,7 @@ class Forwarder:
         """One step, whatever becomes of it."""
         packed: Packed | None = None
         try:
+            await self._renew_epoch()
             step = await self._decide()
             self.report.doing = step.why
             if isinstance(step, Wait):
@@ -117,6 +118,14 @@ class Forwarder:
             await self._exchange(packed, step)
         except Exception as error:  # noqa: BLE001 - whatever it is, the loop goes on after a pause
             self._note_failure(error, packed)
+            if packed is None:
+                # Nothing was sent: it is the buffer that has failed, and the next turn would ask it again at once.
+                await self._clock.sleep(self._outlook.resume_s - self._clock.monotonic_s())
+
+    async def _renew_epoch(self) -> None:
+        """After a fork nothing is sealed before there is a fresh key, whatever has come in between."""
+        if self._buffer.needs_epoch:
+            await self._orders.new_epoch()
 
     async def last_words(self, within_s: float) -> None:
         """Seal the rest and make one last exchange, if the link is up and the hub did not ask for a pause."""
@@ -154,7 +163,7 @@ class Forwarder:
         self._note_time(answer, began_us, took_s)
         if settled.forked:
             _LOG.error("another process has used this agent's sequences: is the machine a clone? A new life begins")
-            await self._orders.new_epoch()
+            await self._renew_epoch()
 
     async def _ask(self, packed: Packed, step: Send) -> bytes:
         return await self._link.exchange(packed.raw, urgency=step.urgency, timeout_s=step.timeout_s)

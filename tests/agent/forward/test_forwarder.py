@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from farshore_agent.buffer import Admitted, Buffer
+from farshore_agent.buffer import Admitted, Buffer, OutboxBatch
+from farshore_agent.errors import BufferBroken, BufferFull
 from farshore_agent.forward.courier import Courier, Credentials
 from farshore_agent.forward.forwarder import Forwarder, Orders
 from farshore_agent.forward.link import HubProblem, LinkBusy, LinkDown, LinkRefused
@@ -312,6 +313,42 @@ async def test_a_fork_begins_a_new_life_under_a_new_key(site: Site, hub: HubStub
     await site.append("boiler", 5)
     await site.turns(3)
     assert await site.pending() == 0
+
+
+async def test_a_new_life_gets_its_key_although_the_disk_did_not_take_it_at_first(
+    site: Site, hub: HubStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by the simulation: nothing was ever sealed again."""
+    await site.append("boiler", 3)
+    hub.fork_next = True
+    with monkeypatch.context() as broken:
+        broken.setattr(site.forwarder, "_orders", Orders(site.renewals.append, _full, lambda: None))
+        await site.turns(2)
+    assert site.buffer.needs_epoch
+    hub.fork_next = False
+    await site.turns(2)
+    await site.append("boiler", 3)
+    await site.turns(2)
+    assert await site.pending() == 0
+
+
+async def _full() -> None:
+    raise BufferFull("the disk is full")
+
+
+async def test_a_buffer_that_cannot_be_read_is_not_asked_in_a_tight_loop(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by the simulation: with a failing disk the forwarder took all of a processor."""
+
+    async def broken(**_: int) -> list[OutboxBatch]:
+        raise BufferBroken("the disk does not read")
+
+    monkeypatch.setattr(site.buffer, "waiting", broken)
+    began_s = site.clock.now_s
+    await site.turns(20)
+    assert site.forwarder.report.exchanges["ours"] == 20
+    assert site.clock.now_s - began_s > 10
 
 
 async def test_the_clocks_difference_is_learnt(site: Site) -> None:
