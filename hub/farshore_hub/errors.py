@@ -21,6 +21,7 @@ class HubError(Exception):
         kind: the last part of the problem's type, `urn:farshore:problem:KIND`; programs compare it.
         title: the same for every error of a kind.
         exit_code: of a command that ends with it.
+        retry_after_s: when the same request may be welcome; None if the hub has no idea.
         remedy: what the reader can do about it.
     """
 
@@ -28,6 +29,7 @@ class HubError(Exception):
     kind: ClassVar[str] = "internal"
     title: ClassVar[str] = "The hub failed"
     exit_code: ClassVar[int] = 1
+    retry_after_s: int | None = None
 
     def __init__(self, detail: str, *, remedy: str = "") -> None:
         super().__init__(detail)
@@ -55,6 +57,7 @@ class NotReady(HubError):
     kind = "not-ready"
     title = "The hub is not ready"
     exit_code = 4
+    retry_after_s = 5
 
 
 class Malformed(HubError):

@@ -8,6 +8,7 @@ import shutil
 import socket
 import ssl
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,15 @@ from tests.acceptance.commands import Daemon, Said, run, succeed, until
 from tests.acceptance.records import canonical
 
 _TIMEOUT_S: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What the hub has answered; names of headers in lower case."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
 
 
 class Hub:
@@ -96,11 +106,16 @@ class Hub:
 
     def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
         """One request with the admin's token."""
+        answered = self.ask(method, path, body, **headers)
+        return answered.status, answered.body
+
+    def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Answered:
+        """The same, with the headers of the answer."""
         connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=_TIMEOUT_S, context=self._tls)
         try:
             connection.request(method, path, body, {"authorization": f"Bearer {self._token}", **headers})
             answer = connection.getresponse()
-            return answer.status, answer.read()
+            return Answered(answer.status, answer.read(), {name.lower(): value for name, value in answer.getheaders()})
         finally:
             connection.close()
 

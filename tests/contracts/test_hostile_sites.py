@@ -122,7 +122,7 @@ async def test_a_hub_under_pressure_gives_every_site_a_slot_of_its_own(hub: HubW
         for number, ship in enumerate(ships):
             with pytest.raises(Busy) as busy:
                 await hub.deliver(ship.parcel(ship.batch(1, 3)), f"ship-{number}")
-            assert busy.value.retry_after_s >= 1
+            assert (busy.value.retry_after_s or 0) >= 1
             waits.append(admission._promised[f"ship-{number}"][0])
     assert waits == sorted(set(waits))
     assert hub.receiver.tally.busy == 3

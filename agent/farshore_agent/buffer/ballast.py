@@ -24,10 +24,16 @@ class Ballast:
         self._size = min(MAX_BYTES, max_bytes // PART)
 
     def restore(self) -> bool:
-        """Take the space again, if the disk has it; whether it is taken."""
+        """Take the space again, if the disk has it and as much again; whether it is taken.
+
+        With less, the next record would fill the disk, and the space would be taken and given back without end.
+        """
         if self._path.exists() and self._path.stat().st_size == self._size:
             return True
         try:
+            disk = os.statvfs(self._path.parent)
+            if disk.f_bavail * disk.f_frsize < 2 * self._size:
+                return False
             with self._path.open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, self._size)
         except OSError:
@@ -35,6 +41,8 @@ class Ballast:
             return False
         return True
 
-    def release(self) -> None:
-        """Give the space back to the disk."""
+    def release(self) -> bool:
+        """Give the space back to the disk; whether there was any."""
+        is_there = self._path.exists()
         self._path.unlink(missing_ok=True)
+        return is_there

@@ -28,7 +28,7 @@ from farshore_agent.buffer.model import (
 )
 from farshore_agent.buffer.seal_policy import Due
 from farshore_agent.buffer.store import Store
-from farshore_agent.errors import BufferBroken, Stopping
+from farshore_agent.errors import BufferBroken, BufferFull, Stopping
 from farshore_agent.settings import BufferSettings, SealSettings, StreamPolicies
 from farshore_protocol.batch import ID_BYTES
 from farshore_protocol.messages import Answer, KeyEpoch
@@ -275,7 +275,7 @@ class Buffer:
 
     async def _run(self, work: Callable[[], T]) -> T:
         try:
-            return await self._runner(work)
+            return await self._with_ballast(work)
         except Malformed as error:
             await self._repair(str(error))
             raise BufferBroken("the buffer's file was damaged and has been replaced", remedy="try again") from error
@@ -283,6 +283,15 @@ class Buffer:
     async def _repair(self, why: str) -> None:
         fresh = self._random.token(ID_BYTES)
         await self._runner(partial(self._store.repair, why, fresh, self._now_us()))
+
+    async def _with_ballast(self, work: Callable[[], T]) -> T:
+        try:
+            return await self._runner(work)
+        except BufferFull:
+            # Bookkeeping, too, needs room.
+            if not await self._runner(self._store.throw_ballast):
+                raise
+            return await self._runner(work)
 
     def _now_us(self) -> int:
         """Wall time that does not jump during a life: the ages of records are measured with it."""

@@ -142,9 +142,13 @@ class Database:
             self._log_is_doubtful = True
             raise
 
-    def _empty_log(self) -> None:
+    def _empty_log(self) -> int:
+        """Bring the log into the file; how many bytes of the disk that has freed."""
+        log = Path(self.connection.filename_wal)
+        size = log.stat().st_size if log.exists() else 0
         self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         self._log_is_doubtful = False
+        return size
 
     @contextmanager
     def overwriting(self) -> Iterator[None]:
@@ -168,12 +172,12 @@ class Database:
         with translated():
             return int(self.connection.pragma("page_count")) * PAGE_BYTES
 
-    def fold(self) -> None:
-        """Bring everything that is in the log into the file, and empty the log, if the disk lets it."""
+    def fold(self) -> bool:
+        """Bring everything that is in the log into the file, if the disk lets it; whether that has freed room."""
         try:
-            self._empty_log()
+            return self._empty_log() > 0
         except (apsw.FullError, apsw.IOError, apsw.BusyError):
-            return
+            return False
 
     def shrink(self, pages: int) -> None:
         """Give up to `pages` free pages back to the file system."""

@@ -25,7 +25,7 @@ from farshore_agent.buffer.sealer import Sealer
 from farshore_agent.buffer.settling import Settlement
 from farshore_agent.buffer.shed import Life, Shedder
 from farshore_agent.buffer.streams import apply_priorities, begin_life
-from farshore_agent.errors import AgentError, BufferFull
+from farshore_agent.errors import AgentError, BufferBroken, BufferFull
 from farshore_agent.settings import BufferSettings, SealSettings, StreamPolicies
 from farshore_protocol.messages import Answer, KeyEpoch
 from farshore_protocol.names import QUARANTINE, companion_of
@@ -64,25 +64,33 @@ class Store:
         now_us: int,
         vfs: str | None = None,
     ) -> Store:
-        """Open, create or repair the file and begin a new life in it."""
+        """Open, create or repair the file and begin a new life in it; on a full disk, with the room that was kept."""
         store = cls(path, settings, seal, policies, vfs)
-        database = open_file(path, now_us, vfs)
         try:
-            store._begin(database, incarnation, now_us)
+            store._open(incarnation, now_us)
+        except (BufferFull, BufferBroken):
+            if not store._ballast.release():
+                raise
+            store._open(incarnation, now_us)
+        return store
+
+    def _open(self, incarnation: bytes, now_us: int) -> None:
+        database = open_file(self._path, now_us, self._vfs)
+        try:
+            self._begin(database, incarnation, now_us)
         except BaseException:
             database.abandon()
             raise
-        return store
 
     def _begin(self, database: Database, incarnation: bytes, now_us: int) -> None:
         database.limit(self._settings.max_bytes)
         self._database = database
         self._scrubber = Scrubber()
-        self._ballast.restore()
         self._shedder = Shedder(database, self._settings.max_bytes, self._policies)
         with database.transaction():
             apply_priorities(database, self._policies)
             self.life = Life(begin_life(database, incarnation, now_us), incarnation)
+        self._ballast.restore()
 
     def repair(self, why: str, incarnation: bytes, now_us: int) -> None:
         """Set the damaged file aside and go on in a new one, in a new life, with what could be read."""
@@ -104,12 +112,17 @@ class Store:
             additions = tail.encode_group(group, max_records=self._seal.max_records)
         except Unencodable:
             return self._each_apart(appends, now_us)
+        if (
+            self._shedder.disk_bytes is not None
+            and sum(each.cost_bytes for each in additions) > self._shedder.free_bytes()
+        ):
+            self._look_for_room()
         try:
             refused = self._make_room(additions, now_us)
             if not refused:
                 return self._append(appends, group, additions, now_us)
         except BufferFull:
-            self._throw_ballast()
+            self.throw_ballast()
             refused = self._make_room(additions, now_us)
             if not refused:
                 return self._append(appends, group, additions, now_us)
@@ -119,11 +132,22 @@ class Store:
         demands = [Demand(each.stream, self._priority(each.stream), each.cost_bytes) for each in additions]
         return self._shedder.make_room(demands, self.life, now_us)
 
-    def _throw_ballast(self) -> None:
-        """Others have filled the disk: work within the file as it is, until `expire` finds the disk has room again."""
-        self._ballast.release()
-        self._database.fold()
+    def throw_ballast(self) -> bool:
+        """Others have filled the disk: work within the file as it is, until the disk has room for the ballast again.
+
+        Returns:
+            Whether there is more room than before.
+        """
+        has_made_room = self._ballast.release() | self._database.fold()
         self._shedder.disk_bytes = self._database.file_bytes()
+        return has_made_room
+
+    def _look_for_room(self) -> bool:
+        """Take the ballast's space again, if the disk has it, and use the disk again; whether it has."""
+        has_room = self._ballast.restore()
+        if has_room:
+            self._shedder.disk_bytes = None
+        return has_room
 
     def _append(
         self, appends: Sequence[QueuedAppend], group: Group, additions: Sequence[tail.Addition], now_us: int
@@ -229,8 +253,7 @@ class Store:
         epoch = self._sealer.epoch if self._sealer else b""
         dictionaries = self._sealer.dictionaries if self._sealer else ()
         expiry.tidy(self._database, receipts_before_us=now_us - retain_us, epoch=epoch, dictionaries=dictionaries)
-        if self._ballast.restore():
-            self._shedder.disk_bytes = None
+        if self._look_for_room():
             self._database.shrink(SHRINK_PAGES)
         return gone
 

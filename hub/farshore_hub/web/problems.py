@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from farshore_hub.errors import PROBLEM_URN, Busy, HubError, Invalid, Malformed, NotReady, SiteRevoked, of_protocol
+from farshore_hub.errors import PROBLEM_URN, HubError, Invalid, Malformed, NotReady, SiteRevoked, of_protocol
 from farshore_protocol.errors import ProtocolError
 
 PROBLEM_TYPE: Final = "application/problem+json"
@@ -125,7 +125,7 @@ def _from(request: Request) -> str:
 
 
 def _headers_of(error: HubError) -> Mapping[str, str]:
-    if isinstance(error, Busy):
+    if error.retry_after_s is not None:
         return {"Retry-After": str(error.retry_after_s)}
     if isinstance(error, SiteRevoked):
         return _CUT

@@ -144,3 +144,25 @@ async def test_a_broken_disk_acknowledges_nothing_and_a_healed_one_goes_on(
     assert [hub.records[buffer.incarnation, "boiler", n] for n in range(1, 21)] == readings(0, 20)
     assert hub.receipted.get((buffer.incarnation, "boiler"), EMPTY) == EMPTY
     await buffer.close()
+
+
+async def test_a_start_on_a_full_disk_uses_the_room_that_was_kept(world: World, hub: FakeHub, disk: Disk) -> None:
+    before = await world.open()
+    for _ in range(10):
+        await before.append("boiler", admitted(noisy(world)))
+    await before.close()
+    disk.max_bytes = disk.used_bytes()
+    buffer = await world.open()
+    await drain(buffer, hub)
+    assert hub.stored(before.incarnation, "boiler").to_wire() == [1, 10]
+    await buffer.close()
+
+
+async def test_sealing_on_a_full_disk_uses_the_room_that_was_kept(world: World, hub: FakeHub, disk: Disk) -> None:
+    buffer = await world.open()
+    buffer._store._database.fold()
+    await buffer.append("boiler", admitted(readings(0, 10)))
+    disk.max_bytes = disk.used_bytes()
+    await drain(buffer, hub)
+    assert hub.stored(buffer.incarnation, "boiler").to_wire() == [1, 10]
+    await buffer.close()

@@ -233,6 +233,7 @@ def test_a_database_that_refuses_is_told_as_such(hub: RunningHub, monkeypatch: p
     monkeypatch.setattr("farshore_hub.fleet.sites.listing", refuse)
     reply = hub.ask("GET", "/v1/sites", role=Role.VIEWER)
     assert (reply.status, reply.problem) == (503, "not-ready")
+    assert int(reply.headers["retry-after"]) > 0
 
 
 def test_a_fault_of_the_hub_tells_no_internals(hub: RunningHub, monkeypatch: pytest.MonkeyPatch) -> None:
