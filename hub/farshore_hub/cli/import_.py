@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import click
 
 from farshore_hub.app import opened_receiver
 from farshore_hub.cli.options import data_dir
-from farshore_hub.errors import HubError, OverLimit
+from farshore_hub.errors import HubError, Invalid, OverLimit
 from farshore_hub.opening import OpenedHub, open_hub
 from farshore_hub.receive.opener import BatchOpener
 from farshore_protocol.limits import MAX_PARCEL_BYTES
@@ -68,6 +69,15 @@ def _write(path: Path, answer: bytes) -> None:
 
 
 def _read(path: Path) -> bytes:
-    if path.stat().st_size > MAX_PARCEL_BYTES:
-        raise OverLimit(f"{path} has {path.stat().st_size} bytes, a parcel has at most {MAX_PARCEL_BYTES}")
-    return path.read_bytes()
+    """A parcel's bytes. What is opened is looked at, not the path: a stick's file may be replaced in between."""
+    try:
+        # Opening a pipe would wait for whoever writes into it.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise Invalid(f"{path} is a device or a pipe, not a file", remedy="copy the parcel into a file first")
+            raw = file.read(MAX_PARCEL_BYTES + 1)
+    except OSError as error:
+        raise Invalid(f"{path} cannot be read: {error.strerror}") from None
+    if len(raw) > MAX_PARCEL_BYTES:
+        raise OverLimit(f"{path} has more than the {MAX_PARCEL_BYTES} bytes of a parcel: is it one?")
+    return raw

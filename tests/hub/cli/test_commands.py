@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +154,33 @@ def test_a_file_that_is_no_parcel_or_of_a_revoked_site_is_refused(run: Run, fold
     ended = run("import", parcel)
     assert (ended.exit_code, "revoked" in ended.err) == (5, True)
     assert not (tmp_path / "p.parcel.ack").exists()
+
+
+def a_pipe(path: Path) -> Path:
+    os.mkfifo(path)
+    return path
+
+
+def a_sparse_file(path: Path) -> Path:
+    with path.open("wb") as file:
+        file.truncate(2**40)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda _: Path("/dev/zero"), "is a device or a pipe"),
+        (a_pipe, "is a device or a pipe"),
+        (a_sparse_file, "has more than the"),
+    ],
+)
+def test_a_device_a_pipe_and_an_endless_file_are_no_parcel(
+    run: Run, folder: Path, tmp_path: Path, make: Callable[[Path], Path], said: str
+) -> None:
+    ended = run("import", make(tmp_path / "a.parcel"), "--ack", tmp_path / "a.ack")
+    assert (ended.exit_code, said in ended.err) == (5, True), ended
+    assert not (tmp_path / "a.ack").exists()
 
 
 def test_completeness_names_what_is_missing_and_check_ends_with_10(run: Run, imported: Sender) -> None:
