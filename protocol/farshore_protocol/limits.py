@@ -51,7 +51,7 @@ MAX_STATEMENT_BYTES: Final = 6 * MIB
 """A statement opened takes twenty times its bytes."""
 
 MAX_STATEMENT_RANGES: Final = 65_536
-"""Ranges that an agent puts into one statement, all claims together."""
+"""Ranges that an agent puts into one statement, all claims together; each claim has one at least."""
 
 MAX_ANSWER_BYTES: Final = 16 * MIB
 MAX_TEXT_CHARS: Final = 500

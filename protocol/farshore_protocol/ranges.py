@@ -102,6 +102,12 @@ class RangeSet:
         """The part of the set between `first` and `last`, both included."""
         return RangeSet(tuple((max(a, first), min(b, last)) for a, b in self._overlapping(first, last)))
 
+    def within(self, count: int) -> RangeSet:
+        """A set of at most `count` ranges, 1 or more, that has all of these: the last ones are one range."""
+        if len(self.ranges) <= count:
+            return self
+        return RangeSet((*self.ranges[: count - 1], (self.ranges[count - 1][0], self.highest)))
+
     @property
     def watermark(self) -> int:
         """The sequence up to which nothing from 1 on is missing; 0 when 1 itself is."""

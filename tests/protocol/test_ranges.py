@@ -47,6 +47,16 @@ def test_count_watermark_and_highest_are_those_of_the_members(a: RangeSet) -> No
     assert a.watermark == next(each for each in range(100) if each + 1 not in everything)
 
 
+@given(range_sets, st.integers(1, 4))
+def test_fewer_ranges_have_all_of_the_members_and_none_beyond_them(a: RangeSet, count: int) -> None:
+    fewer = a.within(count)
+    assert len(fewer.ranges) == min(count, len(a.ranges))
+    assert members(a) <= members(fewer)
+    assert fewer.highest == a.highest
+    assert fewer.ranges[: count - 1] == a.ranges[: count - 1]
+    assert RangeSet.from_wire(fewer.to_wire()) == fewer
+
+
 @given(range_sets)
 def test_the_wire_form_comes_back(a: RangeSet) -> None:
     assert RangeSet.from_wire(a.to_wire()) == a

@@ -30,10 +30,11 @@ def make_manifest(
             else _named(database, [*streams, *((r.incarnation, r.stream) for r in receipts)])
         )
         is_whole = whole and len(rows) <= MAX_PARCEL_CLAIMS
-        claims, room = [], MAX_STATEMENT_RANGES
-        for row in rows[:MAX_PARCEL_CLAIMS]:
-            claims.append(_claim(database, row, life, number, room))
-            room -= len(claims[-1].held) // 2
+        rows = rows[:MAX_PARCEL_CLAIMS]
+        claims, room = [], MAX_STATEMENT_RANGES - len(rows)
+        for row in rows:
+            claims.append(_claim(database, row, life, number, min(MAX_RANGES, 1 + room)))
+            room -= max(0, len(claims[-1].held) // 2 - 1)
     return Manifest(number, claims, receipts, is_whole)
 
 
@@ -42,13 +43,14 @@ def _named(database: Database, streams: Iterable[tuple[bytes, str]]) -> list[Str
     return [row for row in found if row]
 
 
-def _claim(database: Database, row: StreamRow, life: int, number: int, room: int) -> Claim:
+def _claim(database: Database, row: StreamRow, life: int, number: int, max_ranges: int) -> Claim:
     is_closed = row.life != life
     if is_closed and not row.closed and row.closing_number is None:
         database.run("mark_closing", row.id, number)
     held = row.held
-    # More ranges than a link may carry: the hub sees the rest as a gap until the first ones have arrived.
-    ranges = held.to_wire()[: 2 * min(MAX_RANGES, room)]
+    # More ranges than a link may carry: the last ones are claimed as one, with what the hub has between them, which it
+    # takes out again. What neither has would show as pending until there are fewer ranges; never a gap that is none.
+    ranges = held.within(max_ranges).to_wire()
     return Claim(row.incarnation, row.name, row.head, ranges, _oldest_us(database, row) if held else None, is_closed)
 
 

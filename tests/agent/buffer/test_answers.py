@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from farshore_agent.buffer import statement
 from farshore_protocol.messages import Reason, Refusal, Refused
 from tests.agent.buffer.world import MIB, FakeHub, World, admitted, drain, exchange, readings
 
@@ -42,6 +45,20 @@ async def test_a_restored_hub_gets_again_what_it_lost(world: World, hub: FakeHub
     assert [batch.first for batch in await buffer.waiting(max_bytes=MIB, max_batches=10)] == [101, 201]
     await drain(buffer, hub)
     assert hub.records == had
+    await buffer.close()
+
+
+async def test_more_held_ranges_than_a_link_carries_are_claimed_up_to_the_last(
+    world: World, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statement, "MAX_RANGES", 3)
+    buffer = await world.open()
+    await buffer.append("boiler", admitted(readings(0, 1_000)))
+    await drain(buffer, hub)
+    hub.records = {key: record for key, record in hub.records.items() if (key[2] - 1) // 100 % 2}
+    hub.life = b"life-002"
+    await exchange(buffer, hub)
+    assert (await buffer.manifest(whole=True)).claims[0].held == [1, 100, 201, 300, 401, 900]
     await buffer.close()
 
 

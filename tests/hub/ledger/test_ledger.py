@@ -40,6 +40,15 @@ def test_everything_produced_is_stored_receipted_pending_or_a_named_gap(account:
     assert stands.stored == len(members(account.stored))
 
 
+@given(range_sets, range_sets, st.integers(1, 3))
+def test_a_claim_of_fewer_ranges_names_no_gap_and_all_that_is_pending(
+    stored: RangeSet, receipted: RangeSet, count: int
+) -> None:
+    held = upto(80) - stored - receipted
+    stands = balance(Account(stored=stored, receipted=receipted, head=80, held=held.within(count)))
+    assert (stands.gap, stands.pending) == (0, held.count)
+
+
 @given(accounts, st.integers(1, 60), st.integers(1, 12))
 def test_a_verdict_takes_exactly_what_is_not_stored(account: Account, first: int, count: int) -> None:
     verdict = decide(account, batch(first, count), [])
