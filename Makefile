@@ -10,6 +10,7 @@ STORE ?= sqlite
 CUTS ?= 30
 SEED ?=
 SECONDS ?= 30
+EXAMPLES ?= 100
 TARGET ?=
 DATA ?= $(wildcard demo/farshore_demo/data/*.gz)
 
@@ -20,7 +21,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 SOURCES := protocol shell agent hub demo tests
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test pytest lint types imports format demo bench bench-bytes fuzz bombs powerloss soak-kills powercut links herd pins clean system-packages
+.PHONY: help venv test pytest lint types imports format demo bench bench-bytes fuzz fuzz-api bombs powerloss soak-kills powercut links herd pins clean system-packages
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +82,9 @@ fuzz: $(STAMP) ## every decoder under atheris; SECONDS=n for each, TARGET=name f
 	$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet \
 		--disable-pip-version-check --constraint packaging/constraints.txt --editable '.[hub,dev,fuzz]'
 	$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS) $(TARGET:%=--target %)
+
+fuzz-api: $(STAMP) system-packages ## hold the hub's API against its description; EXAMPLES=n for each operation, STORE=postgres
+	$(BIN)/python -m tests.fuzz.api --examples $(EXAMPLES) --store $(STORE)
 
 links: $(STAMP) ## what a real agent and hub make of bad links; LINK="part of a name", CONGESTION=reno
 	$(BIN)/python -m tests.links.table "$(LINK)" $(or $(CONGESTION),reno)

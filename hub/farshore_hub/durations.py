@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 
 _UNITS: Final = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86_400}
-_FORM: Final = re.compile(r"\s*([0-9]{1,9})\s*(s|min|m|h|d)\s*")
+_PATTERN: Final = " *([0-9]{1,8}) *(s|min|m|h|d) *"
+"""Eight digits of days, as microseconds added to any date, are still a signed 64-bit integer."""
+
+_FORM: Final = re.compile(_PATTERN)
 
 
 def parse_duration_s(text: object) -> int:
@@ -23,5 +26,7 @@ def parse_duration_s(text: object) -> int:
     return int(found[1]) * _UNITS[found[2]]
 
 
-Seconds = Annotated[int, BeforeValidator(parse_duration_s)]
+Seconds = Annotated[
+    int, BeforeValidator(parse_duration_s), WithJsonSchema({"type": "string", "pattern": f"^{_PATTERN}$"})
+]
 """A setting that is written as a duration and read as seconds."""

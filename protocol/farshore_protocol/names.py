@@ -19,8 +19,13 @@ HOURLY: Final = "hourly"
 
 COMPANIONS: Final = (QUARANTINE, HOURLY)
 
-_SITE: Final = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{MAX_NAME_CHARS - 1}}}")
-_STREAM: Final = re.compile(rf"[a-z0-9][a-z0-9_-]{{0,{MAX_NAME_CHARS - 1}}}")
+SITE_PATTERN: Final = rf"[a-z0-9][a-z0-9-]{{0,{MAX_NAME_CHARS - 1}}}"
+_STREAM_PATTERN: Final = rf"[a-z0-9][a-z0-9_-]{{0,{MAX_NAME_CHARS - 1}}}"
+ANY_STREAM_PATTERN: Final = rf"{_STREAM_PATTERN}(\.({'|'.join(COMPANIONS)}))?"
+"""The whole of a name that `check_any_stream` takes; `SITE_PATTERN` that of a site. For descriptions of interfaces."""
+
+_SITE: Final = re.compile(SITE_PATTERN)
+_STREAM: Final = re.compile(_STREAM_PATTERN)
 
 
 class BadName(ValueError):

@@ -47,8 +47,9 @@ def fresh_token(fleet: Fleet, name: str, token_life_s: int) -> str:
     The site stays what it is until the token is used. Then its signing key and its certificates are replaced.
 
     Raises:
-        Unknown: there is no such site.
+        Invalid, Unknown: there is no such site.
     """
+    _check_name(name)
     with writing(fleet.engine) as connection:
         site = _claimed(connection, name)
         store.delete_unused_join_tokens(connection, site.id)
@@ -76,8 +77,9 @@ def revoke(fleet: Fleet, name: str) -> Site:
     """Shut a site out, at once. What it has delivered stays.
 
     Raises:
-        Unknown: there is no such site.
+        Invalid, Unknown: there is no such site.
     """
+    _check_name(name)
     with writing(fleet.engine) as connection:
         site = _claimed(connection, name)
         store.revoke_site(connection, site.id, fleet.clock.now_us())

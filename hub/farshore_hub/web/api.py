@@ -14,6 +14,7 @@ from farshore_hub.web.routes import health, records, sites, sites_door
 from farshore_hub.web.services import Services
 from farshore_protocol import __version__
 
+_ROUTERS: Final = (sites_door.router, sites.router, records.router, health.router)
 _CERTIFICATE: Final = {
     "type": "mutualTLS",
     "description": "a client certificate of this hub's CA, as a site gets it by enrolment and renewal",
@@ -26,8 +27,8 @@ def make_app(services: Services) -> FastAPI:
         title="Farshore hub", version=__version__, docs_url=None, redoc_url=None, generate_unique_id_function=_name_of
     )
     app.state.services = services
-    problems.install(app)
-    for router in (sites_door.router, sites.router, records.router, health.router):
+    problems.install(app, [route for router in _ROUTERS for route in router.routes])
+    for router in _ROUTERS:
         app.include_router(router)
     return app
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import BaseRoute, Match, Route
 
 from farshore_hub.errors import PROBLEM_URN, HubError, Invalid, Malformed, NotReady, SiteRevoked, of_protocol
 from farshore_protocol.errors import ProtocolError
@@ -60,12 +62,12 @@ def problem_of(error: HubError) -> JSONResponse:
     return JSONResponse(body, error.status, _headers_of(error), PROBLEM_TYPE)
 
 
-def install(app: FastAPI) -> None:
-    """Make `app` answer every error with a problem."""
+def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Make `app`, which has these `routes`, answer every error with a problem."""
     app.add_exception_handler(HubError, _ours)
     app.add_exception_handler(ProtocolError, _protocol)
     app.add_exception_handler(RequestValidationError, _validation)
-    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(HTTPException, partial(_http, routes))
     app.add_exception_handler(OperationalError, _database)
     app.add_exception_handler(ClientDisconnect, _disconnected)
     app.add_exception_handler(Exception, _unexpected)
@@ -94,12 +96,14 @@ async def _validation(_: Request, error: Exception) -> JSONResponse:
     return problem_of(Invalid(faults_of(list(error.errors()))))
 
 
-async def _http(_: Request, error: Exception) -> JSONResponse:
+async def _http(routes: Sequence[BaseRoute], request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - the table in `install` says so
     phrase = HTTPStatus(error.status_code).phrase
     kind = PROBLEM_URN + phrase.lower().replace(" ", "-")
     body = {"type": kind, "title": phrase, "status": error.status_code, "detail": str(error.detail)}
-    return JSONResponse(body, error.status_code, error.headers, PROBLEM_TYPE)
+    allowed = _methods(routes, request) if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else []
+    headers = {"Allow": ", ".join(allowed)} if allowed else error.headers
+    return JSONResponse(body, error.status_code, headers, PROBLEM_TYPE)
 
 
 async def _database(_: Request, error: Exception) -> JSONResponse:
@@ -113,6 +117,12 @@ async def _disconnected(_: Request, _error: Exception) -> JSONResponse:
 
 async def _unexpected(_: Request, _error: Exception) -> JSONResponse:
     return problem_of(HubError("this is a fault of the hub; its log says more", remedy="try again later"))
+
+
+def _methods(routes: Sequence[BaseRoute], request: Request) -> list[str]:
+    """What the path may be asked with; the framework names the methods of the first of its routes only."""
+    fitting = (each for each in routes if isinstance(each, Route) and each.matches(request.scope)[0] is not Match.NONE)
+    return sorted({method for each in fitting for method in each.methods or ()})
 
 
 def _asked(request: Request) -> str:

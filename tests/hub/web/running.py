@@ -112,9 +112,11 @@ def with_certificate(context: ssl.SSLContext, folder: Path, keys: SiteKeys, cert
 
 
 @contextlib.contextmanager
-def running_hub(folder: Path, *, tls: bool = True, extra_settings: str = "") -> Iterator[RunningHub]:
+def running_hub(
+    folder: Path, *, tls: bool = True, extra_settings: str = "", database: str = ""
+) -> Iterator[RunningHub]:
     data_dir = folder / "hub"
-    admin = initialise(data_dir, ["https://127.0.0.1:8443"], None, "", SystemClock(), SystemRandom())
+    admin = initialise(data_dir, ["https://127.0.0.1:8443"], None, database, SystemClock(), SystemRandom())
     with (data_dir / "hub.toml").open("a") as settings:
         settings.write(extra_settings)
     with open_hub(data_dir) as hub, _served(hub, tls=tls) as address:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, cast
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from farshore_hub.fleet import sites
 from farshore_hub.lake.export import Format, Wanted
@@ -20,6 +21,7 @@ from farshore_hub.web.bodies import json_body
 from farshore_hub.web.problems import responses, success
 from farshore_hub.web.services import Hub, Services
 from farshore_protocol.limits import KIB
+from farshore_protocol.names import ANY_STREAM_PATTERN, SITE_PATTERN
 
 router: Final = APIRouter(tags=["records"], dependencies=[Viewer])
 
@@ -47,8 +49,10 @@ class Table(BaseModel):
     rows: list[list[Any]]
 
 
-StreamName = Annotated[str | None, Query(max_length=_MAX_NAME_CHARS, description="only this stream")]
-SiteName = Annotated[str | None, Query(max_length=_MAX_NAME_CHARS, description="only this site")]
+Site = Annotated[str, Field(max_length=_MAX_NAME_CHARS, json_schema_extra={"pattern": f"^{SITE_PATTERN}$"})]
+Stream = Annotated[str, Field(max_length=_MAX_NAME_CHARS, json_schema_extra={"pattern": f"^{ANY_STREAM_PATTERN}$"})]
+SiteName = Annotated[Site | SkipJsonSchema[None], Query(description="only this site")]
+StreamName = Annotated[Stream | SkipJsonSchema[None], Query(description="only this stream")]
 GapsOnly = Annotated[bool, Query(description="only where something is missing, with its ranges")]
 
 
@@ -83,7 +87,7 @@ async def post_query(request: Request, hub: Hub) -> Table:
 )
 async def get_records(
     hub: Hub,
-    stream: Annotated[str, Path(max_length=_MAX_NAME_CHARS)],
+    stream: Annotated[Stream, Path()],
     site: SiteName = None,
     kind: Annotated[Format, Query(alias="format")] = Format.NDJSON,
 ) -> StreamingResponse:

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request, status
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from farshore_hub.durations import Seconds
 from farshore_hub.fleet import sites
@@ -14,13 +15,18 @@ from farshore_hub.web.auth import Admin, Operator, Viewer
 from farshore_hub.web.bodies import json_body
 from farshore_hub.web.problems import responses
 from farshore_hub.web.services import Hub
+from farshore_protocol.limits import MAX_NAME_CHARS
+from farshore_protocol.names import SITE_PATTERN
 
 router: Final = APIRouter(tags=["fleet"])
 
 DEFAULT_TOKEN_LIFE: Final = "24 h"  # noqa: S105 - a duration
 _READING: Final = (400, 408, 413, 415, 422)
 
-SiteName = Annotated[str, Path(description="the site's name", max_length=63)]
+_A_SITE: Final[JsonDict] = {"pattern": f"^{SITE_PATTERN}$"}
+"""Described here and checked by the fleet, whose refusal says the rule in words."""
+
+SiteName = Annotated[str, Path(description="the site's name", max_length=MAX_NAME_CHARS, json_schema_extra=_A_SITE)]
 
 
 class NewToken(BaseModel):
@@ -28,13 +34,15 @@ class NewToken(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    expires: Seconds = Field(default=86_400, description="as in '24 h'", json_schema_extra={"type": "string"})
+    expires: Seconds = Field(
+        default=86_400, description="as in '24 h'", json_schema_extra={"default": DEFAULT_TOKEN_LIFE}
+    )
 
 
 class NewSite(NewToken):
     """A site to be added."""
 
-    name: str = Field(max_length=63)
+    name: str = Field(max_length=MAX_NAME_CHARS, json_schema_extra=_A_SITE)
 
 
 class JoinTokenView(BaseModel):
