@@ -14,6 +14,7 @@ from typing import Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.dataset as pads
 
 from farshore_hub.errors import HubError, Invalid, OverLimit, TimedOut, Unknown
 from farshore_hub.lake.contents import Contents, ContentsReader
@@ -75,13 +76,19 @@ def add_view(connection: duckdb.DuckDBPyConnection, stream: str, contents: Conte
 
 
 def add_rows(connection: duckdb.DuckDBPyConnection, stream: str, contents: Contents) -> str:
-    """Make the stream's rows known to DuckDB; returns what to select from to get them, with the tables' own columns."""
-    fresh, written = f"fresh rows of {stream}", f"written rows of {stream}"
-    connection.register(fresh, contents.fresh)
+    """Make the stream's rows known to DuckDB; returns what to select from to get them, with the tables' own columns.
+
+    As one source, not as a UNION of two: with that DuckDB could not move to disk what it was sorting.
+    """
+    name = f"rows of {stream}"
+    connection.register(name, _all_rows(contents))
+    return quoted(name)
+
+
+def _all_rows(contents: Contents) -> pa.Table | pads.Dataset:
     if contents.written is None:
-        return quoted(fresh)
-    connection.register(written, contents.written)
-    return f"(SELECT * FROM {quoted(written)} UNION ALL BY NAME SELECT * FROM {quoted(fresh)})"  # noqa: S608
+        return contents.fresh
+    return pads.dataset([contents.written.replace_schema(contents.fresh.schema), pads.dataset(contents.fresh)])
 
 
 def _check(sql: str, streams: Sequence[str]) -> None:

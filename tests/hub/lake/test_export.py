@@ -102,6 +102,17 @@ async def test_parquet_has_the_columns_of_the_view(stored: Stored) -> None:
     ]
 
 
+async def test_what_does_not_fit_memory_is_exported_though_much_of_it_is_not_in_the_lake_yet(stored: Stored) -> None:
+    records = [{"message": f"{n:0230}"} for n in range(400_000)]
+    for start in range(0, 50_000, 10_000):
+        stored.add(records[start : start + 10_000])
+    await stored.drain()
+    for start in range(50_000, 400_000, 10_000):
+        stored.add(records[start : start + 10_000])
+    pieces = stored.reader(memory_bytes=128 * 1024 * 1024).export(BOILER)
+    assert sum(piece.count(b"\n") for piece in pieces) == len(records)
+
+
 async def test_a_large_stream_comes_in_pieces(stored: Stored) -> None:
     stored.add(readings(25_000))
     await stored.drain()
