@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from farshore_hub.bounded import BoundedRunner
-from farshore_hub.errors import SettingsInvalid
+from farshore_hub.errors import NotReady, SettingsInvalid
 from farshore_hub.fleet.addresses import is_loopback, split_listen
 from farshore_hub.lake.reader import LakeReader
 from farshore_hub.lake.settings import LakeSettings
@@ -23,7 +23,7 @@ from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.receive.receiver import Receiver, archived_when_stored, never_archived
 from farshore_hub.reports import Reporter
 from farshore_hub.settings import Web
-from farshore_hub.store.engine import fold_log
+from farshore_hub.store.engine import LIBRARY_REMEDY, fold_log, library_fault
 from farshore_hub.web.api import make_app
 from farshore_hub.web.bodies import BodyReader
 from farshore_hub.web.gate import Bounds
@@ -91,8 +91,10 @@ def opened_receiver(hub: OpenedHub, opener: BatchOpener, threads: Threads = _thr
     """The receiver of this hub with threads of its own; also for parcels that come as files.
 
     Raises:
-        NotReady: another process keeps the database's log from being folded.
+        NotReady: the database's library can damage it, or another process keeps its log from being folded.
     """
+    if fault := library_fault(hub.engine):
+        raise NotReady(fault, remedy=LIBRARY_REMEDY)
     fold_log(hub.engine)
     keeps = hub.place.settings.retention.archive == "never"
     with ExitStack() as stack:

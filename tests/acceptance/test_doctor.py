@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from typing import Any
+
+import apsw
 
 from tests.acceptance.commands import until
 from tests.acceptance.conftest import MakeSite
@@ -100,7 +101,8 @@ def _flip(hub: Hub, batch: int) -> None:
 
 
 def _ask(hub: Hub, sql: str) -> list[tuple[Any, ...]]:
-    with contextlib.closing(sqlite3.connect(hub.data / "hub.db")) as connection, connection:
+    with contextlib.closing(apsw.Connection(str(hub.data / "hub.db"))) as connection:
+        connection.set_busy_timeout(30_000)
         return connection.execute(sql).fetchall()
 
 

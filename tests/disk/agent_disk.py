@@ -14,16 +14,20 @@ from tests.disk.place import Place
 from tests.disk.tape import OK, Tape
 
 _numbers: Final = itertools.count(1)
+_REAL: Final = "unix"
+"""By its name, because the default may be one of ours."""
 
 
 class AgentDisk(Place, apsw.VFS):
     """The disk of one agent."""
 
+    IS_DEFAULT = False
+
     def __init__(self, folder: Path, tape: Tape) -> None:
         Place.__init__(self, folder)
         self.tape = tape
         self.name = f"tape-{next(_numbers)}"
-        apsw.VFS.__init__(self, self.name, "")
+        apsw.VFS.__init__(self, self.name, _REAL, makedefault=self.IS_DEFAULT)
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> AgentFile:  # noqa: N802 - apsw's name
         return AgentFile(self, name, flags)
@@ -43,7 +47,7 @@ class AgentFile(apsw.VFSFile):
         self._disk = disk
 
         def really() -> int:
-            return _done(super(AgentFile, self).__init__("", name, flags))
+            return _done(super(AgentFile, self).__init__(_REAL, name, flags))
 
         _check(disk.tape.open(path.name, really, is_there=path.exists()) if disk.holds(path) else really())
 

@@ -12,7 +12,7 @@ from farshore_hub.ledger.audit import audit
 from farshore_hub.store import accounts
 from farshore_hub.store import audit as store
 from farshore_hub.store.audit import AccountRow, BatchRow
-from farshore_hub.store.engine import reading, writing
+from farshore_hub.store.engine import LIBRARY_REMEDY, library_fault, reading, writing
 from farshore_protocol.ranges import RangeSet
 from farshore_shell.findings import Fault, Finding, Lost, Severity
 
@@ -21,6 +21,12 @@ _WANTED: Final = (
     f"run: {REPAIR}; the sites are asked for these records again and send what they still have; the rest stays named "
     "in the ledger"
 )
+
+
+def look_at_library(engine: Engine) -> Iterator[Finding]:
+    """Whether the library that opens the database can be trusted with it."""
+    if fault := library_fault(engine):
+        yield Finding("database-library", Severity.TO_DO, fault, Fault.OPERATOR, LIBRARY_REMEDY)
 
 
 def look_at_pages(engine: Engine) -> Iterator[Finding]:

@@ -9,7 +9,14 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from farshore_hub import settings
-from farshore_hub.doctor.database import about_batch, damaged_batches, look_at_ledger, look_at_pages, repair
+from farshore_hub.doctor.database import (
+    about_batch,
+    damaged_batches,
+    look_at_ledger,
+    look_at_library,
+    look_at_pages,
+    repair,
+)
 from farshore_hub.doctor.lake import look_at_lake
 from farshore_hub.doctor.place import look_at_folder, look_at_keys, look_at_port
 from farshore_hub.errors import NotReady
@@ -69,6 +76,7 @@ def _look_at_database(
     clock: Clock,
     tell: Callable[[int], None],
 ) -> None:
+    _note(report, "database library", look_at_library(engine))
     wrong = schema_fault(engine)
     if wrong:
         finding = Finding("database-version", Severity.TO_DO, wrong, Fault.OPERATOR, "farshore-hub db upgrade")

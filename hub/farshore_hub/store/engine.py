@@ -6,23 +6,23 @@ SQLite a writer takes the write lock at its begin, because a lock taken later ca
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
 
 from farshore_hub.errors import NotReady
+from farshore_hub.store.sqlite import DRIVER, has_reset_bug, library_version
 from farshore_shell.system import make_for_us_only
 
 _BUSY_TIMEOUT_MS: Final = 30_000
 _AUTOCHECKPOINT_PAGES: Final = 1000
 _CACHE_KIB: Final = 32_768
-_READING: Final = "farshore_reading"
+_BEGIN: Final = "farshore_begin"
+"""An execution option: how SQLite begins a transaction."""
 _SNAPSHOT: Final = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 _SQLITE_PRAGMAS: Final = (
@@ -35,6 +35,8 @@ _SQLITE_PRAGMAS: Final = (
     f"cache_size=-{_CACHE_KIB}",
 )
 
+LIBRARY_REMEDY: Final = "install a newer one: pip install --upgrade apsw"
+
 
 def open_engine(url: str) -> Engine:
     """Open the database at an SQLAlchemy URL, `sqlite:///PATH` or `postgresql+psycopg://…`.
@@ -43,7 +45,7 @@ def open_engine(url: str) -> Engine:
     """
     if make_url(url).get_backend_name() == "sqlite":
         make_for_us_only(Path(make_url(url).database or ""))
-        engine = create_engine(url, hide_parameters=True)
+        engine = create_engine(make_url(url).set(drivername=DRIVER), hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -62,19 +64,23 @@ def fold_log(engine: Engine) -> None:
     """
     if engine.dialect.name != "sqlite":
         return
-    try:
-        # Not through SQLAlchemy, which would begin a transaction: within one, nothing is folded.
-        with closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
-            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            [is_busy, *_] = cursor.fetchall()[0]
-            # The empty log reaches the disk with the next commit. Without it, a loss of power could bring back the old
-            # one, to be played over the database that is newer: so there is a commit, which changes nothing.
-            [version] = cursor.execute("PRAGMA user_version").fetchone()
-            cursor.execute(f"PRAGMA user_version = {int(version)}")
-    except sqlite3.OperationalError as error:
-        raise OperationalError("PRAGMA wal_checkpoint", None, error) from error
+    # Within a transaction nothing is folded.
+    with engine.connect().execution_options(**{_BEGIN: ""}) as connection:
+        [is_busy, *_] = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        # The empty log reaches the disk with the next commit. Without it, a loss of power could bring back the old
+        # one, to be played over the database that is newer: so there is a commit, which changes nothing.
+        version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA user_version = {int(version)}")
     if is_busy:
         raise NotReady("another process is reading the database", remedy="try again when it has ended")
+
+
+def library_fault(engine: Engine) -> str:
+    """What is wrong with the library that opens this database, or nothing."""
+    if engine.dialect.name != "sqlite" or not has_reset_bug(library_version()):
+        return ""
+    version = ".".join(map(str, library_version()))
+    return f"SQLite {version} can lose what was committed (its WAL-reset bug); 3.51.3 is the first that cannot"
 
 
 @contextmanager
@@ -87,18 +93,17 @@ def writing(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads: one consistent view, and nobody waits for it."""
-    options = {_READING: True} if engine.dialect.name == "sqlite" else _SNAPSHOT
+    options = {_BEGIN: "BEGIN"} if engine.dialect.name == "sqlite" else _SNAPSHOT
     with engine.connect().execution_options(**options) as connection:
         yield connection
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own class
-    # SQLAlchemy says when a transaction begins; the driver must not begin one by itself.
-    connection.isolation_level = None
     for pragma in _SQLITE_PRAGMAS:
         connection.execute(f"PRAGMA {pragma}").fetchall()
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    reads = connection.get_execution_options().get(_READING, False)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    begin = connection.get_execution_options().get(_BEGIN, "BEGIN IMMEDIATE")
+    if begin:
+        connection.exec_driver_sql(begin)

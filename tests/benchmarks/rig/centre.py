@@ -14,8 +14,9 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
+from farshore_hub.store.engine import open_engine, reading
 from tests.acceptance.hub import Hub
 from tests.benchmarks.rig.meters import Meter
 from tests.benchmarks.rig.proof import Hashes, hashes_of
@@ -43,7 +44,7 @@ class Centre:
     def __init__(self, hub: Hub, database_url: str, database_pid: int | None) -> None:
         self.hub = hub
         self._database_pid = database_pid
-        self._engine = create_engine(database_url, isolation_level="AUTOCOMMIT")
+        self._engine = open_engine(database_url)
 
     @property
     def meter(self) -> Meter:
@@ -89,7 +90,7 @@ class Centre:
             raise RuntimeError(f"the hub answered {status}: {said[:2000]!r}\n{self.hub.daemon.said()}")
 
     def _count(self, query: object) -> int:
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return int(connection.scalar(query))  # type: ignore[call-overload]
 
     def _until(self, records: int, look: Callable[[], int], pause_s: float) -> float:
@@ -120,7 +121,7 @@ def prepared_centre(folder: Path, store: str) -> Iterator[Centre]:
             url, pid = stack.enter_context(cluster.database()), cluster.pid
         hub = Hub(folder, database=url)
         stack.callback(hub.kill)
-        seen = url or f"sqlite:///file:{hub.data / 'hub.db'}?mode=ro&uri=true"
+        seen = url or f"sqlite:///{hub.data / 'hub.db'}"
         centre = Centre(hub, seen, pid)
         stack.callback(centre.close)
         yield centre
