@@ -17,6 +17,7 @@ from farshore_agent.buffer.outbox import Sealing, has_dictionary, store_dictiona
 from farshore_agent.buffer.seal_policy import Due, effort_for
 from farshore_agent.buffer.streams import StreamRow, stream_by_id
 from farshore_agent.buffer.tail import Chunk, drop_damaged, read_tail
+from farshore_agent.errors import BufferFull
 from farshore_agent.settings import SealSettings, StreamPolicies, StreamPolicy, WhenFull
 from farshore_protocol.batch import BatchHeader, Kind, SealedBatch
 from farshore_protocol.columns import Columns, Dictionary, Effort, Plan, encode
@@ -123,7 +124,11 @@ class Sealer:
         # The file is asked, not the memory: storing it may have failed, or it was damaged and dropped since.
         if dictionary and not has_dictionary(database, dictionary.id):
             header = self._header(Kind.DICTIONARY, row, 0, 0, None)
-            store_dictionary(database, dictionary.id, self._key.seal(header, dictionary.content))
+            try:
+                store_dictionary(database, dictionary.id, self._key.seal(header, dictionary.content))
+            except BufferFull:
+                # A batch takes the place of its chunks; a dictionary takes room, and sealing is what makes some.
+                return None
         return dictionary
 
     def _header(self, kind: Kind, row: StreamRow, first: int, count: int, dictionary: Dictionary | None) -> BatchHeader:

@@ -133,10 +133,13 @@ class Settlement:
         return newest[0] == life and newest[1] == self._answer.incarnation and self._answer.number >= number
 
     def _refuse(self, refusal: Refusal) -> None:
-        self._refused += 1
         why = f"{refusal.reason.value}: {refusal.detail}"
         found = self._database.row("batch_by_digest", refusal.digest)
         dictionary = self._database.row("dictionary_by_digest", refusal.digest)
+        if found is None and dictionary is None:
+            # It refuses what was never here, so it says nothing about what was sent.
+            return
+        self._refused += 1
         if self._is_given_up(refusal, found):
             return
         was_confirmed = self._unconfirm(refusal, found or dictionary)

@@ -234,3 +234,14 @@ async def test_what_never_left_this_machine_is_not_taken_for_delivered(world: Wo
     settled = await buffer.settle(hub.answer(buffer.incarnation, manifest, forked=forked))
     assert (settled.acknowledged_records, settled.forked) == (150, tuple(forked))
     await buffer.close()
+
+
+async def test_a_refusal_of_what_was_never_here_counts_for_nothing(world: World, hub: FakeHub) -> None:
+    """Found by the simulation: the forwarder took it for an answer about its parcel, and sent that again at once."""
+    buffer = await world.open()
+    await buffer.append("boiler", admitted(readings(0, 10)))
+    await buffer.seal_due(link_up=True, flush=True)
+    manifest = await buffer.manifest(whole=True)
+    refusals = [Refusal(b"never seen here.", Refused.NOT_AUTHENTIC)]
+    assert (await buffer.settle(hub.answer(buffer.incarnation, manifest, refusals=refusals))).refused == 0
+    await buffer.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from farshore_agent.buffer import Buffer
+from farshore_agent.buffer import Buffer, sealer
 from farshore_agent.errors import BufferBroken, BufferFull
 from farshore_protocol.ranges import EMPTY
 from tests.agent.buffer.world import EVICT, FakeHub, World, admitted, drain, policies, readings
@@ -79,6 +79,25 @@ async def test_a_dictionary_that_the_disk_did_not_take_is_stored_before_a_batch_
     await drain(buffer, hub)
     assert hub.dictionaries
     assert hub.stored(buffer.incarnation, "log").to_wire() == [1, 320]
+    await buffer.close()
+
+
+async def test_where_a_dictionary_has_no_room_batches_are_sealed_without_it(
+    world: World, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by the simulation: a full buffer could not be sealed any more, so it stayed full."""
+
+    def full(*_: object) -> None:
+        raise BufferFull("the buffer has no room")
+
+    monkeypatch.setattr(sealer, "store_dictionary", full)
+    buffer = await world.open()
+    for n in range(8):
+        await buffer.append("log", admitted(log_lines(40 * n)))
+        await buffer.seal_due(link_up=True, flush=True)
+    await drain(buffer, hub)
+    assert hub.stored(buffer.incarnation, "log").to_wire() == [1, 320]
+    assert not hub.dictionaries
     await buffer.close()
 
 
