@@ -92,8 +92,8 @@ links: $(STAMP) ## what a real agent and hub make of bad links; LINK="part of a 
 herd: $(STAMP) ## ten thousand sites that come back at once, on virtual time, by policy
 	$(BIN)/python -m tests.links.herd
 
-bombs: $(STAMP) ## feed every decoder with everything that is made to take much memory or time
-	FARSHORE_ALL_BOMBS=1 $(BIN)/pytest tests/fuzz/test_memory.py
+bombs: $(STAMP) ## feed every decoder, and the running commands, with all that is made to take much memory or time
+	FARSHORE_ALL_BOMBS=1 $(BIN)/pytest tests/fuzz/test_memory.py tests/fuzz/test_processes.py
 
 pins: ## pin the newest versions of all dependencies in packaging/constraints.txt
 	sh packaging/make-pins.sh $(PYTHON)
