@@ -1,8 +1,8 @@
 """How quickly a backlog drains when the link is back: over loopback, or over a slow link.
 
-The records are handed over while the link is cut, as in `end_to_end`; when the agent has sealed what it will and rests,
-the link is shaped and restored. "Net of reconnecting" counts from the first byte that the agent sends after the
-restoration, so TCP's and TLS's handshakes are in it but the pause before the agent tries again is not.
+The records are handed over while the link is cut, as in `end_to_end`; when the agent has sealed what it will and all
+is older than `linger`, the link is shaped and restored. "Net of reconnecting" counts from the first byte that the agent
+sends after the restoration, so TCP's and TLS's handshakes are in it but the pause before the agent tries again is not.
 
 A shaped link delays each way by half the round trip, lets so many bits a second through each way, and lets a new
 connection wait for one round trip as TCP's handshake does. It has no loss, and no slow start of TCP's.
@@ -34,7 +34,7 @@ def measure(options: argparse.Namespace, folder: Path) -> list[Figure]:
         place.start()
         link.cut()
         hand_over(edge.door, requests)
-        edge.meter.until_calm()
+        place.let_it_wait()
         say(f"{count:,} records wait, {edge.disk_bytes() / count:.1f} B a record on disk")
         before, edge_before, hub_before = link.counts(), edge.meter.used(), centre.meter.used()
         link.shape(round_trip_ms=options.round_trip_ms, mbit_s=options.mbit_s)

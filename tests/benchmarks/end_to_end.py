@@ -109,7 +109,7 @@ def _through_a_cut(place: Place, requests: list[Request], records: int) -> Drain
     stored = centre.stored()
     link.cut()
     accepted = hand_over(edge.door, requests)
-    edge.meter.until_calm()
+    place.let_it_wait()
     backlog_bytes = edge.disk_bytes()
     restored_s = time.monotonic()
     link.restore()

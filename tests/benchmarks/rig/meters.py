@@ -12,7 +12,9 @@ from typing import Any, Final
 
 _TICKS_S: Final = os.sysconf("SC_CLK_TCK")
 _KIB: Final = 1024
-_CALM_S: Final = 0.3
+_CALM_S: Final = 1.2
+"""The agent's sealer looks once a second."""
+
 _CALM_SHARE: Final = 0.1
 
 
