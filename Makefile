@@ -9,6 +9,7 @@ SITES ?= 3
 STORE ?= sqlite
 CUTS ?= 30
 SEED ?=
+SEEDS ?= 10000
 SECONDS ?= 30
 EXAMPLES ?= 100
 TARGET ?=
@@ -21,7 +22,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 SOURCES := protocol shell agent hub demo tests
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test pytest lint types imports format demo bench bench-bytes fuzz fuzz-api bombs powerloss soak-kills powercut links herd pins clean system-packages
+.PHONY: help venv test pytest lint types imports format demo bench bench-bytes fuzz fuzz-api bombs powerloss soak soak-kills powercut links herd pins clean system-packages
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +70,9 @@ diskfaults: $(STAMP) ## make every single operation of the agent's and the hub's
 
 bitrot: $(STAMP) ## flip FLIPS=1000 bits of the agent's file and log, one at a time; SEED=…
 	$(BIN)/python -m tests.disk.bit_rot --flips $(FLIPS) $(SEEDED)
+
+soak: $(STAMP) ## simulate SEEDS=10000 worlds full of faults; SEED=n simulates that one and prints what happened
+	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED) --trace,--seeds $(SEEDS) --jobs $(WORKERS))
 
 soak-kills: $(STAMP) ## kill agents of SITES=3 and a hub KILLS=1000 times under load; STORE=postgres SEED=… JSON=1
 	$(if $(filter postgres,$(STORE)),@sh packaging/ensure-postgres.sh)
