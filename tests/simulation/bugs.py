@@ -27,7 +27,7 @@ from farshore_agent.buffer.room import Candidate
 from farshore_agent.buffer.seal_policy import Due
 from farshore_agent.buffer.settle import Change
 from farshore_agent.buffer.store import Store
-from farshore_agent.buffer.streams import StreamRow, begin_life, stream_by_id
+from farshore_agent.buffer.streams import StreamRow, begin_life
 from farshore_agent.forward.courier import Packed
 from farshore_agent.forward.forwarder import Forwarder
 from farshore_agent.forward.link import LinkDown
@@ -287,26 +287,6 @@ BUGS: Final = (
 
 
 @contextmanager
-def _timeout_taken_for_success() -> Iterator[None]:
-    """Acknowledged by mistake: the next account takes it back, since the cursor is whatever the hub says."""
-    note = Forwarder._note_failure
-
-    def trusting(self: Forwarder, error: Exception, packed: Packed | None) -> None:
-        if isinstance(error, LinkDown) and packed is not None:
-            database = self._buffer._store._database
-            for batch in packed.batches:
-                row = database.the_row("load_batch", batch.id)
-                stream = stream_by_id(database, row[0])
-                believed = stream.acknowledged | RangeSet(((batch.first, batch.first + batch.count - 1),))
-                database.run("set_account", stream.id, msgspec.msgpack.encode(believed.to_wire()), stream.archived)
-                database.run("acknowledge_batch", batch.id, 1)
-        note(self, error, packed)
-
-    with patch.object(Forwarder, "_note_failure", trusting):
-        yield
-
-
-@contextmanager
 def _old_answers_applied() -> Iterator[None]:
     """An answer that was overtaken is applied: the next one puts it right."""
 
@@ -317,10 +297,7 @@ def _old_answers_applied() -> Iterator[None]:
         yield
 
 
-HEALED: Final = (
-    Bug("a timeout taken for success", _timeout_taken_for_success, ("bad weather", "partition")),
-    Bug("answers that were overtaken are applied", _old_answers_applied, ("bad weather",)),
-)
+HEALED: Final = (Bug("answers that were overtaken are applied", _old_answers_applied, ("bad weather",)),)
 
 
 def seeds_for(bug: Bug, kinds_of: Callable[[int], Sequence[str]], count: int) -> Iterator[int]:
