@@ -121,7 +121,7 @@ class World:
         for _ in range(self.plan.events):
             await asyncio.sleep(self.rng.expovariate(1 / self.plan.gap_s))
             kind = self.rng.choice(self.plan.kinds)
-            self.count(kind)
+            self.count(f"event: {kind}")
             FAULTS[kind](self)
             await asyncio.sleep(self.quiet_s)
             self.quiet_s = 0.0
