@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import resource
+import re
 import sys
 from pathlib import Path
 
@@ -14,7 +14,14 @@ def main() -> None:
     decode = DECODERS[sys.argv[1]]
     for file in map(Path, sys.argv[2:]):
         decode(file.read_bytes())
-        print(file.name, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, flush=True)
+        print(file.name, _peak_kib(), flush=True)
+
+
+def _peak_kib() -> int:
+    """Of this program alone: what getrusage says starts with the peak of the process that started it."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found
+    return int(found[1])
 
 
 if __name__ == "__main__":
