@@ -102,7 +102,9 @@ class Hub:
             table = DeltaTable(self.data / "lake" / stream)
         except TableNotFoundError:
             return Counter()
-        return Counter(table.to_pyarrow_table(columns=["id"])["id"].to_pylist())
+        # Between its creation and its first rows a table has no columns but the hub's own.
+        rows = table.to_pyarrow_dataset()
+        return Counter(rows.to_table(columns=["id"])["id"].to_pylist()) if "id" in rows.schema.names else Counter()
 
     def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
         """One request with the admin's token."""

@@ -123,7 +123,8 @@ def _error(trouble: Trouble) -> apsw.Error:
 
 def _trace(connection: apsw.Connection) -> None:
     process = running()
-    if process is not None and process.name != HUB:
+    # A database in memory is no disk; the buffer compares its schema with one that is made once for all agents.
+    if process is not None and process.name != HUB and connection.filename:
         connection.exec_trace = _before_agent
 
 

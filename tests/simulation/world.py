@@ -77,7 +77,8 @@ class World:
 
     def say(self, what: str) -> None:
         """A line of the trace."""
-        self.trace.append(f"{self.loop.time():>14.3f}  {what}")
+        # Where the world's files are is the one thing that differs between two runs of a seed.
+        self.trace.append(f"{self.loop.time():>14.3f}  {what.replace(str(self.folder), '…')}")
 
     def count(self, what: str, by: int = 1) -> None:
         self.counts[what] += by
