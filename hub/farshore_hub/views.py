@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from farshore_hub.ledger.completeness import State
+from farshore_hub.ledger.hours import HourState
 from farshore_hub.store.fleet import SiteState
 
 TimeUs = Annotated[int | None, Field(description="microseconds since 1970; null for never")]
@@ -60,3 +61,50 @@ class CompletenessView(_View):
     """Every stream of every site that was asked for, by site and stream."""
 
     streams: list[StreamView]
+
+
+class HourView(_View):
+    """A stream of a site in one hour of event time: produced = stored + pending + shed + quarantined + gap."""
+
+    site: str
+    stream: str
+    hour_us: int = Field(
+        description="when the hour begins, in microseconds since 1970; 0 is every hour outside 2000…2100"
+    )
+    state: HourState
+    produced: int
+    stored: int
+    pending: int = Field(description="still at the edge, by the site's last statement, or not counted by the hour yet")
+    shed: int
+    quarantined: int
+    gap: int = Field(description="nowhere; in the hours in which, by the site's own counts, so many are missing")
+
+
+class HoursView(_View):
+    """Every stream of a site, hour by hour."""
+
+    from_us: int
+    to_us: int
+    hours: list[HourView]
+
+
+class FleetRowView(_View):
+    """A site, hour by hour."""
+
+    site: str
+    cells: list[HourState] = Field(
+        description="the worst of the site's streams, an entry for each hour from `from_us` on"
+    )
+    produced: int = Field(description="of the days that the hours lie in")
+    stored: int
+
+
+class FleetView(_View):
+    """Sites by name, hour by hour."""
+
+    from_us: int
+    to_us: int
+    total: int = Field(description="sites that match the search, of which these are some")
+    produced: int = Field(description="by the whole fleet, of the days that the hours lie in")
+    stored: int
+    sites: list[FleetRowView]

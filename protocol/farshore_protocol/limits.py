@@ -53,6 +53,12 @@ MAX_STATEMENT_BYTES: Final = 6 * MIB
 MAX_STATEMENT_RANGES: Final = 65_536
 """Ranges that an agent puts into one statement, all claims together; each claim has one at least."""
 
+MAX_HOURS: Final = 4096
+"""Hours in one list of counts by hour: half a year without a gap."""
+
+MAX_STATEMENT_HOURS: Final = 16_384
+"""Hours that an agent puts into one statement, in claims, batches and receipts together."""
+
 MAX_ANSWER_BYTES: Final = 16 * MIB
 MAX_TEXT_CHARS: Final = 500
 """A reason or a detail written for people."""
@@ -72,6 +78,11 @@ LATEST_EVENT_US: Final = 7_258_118_400_000_000
 assert MAX_BATCH_BYTES < MAX_PARCEL_BYTES, "a parcel must be able to carry the largest batch"
 assert MAX_RECORD_BYTES < MAX_BATCH_BYTES, "a batch must be able to carry the largest record"
 assert MAX_DICTIONARY_BYTES < MAX_BATCH_BYTES, "a dictionary travels as a batch"
-assert 18 * MAX_STATEMENT_RANGES + 160 * MAX_PARCEL_CLAIMS + 800 * MAX_PARCEL_RECEIPTS < MAX_STATEMENT_BYTES, (
-    "a statement must be able to carry all that it may"
-)
+assert (
+    18 * MAX_STATEMENT_RANGES
+    + 14 * MAX_STATEMENT_HOURS
+    + 160 * MAX_PARCEL_CLAIMS
+    + 16 * MAX_PARCEL_BATCHES
+    + 800 * MAX_PARCEL_RECEIPTS
+    < MAX_STATEMENT_BYTES
+), "a statement must be able to carry all that it may"

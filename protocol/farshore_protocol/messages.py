@@ -22,6 +22,8 @@ Text = Annotated[str, Meta(max_length=limits.MAX_TEXT_CHARS)]
 Count = Annotated[int, Meta(ge=0, le=limits.MAX_SEQUENCE)]
 Sequence = Annotated[int, Meta(ge=1, le=limits.MAX_SEQUENCE)]
 Ranges = Annotated[list[Count], Meta(max_length=2 * limits.MAX_RANGES)]
+HourCounts = Annotated[list[Count], Meta(max_length=2 * limits.MAX_HOURS)]
+"""Records by hour of event time, in the wire form of `hours`; empty where that is not known."""
 TimeUs = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 
 
@@ -56,7 +58,8 @@ class KeyEpoch(Struct, frozen=True, array_like=True):
 class Receipt(Struct, frozen=True, array_like=True):
     """A durable statement that `first`…`last` will not be delivered in full, and why.
 
-    `summary` names the records that stand for them (stream, first, last), if there are any.
+    `summary` names the records that stand for them (stream, first, last), if there are any. `hours` counts the records
+    of the range, all of them, whether they are still wanted or not.
     """
 
     incarnation: Id
@@ -67,6 +70,7 @@ class Receipt(Struct, frozen=True, array_like=True):
     at_us: TimeUs
     detail: Text = ""
     summary: tuple[Name, Sequence, Sequence] | None = None
+    hours: HourCounts = []
 
 
 class Claim(Struct, frozen=True, array_like=True):
@@ -77,6 +81,9 @@ class Claim(Struct, frozen=True, array_like=True):
         held: what is at the edge and not yet acknowledged.
         oldest_us: event time of the oldest record of `held`, if there is one.
         closed: no further sequence will be given out in this incarnation.
+        hours: how many records were given a sequence in this incarnation so far, by hour; those hours whose count has
+            changed since the hub last answered. So it can be said twice, and what is lost is said again.
+        sealed: of the batches in this parcel the first sequence, and how many of its records belong to which hour.
     """
 
     incarnation: Id
@@ -85,6 +92,8 @@ class Claim(Struct, frozen=True, array_like=True):
     held: Ranges
     oldest_us: TimeUs | None = None
     closed: bool = False
+    hours: HourCounts = []
+    sealed: Annotated[list[tuple[Sequence, HourCounts]], Meta(max_length=limits.MAX_PARCEL_BATCHES)] = []
 
 
 class Statement(Struct, frozen=True, array_like=True):

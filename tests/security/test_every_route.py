@@ -46,6 +46,8 @@ ROUTES: Final = {
     ("GET", "/metrics"): Role.VIEWER,
     ("GET", "/v1/sites"): Role.VIEWER,
     ("GET", "/v1/completeness"): Role.VIEWER,
+    ("GET", "/v1/completeness/hours"): Role.VIEWER,
+    ("GET", "/v1/completeness/fleet"): Role.VIEWER,
     ("POST", "/v1/query"): Role.VIEWER,
     ("GET", "/v1/streams/{stream}/records"): Role.VIEWER,
     ("POST", "/v1/sites"): Role.OPERATOR,

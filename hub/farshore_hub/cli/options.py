@@ -17,6 +17,7 @@ from rich.text import Text
 
 from farshore_hub import settings
 from farshore_hub.durations import parse_duration_s
+from farshore_protocol.event_time import BadTime, event_time_us
 from farshore_shell.texts import printable
 
 _WIDE: Final = 1000
@@ -32,6 +33,19 @@ class Duration(click.ParamType[int]):
         try:
             return value if isinstance(value, int) else parse_duration_s(value)
         except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Time(click.ParamType[int]):
+    """A time such as `2026-11-26T08:30Z`, in microseconds since 1970."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
+        """Read it, or say what is wrong."""
+        try:
+            return value if isinstance(value, int) else event_time_us(value)
+        except BadTime as error:
             self.fail(str(error), param, ctx)
 
 

@@ -2,6 +2,9 @@
 
 Ids are 64-bit. Times are microseconds since 1970 (`_us`). Incarnations, digests and keys are bytes; range sets are
 packed as MessagePack of their wire form. A batch, its account and its intervals are written in one transaction.
+
+*Facts* are only ever added: batches (and when one was found damaged), receipts, claims, silences. Accounts, intervals
+and the counts by day are a *projection* of them, which `ledger rebuild` makes again.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 
 metadata = MetaData(
@@ -119,6 +123,8 @@ dictionaries = Table(
     Column("content", LargeBinary, nullable=False, comment="the sealed batch of kind DICTIONARY"),
 )
 
+_UNTOLD: Final = text("told_count < head AND stored_count + receipted_count < head")
+
 accounts = Table(
     "accounts",
     metadata,
@@ -135,7 +141,10 @@ accounts = Table(
     Column("stated_us", BigInteger, comment="the hub's clock at the last claim"),
     Column("stored_count", BigInteger, nullable=False, server_default="0"),
     Column("receipted_count", BigInteger, nullable=False, server_default="0", comment="receipted and not stored"),
+    Column("told_count", BigInteger, nullable=False, server_default="0", comment="produced, as told by the hour"),
+    Column("placed", Boolean, nullable=False, server_default=false(), comment="some hours are inferred"),
     UniqueConstraint("site_id", "incarnation", "stream"),
+    Index("ix_accounts_untold", "site_id", sqlite_where=_UNTOLD, postgresql_where=_UNTOLD),
     comment="What the hub has of one stream of one site in one incarnation.",
 )
 
@@ -163,6 +172,7 @@ receipts = Table(
     Column("summary_stream", String(127)),
     Column("summary_first", BigInteger),
     Column("summary_last", BigInteger),
+    Column("hours", LargeBinary, comment="packed counts by hour of the whole range; NULL is not known"),
     UniqueConstraint("account_id", "first", "last", "reason"),
 )
 
@@ -180,6 +190,8 @@ batches = Table(
     Column("lake_commit", _ID, ForeignKey("lake_commits.id")),
     Column("quarantined", Text, comment="why its records could not be decoded"),
     Column("raw", LargeBinary, comment="the sealed batch; NULL once it was forgotten"),
+    Column("hours", LargeBinary, comment="packed counts by hour of what was taken; NULL is not known yet"),
+    Column("damaged_us", BigInteger, comment="when its bytes were found damaged, and its records wanted again"),
     Index(None, "account_id", "first"),
     Index(None, "lake_commit"),
 )
@@ -196,6 +208,55 @@ forks = Table(
     Column("raw", LargeBinary, nullable=False),
     UniqueConstraint("account_id", "digest"),
     comment="Batches whose range was stored already with other content; kept aside.",
+)
+
+claims = Table(
+    "claims",
+    metadata,
+    _id(),
+    _account(),
+    Column("at_us", BigInteger, nullable=False, comment="the hub's clock"),
+    Column("stated_by", LargeBinary, comment="the incarnation that said it; NULL for the hub"),
+    Column("number", BigInteger, nullable=False, comment="of the statement"),
+    Column("head", BigInteger, nullable=False),
+    Column("held", LargeBinary, nullable=False, comment="packed ranges"),
+    Column("oldest_us", BigInteger),
+    Column("closed", Boolean, nullable=False),
+    Column("hours", LargeBinary, comment="packed counts by hour, of the hours that it told; NULL for none"),
+    Index(None, "account_id", "id"),
+    comment="What sites said of their streams, whenever it was something new. Old ones are thinned.",
+)
+
+silences = Table(
+    "silences",
+    metadata,
+    Column("site_id", _ID, ForeignKey("sites.id"), primary_key=True, autoincrement=False),
+    Column("since_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("until_us", BigInteger, nullable=False),
+    comment="From when to when nothing was heard of a site, if it was long.",
+)
+
+account_days = Table(
+    "account_days",
+    metadata,
+    Column("account_id", _ID, ForeignKey("accounts.id"), primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False, comment="days since 1970, UTC"),
+    Column("counts", LargeBinary, nullable=False, comment="packed: produced, stored, shed and gap, 24 hours each"),
+    comment="The records of an account by the hour of their event time.",
+    sqlite_with_rowid=False,
+)
+
+site_days = Table(
+    "site_days",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False, comment="days since 1970, UTC"),
+    Column("site_id", _ID, ForeignKey("sites.id"), primary_key=True, autoincrement=False),
+    Column("states", LargeBinary, nullable=False, comment="24 bytes: the worst of its streams in each hour"),
+    Column("produced", BigInteger, nullable=False),
+    Column("stored", BigInteger, nullable=False),
+    Column("counts", LargeBinary, nullable=False, comment="packed: produced, stored, shed and gap, 24 hours each"),
+    comment="The same for all streams of a site together: what the overview of the fleet reads.",
+    sqlite_with_rowid=False,
 )
 
 lake_commits = Table(

@@ -30,6 +30,8 @@ def test_every_route_is_described_once_with_a_summary(described: Any) -> None:  
         ("get", "/readyz"),
         ("get", "/v1/ca"),
         ("get", "/v1/completeness"),
+        ("get", "/v1/completeness/fleet"),
+        ("get", "/v1/completeness/hours"),
         ("get", "/v1/sites"),
         ("get", "/v1/streams/{stream}/records"),
         ("post", "/v1/enrol"),
