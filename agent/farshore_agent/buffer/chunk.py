@@ -10,14 +10,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import repeat
-from operator import eq, itemgetter
 from typing import Any, Final, cast
 
 import msgspec
 import zstandard
 
-from farshore_agent.buffer.shaped import Record, Shaped, columns_of, mappings
+from farshore_agent.buffer.shaped import Record, Shaped, columns_of, columns_of_mappings, mappings
 from farshore_protocol.columns import Columns, DecodeError, Effort, decode, encode
 from farshore_protocol.limits import MAX_BODY_BYTES, MIB
 
@@ -82,7 +80,7 @@ def _plain(given: Sequence[Record]) -> tuple[bytes, bytes | None]:
     if columns is not None:
         return _COLUMNS, _ENCODER.encode((len(given), columns))
     records = mappings(given)
-    columns = _uniform_columns(records)
+    columns = columns_of_mappings(records)
     if columns is None and _cells(records) > MAX_CELLS:
         return _RECORDS, None
     try:
@@ -102,16 +100,6 @@ def _plain(given: Sequence[Record]) -> tuple[bytes, bytes | None]:
 def _shaped_columns(records: Sequence[Record]) -> dict[str, list[Any]] | None:
     shape, *others = set(map(type, records))
     return columns_of(cast("Sequence[Shaped]", records)) if not others and issubclass(shape, Shaped) else None
-
-
-def _uniform_columns(records: list[dict[str, Any]]) -> dict[str, list[Any]] | None:
-    keys = records[0].keys()
-    if not keys or not all(map(eq, map(len, records), repeat(len(keys)))):
-        return None
-    try:
-        return {key: list(map(itemgetter(key), records)) for key in keys}
-    except KeyError:
-        return None
 
 
 def _cells(records: list[dict[str, Any]]) -> int:

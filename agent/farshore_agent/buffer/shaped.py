@@ -58,6 +58,17 @@ def columns_of(records: Sequence[Shaped]) -> dict[str, list[Any]]:
     return {key: list(map(attrgetter(name), records)) for key, name in zip(keys, _names(len(keys)), strict=True)}
 
 
+def columns_of_mappings(records: Sequence[dict[str, Any]]) -> dict[str, list[Any]] | None:
+    """The columns of mappings that all have the same keys; None where they have not, or have none."""
+    keys = records[0].keys()
+    if not keys or set(map(len, records)) != {len(keys)}:
+        return None
+    try:
+        return {key: list(map(itemgetter(key), records)) for key in keys}
+    except KeyError:
+        return None
+
+
 def column_of(records: Sequence[Record], key: str) -> list[Any]:
     """One of the columns of records that are all of one shape, or all mappings.
 

@@ -7,12 +7,14 @@ are looked at in bulk; only when something is wrong is each looked at by itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any, Final, cast
 
 import msgspec
 
 from farshore_agent.buffer.model import Admitted, Refused
-from farshore_agent.collect.form import NotAdmitted, are_plain, check_record, plain_bytes
+from farshore_agent.buffer.shaped import columns_of_mappings
+from farshore_agent.collect.form import NotAdmitted, are_plain, check_record
 from farshore_agent.collect.times import bounds_of, time_of
 from farshore_agent.collect.why import raw_text
 from farshore_agent.settings.streams import StreamPolicy
@@ -21,6 +23,10 @@ from farshore_protocol.limits import MAX_BATCH_RECORDS, MAX_RECORD_BYTES
 MAX_CALL_RECORDS: Final = MAX_BATCH_RECORDS
 
 _ENCODE: Final = msgspec.json.Encoder().encode
+_PACK: Final = msgspec.msgpack.Encoder().encode
+_TEXT_PER_PACKED: Final = 6
+"""JSON text is at most so many times as long as MessagePack: a control character takes six bytes, as does `false,`."""
+
 
 Read = Callable[[], tuple[dict[str, Any], int]]
 """Gives a checked record and its size in bytes, or raises NotAdmitted."""
@@ -44,18 +50,6 @@ def admit(values: Iterable[object], policy: StreamPolicy, now_us: int, *, first_
     if bounds is not None:
         return Admitted(records, *bounds, size, [])
     return one_by_one(((line, value, _reader(value)) for line, value in enumerate(given, first_line)), policy, now_us)
-
-
-def admit_one(record: object, policy: StreamPolicy, now_us: int) -> Admitted:
-    """`admit` for a single record, as fast as it can be told that nothing is wrong with it."""
-    if type(record) is dict and 0 < (size := plain_bytes(record)) <= MAX_RECORD_BYTES // 2:
-        try:
-            at = time_of(record, policy.time_field, now_us)
-        except NotAdmitted:
-            pass
-        else:
-            return Admitted([record], at, at, size, [])
-    return one_by_one([(1, record, _reader(record))], policy, now_us)
 
 
 def one_by_one(given: Iterable[tuple[int, object, Read]], policy: StreamPolicy, now_us: int) -> Admitted:
@@ -88,20 +82,21 @@ def check_bytes(size: int) -> None:
         raise NotAdmitted(f"the record has {size} bytes, at most {MAX_RECORD_BYTES} are allowed")
 
 
-def largest_bytes(records: Iterable[dict[str, Any]]) -> int:
-    """The length of the longest record as JSON text."""
-    return max(map(len, map(_ENCODE, records)), default=0)
-
-
 def _plain_bytes(records: Sequence[dict[str, Any]]) -> int:
-    """The size of plain records as JSON text; 0 when they have to be looked at one by one."""
-    try:
-        for record in records:
-            "".join(record)
-        size = len(_ENCODE(records)) if are_plain(records) else 0
-    except (TypeError, ValueError):
+    """About the size of plain records as JSON text; 0 when they have to be looked at one by one."""
+    if not records:
         return 0
-    return 0 if size > MAX_RECORD_BYTES and largest_bytes(records) > MAX_RECORD_BYTES else size
+    columns = columns_of_mappings(records)
+    if not are_plain(records, columns):
+        return 0
+    try:
+        keys_bytes = len("".join(columns or chain.from_iterable(records)))
+        size = len(_PACK(columns)) + keys_bytes * len(records) if columns else len(_PACK(records))
+        if size * _TEXT_PER_PACKED > MAX_RECORD_BYTES and max(map(len, map(_ENCODE, records))) > MAX_RECORD_BYTES:
+            return 0
+    except (TypeError, ValueError, OverflowError):
+        return 0
+    return size
 
 
 def _reader(value: object) -> Read:

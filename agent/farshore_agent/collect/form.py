@@ -6,7 +6,7 @@ not absurdly long, nesting is bounded. Nothing here recurses deeper than that bo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from itertools import chain
 from math import isfinite
@@ -20,9 +20,6 @@ SHORT_BYTES: Final = 300
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 _LARGEST: Final = 1 << MAX_INTEGER_BITS
 _PATH_PARTS: Final = 8
-_SCALAR_BYTES: Final = 16
-"""A number with its punctuation, about."""
-
 Path = tuple[str | int, ...]
 """Keys and list positions that lead to a value."""
 
@@ -46,7 +43,7 @@ def are_sound(records: Collection[dict[str, Any]], *, longest_bytes: int) -> boo
     values = list(chain.from_iterable(map(dict.values, records)))
     for _ in range(MAX_RECORD_DEPTH):
         kinds = set(map(type, values))
-        if longest_bytes > SHORT_BYTES and int in kinds and _any_long(values):
+        if longest_bytes > SHORT_BYTES and _any_long(_only(int, values, kinds)):
             return False
         if kinds <= _SCALARS:
             return True
@@ -55,52 +52,37 @@ def are_sound(records: Collection[dict[str, Any]], *, longest_bytes: int) -> boo
     return False
 
 
-def are_plain(records: Collection[dict[str, Any]]) -> bool:
+def are_plain(records: Collection[dict[str, Any]], columns: Mapping[str, list[Any]] | None) -> bool:
     """Whether records that Python code made are flat, of the usual types, with finite numbers; told for many at once.
 
-    Says nothing about invalid text.
+    `columns` are theirs, if they all have the same keys. Says nothing about invalid text.
     """
     if not _have_fields(records):
         return False
-    values = list(chain.from_iterable(map(dict.values, records)))
+    parts = columns.values() if columns else [list(chain.from_iterable(map(dict.values, records)))]
+    return all(map(_are_scalars, parts))
+
+
+def _are_scalars(values: list[Any]) -> bool:
     kinds = set(map(type, values))
-    if not kinds <= _SCALARS or (int in kinds and _any_long(values)):
+    if not kinds <= _SCALARS:
         return False
-    return float not in kinds or all(isfinite(value) for value in values if value.__class__ is float)
+    integers, floats = (_only(kind, values, kinds) for kind in (int, float))
+    return not _any_long(integers) and all(map(isfinite, floats))
 
 
-def plain_bytes(record: dict[str, Any]) -> int:
-    """About the size of one record of plain values as JSON text; 0 when it has to be looked at more closely.
-
-    Every record that Python code appends by itself passes here: one loop, and nothing is made.
-    """
-    if not 0 < len(record) <= MAX_RECORD_FIELDS:
-        return 0
-    size = 0
-    for key, value in record.items():
-        kind = value.__class__
-        if kind is float:
-            plain = isfinite(value)
-        elif kind is str:
-            plain = value.isascii()
-            size += len(value)
-        elif kind is int:
-            plain = -_LARGEST < value < _LARGEST
-        else:
-            plain = kind in _SCALARS
-        if not plain or key.__class__ is not str or not key.isascii():
-            return 0
-        size += len(key) + _SCALAR_BYTES
-    return size
+def _only(kind: type, values: list[Any], kinds: set[type]) -> list[Any]:
+    if kind not in kinds:
+        return []
+    return values if len(kinds) == 1 else [value for value in values if value.__class__ is kind]
 
 
 def _have_fields(records: Collection[dict[str, Any]]) -> bool:
     return bool(records) and min(map(len, records)) > 0 and max(map(len, records)) <= MAX_RECORD_FIELDS
 
 
-def _any_long(values: list[Any]) -> bool:
-    integers = [value for value in values if value.__class__ is int]
-    return max(integers) >= _LARGEST or min(integers) <= -_LARGEST
+def _any_long(integers: list[int]) -> bool:
+    return bool(integers) and (max(integers) >= _LARGEST or min(integers) <= -_LARGEST)
 
 
 def check_record(record: object) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from farshore_agent.buffer.model import Admitted
 from farshore_agent.buffer.shaped import mappings
-from farshore_agent.collect.admit import MAX_CALL_RECORDS, TooMuch, admit, admit_one
+from farshore_agent.collect.admit import MAX_CALL_RECORDS, TooMuch, admit
 from farshore_agent.collect.form import check_record
 from farshore_agent.collect.texts import admit_json, admit_ndjson
 from farshore_agent.collect.why import MAX_RAW_CHARS
@@ -246,10 +246,9 @@ class Real(float):
     ],
 )
 def test_python_values_become_what_can_be_stored(given: object, stored: object) -> None:
-    for admitted in (admit_one({"ts": TS, "v": given}, BY_TS, NOW_US), admit([{"ts": TS, "v": given}], BY_TS, NOW_US)):
-        [record] = mappings(admitted.records)
-        assert record["v"] == stored
-        assert type(record["v"]) is type(stored)
+    [record] = mappings(admit([{"ts": TS, "v": given}], BY_TS, NOW_US).records)
+    assert record["v"] == stored
+    assert type(record["v"]) is type(stored)
 
 
 @pytest.mark.parametrize(
@@ -279,7 +278,6 @@ def test_python_values_become_what_can_be_stored(given: object, stored: object) 
 def test_python_values_that_cannot_be_stored_are_refused(record: object, field: str | None, why: str) -> None:
     good = {"ts": TS}
     for admitted, line in (
-        (admit_one(record, BY_TS, NOW_US), 1),
         (admit([record], BY_TS, NOW_US), 1),
         (admit([good, record, good], BY_TS, NOW_US), 2),
     ):
@@ -292,7 +290,7 @@ def test_python_values_that_cannot_be_stored_are_refused(record: object, field: 
 def test_a_python_record_that_contains_itself_is_refused() -> None:
     record: dict[str, Any] = {"ts": TS}
     record["self"] = record
-    [refused] = admit_one(record, BY_TS, NOW_US).refused
+    [refused] = admit([record], BY_TS, NOW_US).refused
     assert "nested deeper than 32" in refused.why
 
 
@@ -357,12 +355,16 @@ def test_an_array_is_judged_like_lines(given: list[object]) -> None:
     assert refusals(lines) == refusals(array)
 
 
-@given(record=records)
-def test_one_record_is_judged_like_many(record: object) -> None:
-    one, many = admit_one(record, BY_TS, NOW_US), admit([record], BY_TS, NOW_US)
-    assert _same(one.records, many.records)
-    assert refusals(one) == refusals(many)
-    assert (one.oldest_us, one.newest_us) == (many.oldest_us, many.newest_us)
+@given(given=st.lists(records, max_size=8))
+def test_python_records_are_judged_together_like_one_by_one(given: list[object]) -> None:
+    together, alone = admit(given, BY_TS, NOW_US), [admit([record], BY_TS, NOW_US) for record in given]
+    assert _same(together.records, [record for each in alone for record in each.records])
+    assert [(one.field, one.why, one.raw) for one in together.refused] == [
+        (one.field, one.why, one.raw) for each in alone for one in each.refused
+    ]
+    kept = [each for each in alone if each.records]
+    assert together.oldest_us == min((each.oldest_us for each in kept), default=0)
+    assert together.newest_us == max((each.newest_us for each in kept), default=0)
 
 
 @given(body=st.binary(max_size=300))
@@ -375,5 +377,5 @@ def test_arbitrary_bytes_are_admitted_or_refused_and_nothing_else_happens(body: 
 
 @given(record=records)
 def test_what_was_checked_once_passes_again(record: object) -> None:
-    for kept in admit_one(record, BY_ARRIVAL, NOW_US).records:
+    for kept in admit([record], BY_ARRIVAL, NOW_US).records:
         assert _same(check_record(kept), kept)
