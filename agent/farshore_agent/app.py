@@ -32,6 +32,7 @@ from farshore_agent.lock import StateLock
 from farshore_agent.net.server import Server
 from farshore_agent.settings import AgentSettings, load
 from farshore_agent.settings.inputs import InputSettings, installed
+from farshore_agent.tables.loop import TableLoop, open_shadow
 from farshore_protocol.ports import Runner
 from farshore_shell.system import ThreadRunner, World, real_world
 
@@ -50,12 +51,12 @@ class Machine:
 
     Attributes:
         road: to the hub.
-        worker: a thread for the buffer's work, for as long as the agent lives.
+        worker: a thread for the work of that name, for as long as the agent lives.
     """
 
     world: World
     road: Road
-    worker: Callable[[], AbstractContextManager[Runner]]
+    worker: Callable[[str], AbstractContextManager[Runner]]
 
 
 def real_machine() -> Machine:
@@ -65,8 +66,8 @@ def real_machine() -> Machine:
 
 
 @contextmanager
-def _thread() -> Iterator[Runner]:
-    runner = ThreadRunner("buffer")
+def _thread(name: str) -> Iterator[Runner]:
+    runner = ThreadRunner(name)
     try:
         yield runner
     finally:
@@ -87,6 +88,7 @@ class Agent:
         self._commits = metrics.Histogram()
         self._python = PythonDoor(buffer.append, self._policies, world.clock)
         self._doors: list[str] = []
+        self._tables: list[TableLoop] = []
         self.append = self._python.append
         self.delivery = Delivery(
             buffer=buffer,
@@ -120,7 +122,7 @@ class Agent:
         machine = machine or real_machine()
         async with AsyncExitStack() as stack:
             stack.enter_context(StateLock(settings.state_dir))
-            runner = stack.enter_context(machine.worker())
+            runner = stack.enter_context(machine.worker("buffer"))
             buffer = await Buffer.open(
                 settings.state_dir / BUFFER,
                 settings=settings.buffer,
@@ -135,6 +137,8 @@ class Agent:
             if not forward:
                 yield agent
                 return
+            if settings.tables:
+                agent._tables = await stack.enter_async_context(agent._capturing(machine))
             async with agent.delivering(), agent._controlled():
                 yield agent
 
@@ -171,6 +175,7 @@ class Agent:
                 problem=str(keeper.problem or ""),
                 link=self.delivery.report,
                 buffer=await self._buffer.status(),
+                tables=[each.report() for each in self._tables],
             )
         )
 
@@ -258,6 +263,23 @@ class Agent:
             await asyncio.wait(running)
             await self._write_status(running=False)
 
+    @asynccontextmanager
+    async def _capturing(self, machine: Machine) -> AsyncIterator[list[TableLoop]]:
+        """The loops of the captured tables, which `_loops` runs; their files are open for as long as the block runs."""
+        with machine.worker("tables") as runner:
+            shadow = await runner(partial(open_shadow, self._settings.state_dir))
+            context, random = self.context(), self._world.random
+            tables = [
+                TableLoop(name, settings, shadow, context, random, runner)
+                for name, settings in self._settings.tables.items()
+            ]
+            try:
+                yield tables
+            finally:
+                for each in tables:
+                    await each.close()
+                await runner(shadow.close)
+
     async def _waiting(self) -> Iterable[Any]:
         return await self._buffer.waiting(max_bytes=_ALL, max_batches=_ALL)
 
@@ -285,6 +307,7 @@ class Agent:
             "expiry": partial(loops.expire, buffer, delivery, clock),
             "scrub": partial(loops.scrub, buffer, clock),
             "status": partial(loops.write_status, self._write_status, clock),
+            **{f"table {each.name}": each.run for each in self._tables},
         }
         return {name: loops.keep_going(name, each, clock) for name, each in work.items()}
 

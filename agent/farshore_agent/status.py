@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -55,6 +56,7 @@ class Present:
     problem: str
     link: LinkReport
     buffer: BufferStatus
+    tables: Sequence[dict[str, Any]] = ()
 
 
 def document(now: Present) -> dict[str, Any]:
@@ -68,6 +70,7 @@ def document(now: Present) -> dict[str, Any]:
         "identity": identity_document(now.identity, now.problem),
         "link": link_document(now.link),
         "buffer": buffer_document(now.buffer),
+        "tables": list(now.tables),
     }
 
 

@@ -17,7 +17,10 @@ QUARANTINE: Final = "quarantine"
 HOURLY: Final = "hourly"
 """Companion stream of the hourly summaries that stand for thinned detail."""
 
-COMPANIONS: Final = (QUARANTINE, HOURLY)
+CHANGES: Final = "changes"
+"""Stream of the changes of a table of that name."""
+
+COMPANIONS: Final = (QUARANTINE, HOURLY, CHANGES)
 
 SITE_PATTERN: Final = rf"[a-z0-9][a-z0-9-]{{0,{MAX_NAME_CHARS - 1}}}"
 _STREAM_PATTERN: Final = rf"[a-z0-9][a-z0-9_-]{{0,{MAX_NAME_CHARS - 1}}}"

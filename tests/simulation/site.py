@@ -83,7 +83,7 @@ class SimSite:
         """What the agent takes from this machine."""
 
         @contextmanager
-        def worker() -> Iterator[Runner]:
+        def worker(_name: str) -> Iterator[Runner]:
             yield Worker(process, self.dice.rng)
 
         road = SimRoad(self.world.network, self.name, self.clock, self.promised)

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from farshore_agent.buffer.model import Admitted, Appended, Checkpoint, Refused
 from farshore_agent.buffer.shaped import Record
-from farshore_protocol.names import QUARANTINE, companion_of
+from farshore_protocol.names import QUARANTINE, base_of, companion_of
 
 MAX_GROUP_APPENDS: Final = 10_000
 _APPEND_OVERHEAD_BYTES: Final = 100
@@ -84,7 +84,7 @@ def merge(appends: Iterable[QueuedAppend], now_us: int) -> Group:
         if admitted.records:
             into.add(admitted.records, admitted.oldest_us, admitted.newest_us)
         if admitted.refused:
-            quarantine = _of(group, companion_of(queued.stream, QUARANTINE))
+            quarantine = _of(group, companion_of(base_of(queued.stream), QUARANTINE))
             quarantine.add(list(_quarantined(admitted.refused, now_us)), now_us, now_us)
         if queued.checkpoint:
             group.checkpoints[queued.checkpoint.key] = queued.checkpoint.value

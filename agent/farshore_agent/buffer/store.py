@@ -28,7 +28,7 @@ from farshore_agent.buffer.streams import apply_priorities, begin_life
 from farshore_agent.errors import AgentError, BufferBroken, BufferFull
 from farshore_agent.settings import BufferSettings, SealSettings, StreamPolicies
 from farshore_protocol.messages import Answer, KeyEpoch
-from farshore_protocol.names import QUARANTINE, companion_of
+from farshore_protocol.names import QUARANTINE, base_of, companion_of
 from farshore_protocol.sealing import EpochKey
 
 SHRINK_PAGES: Final = 256
@@ -170,7 +170,11 @@ class Store:
 
     def _without(self, refused: set[str], appends: Sequence[QueuedAppend], now_us: int) -> list[Outcome]:
         full = BufferFull("the buffer is full and the stream's policy is to refuse", remedy="try again later")
-        kept = [append for append in appends if not refused & {append.stream, companion_of(append.stream, QUARANTINE)}]
+        kept = [
+            append
+            for append in appends
+            if not refused & {append.stream, companion_of(base_of(append.stream), QUARANTINE)}
+        ]
         outcomes = iter(self.commit(kept, now_us)) if kept else iter(())
         keeps = set(map(id, kept))
         return [next(outcomes) if id(append) in keeps else full for append in appends]
@@ -272,3 +276,7 @@ class Store:
     def close(self) -> None:
         """Close the file. What was appended is in it; what was not sealed is sealed in the next life."""
         self._database.close()
+
+
+def _streams_of(append: QueuedAppend) -> set[str]:
+    return {append.stream, companion_of(base_of(append.stream), QUARANTINE)}

@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "status": ("status", "Show what is here, what is delivered and how the link stands."),
     "doctor": ("doctor", "Look at everything, say what is wrong and what to do, and repair."),
     "check": ("check", "Check the settings file."),
+    "tables": ("tables", "Look at the captured tables of the site's applications, and release them."),
     "schema": ("schema", "Print the settings file's JSON Schema."),
     "append": ("append", "Store records from the standard input."),
     "export": ("export", "Write what waits into files, to be carried to the hub."),

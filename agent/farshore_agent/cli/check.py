@@ -53,4 +53,5 @@ def _summary(settings: AgentSettings) -> dict[str, Any]:
         "state_dir": str(settings.state_dir),
         "inputs": [f"{name} ({each.type})" for name, each in settings.inputs.items()],
         "streams": list(settings.streams),
+        "tables": [f"{name} ({each.database})" for name, each in settings.tables.items()],
     }

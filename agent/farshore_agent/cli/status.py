@@ -99,6 +99,10 @@ def _head(found: dict[str, Any]) -> list[str]:
     if buffer["repairs"] or buffer.get("set_aside") or identity["problem"]:
         lines.append("         what to do: farshore-agent doctor says what it means")
     lines += [f"door     {each}" for each in found.get("doors", [])]
+    for each in found.get("tables", []):
+        lines.append(f"table    {each['table']}: {each['changes']} change(s) told; {each['database']}")
+        if each["complaint"]:
+            lines.append(f"         {each['complaint']}")
     return lines
 
 

@@ -13,12 +13,15 @@ from farshore_agent.settings.kinds import Flag, Inner, LocalPath, NamedValues, T
 from farshore_agent.settings.rooms import BufferSettings, ForwardSettings, SealSettings
 from farshore_agent.settings.streams import StreamPolicies, StreamSettings
 from farshore_agent.settings.table import Table, setting
+from farshore_agent.settings.tables import TableSettings
 from farshore_protocol import limits
-from farshore_protocol.names import COMPANIONS, check_stream
+from farshore_protocol.names import HOURLY, QUARANTINE, check_stream
 
 _STREAM_NAME: Final = Text(check=check_stream, pattern=f"^[a-z0-9][a-z0-9_-]{{0,{limits.MAX_NAME_CHARS - 1}}}$")
 _LABELS: Final = NamedValues(Text(high=limits.MAX_TEXT_CHARS))
-_MOST_STREAMS: Final = limits.MAX_PARCEL_CLAIMS // (1 + len(COMPANIONS))
+_CLAIMS_A_STREAM: Final = len(("itself", QUARANTINE, HOURLY))
+_CLAIMS_A_TABLE: Final = len(("its changes", QUARANTINE))
+_MOST_STREAMS: Final = limits.MAX_PARCEL_CLAIMS // _CLAIMS_A_STREAM
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,7 @@ class AgentSettings(Table):
         accept_undeclared: whether a producer may append to a stream that has no `[streams.NAME]` table.
         max_streams: how many undeclared streams one run of the agent accepts.
         inputs: by the name of their table.
+        tables: of the site's applications, whose changes are captured; by their name here.
     """
 
     state_dir: Path = setting(LocalPath(), default=Path("/var/lib/farshore-agent"))
@@ -43,17 +47,20 @@ class AgentSettings(Table):
     seal: SealSettings = setting(Inner(SealSettings), default=SealSettings())
     forward: ForwardSettings = setting(Inner(ForwardSettings), default=ForwardSettings())
     inputs: dict[str, InputSettings] = setting(NamedValues(Inner(InputSettings)), default={})
+    tables: dict[str, TableSettings] = setting(NamedValues(Inner(TableSettings), _STREAM_NAME), default={})
 
     def policies(self) -> StreamPolicies:
         """The policy of every stream."""
         allowed = self.max_streams if self.accept_undeclared else 0
-        return StreamPolicies(self.stream_defaults, self.streams, max_undeclared=allowed)
+        tables = {name: each.priority for name, each in self.tables.items()}
+        return StreamPolicies(self.stream_defaults, self.streams, max_undeclared=allowed, tables=tables)
 
 
 def conflicts(settings: AgentSettings) -> Iterator[Problem]:
     """What is wrong between settings that are right by themselves."""
     yield from _between_numbers(settings)
     yield from _between_inputs(settings)
+    yield from _between_tables(settings)
 
 
 def _between_numbers(settings: AgentSettings) -> Iterator[Problem]:
@@ -68,8 +75,8 @@ def _between_numbers(settings: AgentSettings) -> Iterator[Problem]:
         yield Problem("seal.linger", "is longer than seal.linger_offline", "offline batches wait at least as long")
     if forward.backoff_min_s > forward.backoff_max_s:
         yield Problem("forward.backoff_min", "is longer than forward.backoff_max", "exchange the two")
-    streams = (len(settings.streams) + settings.max_streams) * (1 + len(COMPANIONS))
-    if streams > limits.MAX_PARCEL_CLAIMS:
+    streams = (len(settings.streams) + settings.max_streams) * _CLAIMS_A_STREAM
+    if streams + len(settings.tables) * _CLAIMS_A_TABLE > limits.MAX_PARCEL_CLAIMS:
         yield Problem("max_streams", "with the declared streams this is more than a manifest can name", "lower it")
 
 
@@ -84,3 +91,13 @@ def _between_inputs(settings: AgentSettings) -> Iterator[Problem]:
             if stream not in settings.streams and not settings.accept_undeclared:
                 remedy = f"add [streams.{stream}], or set accept_undeclared = true"
                 yield Problem(f"inputs.{name}.stream", f"{stream!r} is not declared", remedy)
+
+
+def _between_tables(settings: AgentSettings) -> Iterator[Problem]:
+    owners: dict[tuple[Path, str], str] = {}
+    for name, each in settings.tables.items():
+        owner = owners.setdefault((each.database, (each.table or name).lower()), name)
+        if owner != name:
+            yield Problem(f"tables.{name}", f"is the same table as tables.{owner}", "capture it once")
+        if name in settings.streams:
+            yield Problem(f"tables.{name}", f"[streams.{name}] has this name too", "give the table another name")

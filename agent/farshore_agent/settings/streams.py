@@ -5,14 +5,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from farshore_agent.errors import StreamNotFound
 from farshore_agent.settings.kinds import Whole, Word
 from farshore_agent.settings.read import shown
 from farshore_agent.settings.table import Reading, Table, Wrong, setting
 from farshore_agent.settings.units import DAY_S, MINUTE_S, duration
-from farshore_protocol.names import HOURLY, BadName, base_of, check_stream
+from farshore_protocol.names import CHANGES, HOURLY, BadName, base_of, check_stream
 from farshore_protocol.urgency import DEFAULT_PRIORITY, FIRST_PRIORITY, LAST_PRIORITY
 
 
@@ -92,11 +92,14 @@ class StreamPolicy:
     effort: EffortChoice = EffortChoice.AUTO
 
 
+_NEVER_US: Final = 2**62
+
+
 class StreamPolicies:
     """The policy of every stream, companions included.
 
     Producers may append to declared streams, and to `max_undeclared` others, so that one that makes up names cannot
-    fill the manifest.
+    fill the manifest. `tables` are the priorities of captured tables, by name.
     """
 
     def __init__(
@@ -105,10 +108,12 @@ class StreamPolicies:
         streams: Mapping[str, StreamSettings] | None = None,
         *,
         max_undeclared: int = 1000,
+        tables: Mapping[str, int] | None = None,
     ) -> None:
         self._defaults = defaults or StreamSettings()
         self._streams = dict(streams or {})
         self._max_undeclared = max_undeclared
+        self._tables = tables or {}
         self._made: dict[str, StreamPolicy] = {}
         self._admitted = {name: self.of(name) for name in self._streams}
 
@@ -139,6 +144,10 @@ class StreamPolicies:
         policy = _policy(stream, self._streams.get(base, self._defaults))
         if stream == base:
             return policy
+        if stream.endswith(f".{CHANGES}"):
+            # The application's database keeps what finds no room; a change that was given up would never be made good.
+            priority = self._tables.get(base, policy.priority)
+            return replace(policy, time_field="at", priority=priority, when_full=WhenFull.REFUSE, max_age_us=_NEVER_US)
         if stream.endswith(f".{HOURLY}"):
             priority = min(policy.priority + 1, FIRST_PRIORITY)
             return replace(policy, time_field="ts", priority=priority, when_full=WhenFull.EVICT)

@@ -1,0 +1,90 @@
+"""What has become of a row since it was last looked at, and the record that says so. Pure.
+
+A record of the stream `NAME.changes`:
+
+- `op`: `insert`, `update`, `delete`, or `schema`, which goes before the first change under another schema.
+- `key`: column to value. `cells`: column to value, of an insert all, of an update what changed; a delete has none.
+- `number`: counts the changes of this table at this site, without holes. `hlc`: microseconds, strictly growing.
+- `at`: when the application changed it, as its machine's clock said; ISO 8601.
+- `states`: how many earlier states of the row were passed over since the last look; only where there were any.
+- `schema`: fingerprint of the table's columns and key, in hexadecimal.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from farshore_agent.tables.schema import TableSchema
+
+Value = int | float | str | bytes | None
+Cells = Mapping[str, Value]
+Key = tuple[Value, ...]
+
+
+class Op(enum.StrEnum):
+    """What happened to a row."""
+
+    INSERT = "insert"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Between a row as it was and as it is: what to say of it."""
+
+    op: Op
+    cells: dict[str, Value]
+
+
+def difference(before: Cells | None, after: Cells | None) -> Difference | None:
+    """What has to be said of a row; None if nothing.
+
+    A column that is not in `before` counts as NULL there: a row looks the same after `ALTER TABLE ADD COLUMN`.
+    """
+    if after is None:
+        return None if before is None else Difference(Op.DELETE, {})
+    if before is None:
+        return Difference(Op.INSERT, dict(after))
+    changed = {name: value for name, value in after.items() if not are_same(before.get(name), value)}
+    return Difference(Op.UPDATE, changed) if changed else None
+
+
+def are_same(one: Value, other: Value) -> bool:
+    """Whether two values are one: 1, 1.0 and '1' are three, and so are 0.0 and -0.0 two."""
+    if one.__class__ is not other.__class__:
+        return False
+    return one == other and (one.__class__ is not float or repr(one) == repr(other))
+
+
+@dataclass(slots=True)
+class Stamps:
+    """Numbers changes and stamps them with a hybrid logical clock: the wall's time, and never less than the last."""
+
+    number: int = 0
+    hlc: int = 0
+
+    def record(self, at_us: int, op: str, schema: TableSchema, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - a record's values
+        """The next record."""
+        self.number += 1
+        self.hlc = max(at_us, self.hlc + 1)
+        return {
+            "at": datetime.fromtimestamp(at_us / 1_000_000, UTC).isoformat(timespec="milliseconds"),
+            "op": op,
+            "number": self.number,
+            "hlc": self.hlc,
+            "schema": schema.fingerprint.hex(),
+            **fields,
+        }
+
+
+def describe(schema: TableSchema) -> list[dict[str, Any]]:
+    """The columns of a schema, for the record that announces it."""
+    return [
+        {"name": each.name, "type": each.type, "not_null": each.not_null, "default": each.default}
+        for each in schema.columns
+    ]
