@@ -55,6 +55,7 @@ RUNS: Final = (
     Run("streams", "", "--records 20_000 --streams 1 10"),
     Run("real_data", "", "--records 600 --trickles 1"),
     Run("effort", "", "--records 200_000 --seconds 1 --calm-seconds 2"),
+    Run("capture", "", "--rows 21_000 --transactions 100"),
 )
 
 
