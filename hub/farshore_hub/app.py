@@ -10,9 +10,12 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from farshore_hub.audit.auditor import Auditor, AuditPace
+from farshore_hub.audit.lake import LakeCare
 from farshore_hub.bounded import BoundedRunner
 from farshore_hub.errors import NotReady, SettingsInvalid
 from farshore_hub.fleet.addresses import is_loopback, split_listen
+from farshore_hub.lake.loading import Loader
 from farshore_hub.lake.reader import LakeReader
 from farshore_hub.lake.settings import LakeSettings
 from farshore_hub.lake.tables import LakeTables
@@ -76,11 +79,13 @@ async def run_hub(
         writer = _lake_writer(hub, opener, _threads(stack, "lake"))
         receiver.on_stored = writer.wake
         lake = Loop("lake writer", writer.run, clock, retry_s=RETRY_S)
+        auditor = _auditor(hub, opener, writer, _threads(stack, "audit"))
+        audit = Loop("audit", auditor.run, clock, retry_s=RETRY_S)
         renewal = Loop("TLS renewal", lambda: keep_fresh(hub.fleet, port.context), clock, retry_s=RETRY_S)
         checks = {"database": lambda: _database_fault(hub), "lake writer": lambda: lake.fault or writer.fault}
         services = _services(hub, receiver, lake_reader(hub, opener), checks, stack)
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(loop.run(), name=loop.name) for loop in (lake, renewal)]
+            running = [tasks.create_task(loop.run(), name=loop.name) for loop in (lake, renewal, audit)]
             await serve(make_app(services), port, announce, stop)
             for task in running:
                 task.cancel()
@@ -120,6 +125,18 @@ def lake_reader(hub: OpenedHub, opener: BatchOpener) -> LakeReader:
 def _lake_writer(hub: OpenedHub, opener: BatchOpener, runner: ThreadRunner) -> LakeWriter:
     settings = LakeSettings(payloads_kept_us=hub.place.settings.retention.payloads * _US_PER_S)
     return LakeWriter(hub.engine, opener, LakeTables(hub.place.lake, hub.keys.hub), hub.fleet.clock, runner, settings)
+
+
+def lake_care(hub: OpenedHub, opener: BatchOpener) -> LakeCare:
+    """Holds the lake against the ledger, and repairs it."""
+    tables = LakeTables(hub.place.lake, hub.keys.hub)
+    return LakeCare(hub.engine, tables, Loader(hub.engine, opener), hub.fleet.clock)
+
+
+def _auditor(hub: OpenedHub, opener: BatchOpener, writer: LakeWriter, runner: Runner) -> Auditor:
+    settings = hub.place.settings.audit
+    pace = AuditPace(settings.every * _US_PER_S, settings.rate)
+    return Auditor(hub.engine, lake_care(hub, opener), writer, hub.fleet.clock, runner, pace)
 
 
 def _services(hub: OpenedHub, receiver: Receiver, lake: LakeReader, checks: Checks, stack: ExitStack) -> Services:

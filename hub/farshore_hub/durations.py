@@ -1,4 +1,4 @@
-"""Durations as people write them: `30 s`, `10 min`, `24h`, `7 d`."""
+"""Durations and rates as people write them: `30 s`, `10 min`, `24h`, `7 d`; `8 MiB/s`."""
 
 from __future__ import annotations
 
@@ -30,3 +30,27 @@ Seconds = Annotated[
     int, BeforeValidator(parse_duration_s), WithJsonSchema({"type": "string", "pattern": f"^{_PATTERN}$"})
 ]
 """A setting that is written as a duration and read as seconds."""
+
+_SIZES: Final = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+_RATE_PATTERN: Final = " *([0-9]{1,8}) *(B|KiB|MiB|GiB)/s *"
+_RATE_FORM: Final = re.compile(_RATE_PATTERN)
+
+
+def parse_rate(text: object) -> int:
+    """A rate in bytes per second.
+
+    Raises:
+        ValueError: with the rule in its text.
+    """
+    found = _RATE_FORM.fullmatch(text) if isinstance(text, str) else None
+    if found is None or not int(found[1]):
+        raise ValueError(
+            f"{str(text)[:40]!r} is not a rate: write a whole number and B/s, KiB/s, MiB/s or GiB/s, as in '8 MiB/s'"
+        )
+    return int(found[1]) * _SIZES[found[2]]
+
+
+BytesPerSecond = Annotated[
+    int, BeforeValidator(parse_rate), WithJsonSchema({"type": "string", "pattern": f"^{_RATE_PATTERN}$"})
+]
+"""A setting that is written as a rate and read as bytes per second."""

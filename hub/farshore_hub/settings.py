@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from farshore_hub.durations import Seconds
+from farshore_hub.durations import BytesPerSecond, Seconds
 from farshore_hub.errors import NotReady, SettingsInvalid
 from farshore_hub.fleet.addresses import MAX_ADDRESSES, check_address, split_listen
 from farshore_protocol.limits import KIB, MIB
@@ -80,6 +80,13 @@ class Completeness(_Table):
     )
 
 
+class Audit(_Table):
+    """How what is stored is read again and compared with the ledger, while the hub runs."""
+
+    every: Seconds = Field(default=7 * 86_400, ge=60, description="how often everything is read")
+    rate: BytesPerSecond = Field(default=8 * MIB, description="how much of it in a second, on average, as in '8 MiB/s'")
+
+
 class Certificates(_Table):
     """How long sites may go without asking again."""
 
@@ -115,6 +122,7 @@ class HubSettings(_Table):
     lake: Lake = Lake()
     retention: Retention = Retention()
     completeness: Completeness = Completeness()
+    audit: Audit = Audit()
     certificates: Certificates = Certificates()
     web: Web = Web()
 

@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "query": ("query", "Ask with SQL."),
     "export": ("export", "Write all records of a stream."),
     "import": ("import_", "Take parcels that came as files."),
+    "audit": ("audit", "Re-read what is stored, and say what is not as the ledger says."),
     "doctor": ("doctor", "Look at everything, say what is wrong and what to do, and repair."),
     "db": ("db", "Show or upgrade the database's version."),
 }
@@ -57,6 +58,7 @@ def root(data_dir: Path | None) -> None:
       6   there is no such thing, or there is one already
       7   busy, try again
       10  completeness --check: something is missing
+      11  audit: something is not as the ledger says
       20  doctor: there is something to do
       21  doctor: something was lost
       130 interrupted

@@ -7,13 +7,11 @@ from typing import Final
 
 from sqlalchemy import Engine
 
-from farshore_hub.ledger.account import Account, balance
-from farshore_hub.ledger.audit import audit
-from farshore_hub.store import accounts
+from farshore_hub.audit.accounts import HeldAgainst, held_against_batches, rebuild
+from farshore_hub.ledger.account import balance
 from farshore_hub.store import audit as store
-from farshore_hub.store.audit import AccountRow, BatchRow
+from farshore_hub.store.audit import BatchRow
 from farshore_hub.store.engine import LIBRARY_REMEDY, library_fault, reading, writing
-from farshore_protocol.ranges import RangeSet
 from farshore_shell.findings import Fault, Finding, Lost, Severity
 
 REPAIR: Final = "farshore-hub doctor --repair"
@@ -68,19 +66,20 @@ def about_batch(row: BatchRow) -> Finding:
 def look_at_ledger(engine: Engine) -> Iterator[Finding]:
     """Hold every account against the batches, and its balance against the counts beside it."""
     with reading(engine) as connection:
-        rows = list(store.read_account_rows(connection))
-        found = accounts.open_existing(connection, {row.key for row in rows})
-        taken = store.taken_by_account(connection)
         overlapping = store.overlapping_intervals(connection)
+        site_ids = store.site_ids(connection)
     if overlapping:
         what = f"{overlapping} interval(s) of the ledger overlap others"
         yield Finding("ledger-intervals", Severity.TO_DO, what, Fault.OURS, "report it, with a copy of the database")
-    for row in rows:
-        yield from _about_account(row, found[row.key][1], taken.get(row.id, []))
+    for site in site_ids:
+        with reading(engine) as connection:
+            held = list(held_against_batches(connection, site))
+        for each in held:
+            yield from _about_account(each)
 
 
-def _about_account(row: AccountRow, account: Account, taken: list[RangeSet]) -> Iterator[Finding]:
-    audited, stands = audit(account, taken), balance(account)
+def _about_account(held: HeldAgainst) -> Iterator[Finding]:
+    row, audited, stands = held.row, held.audited, balance(held.account)
     name = f"{row.site}/{row.stream}"
     if audited.unbacked:
         lost = Lost(row.stream, row.incarnation.hex(), list(audited.unbacked.ranges), row.site)
@@ -111,14 +110,8 @@ def repair(engine: Engine, damaged: list[BatchRow], now_us: int) -> Iterator[str
 
 
 def _rebuild(engine: Engine, now_us: int) -> Iterator[str]:
-    with writing(engine) as connection:
-        taken = store.taken_by_account(connection)
-        rows = list(store.read_account_rows(connection))
-        found = accounts.open_existing(connection, {row.key for row in rows})
-        for row in rows:
-            account = found[row.key][1]
-            rebuilt = audit(account, taken.get(row.id, [])).rebuilt
-            stands = balance(rebuilt)
-            if rebuilt != account or (stands.stored, stands.receipted) != (row.stored_count, row.receipted_count):
-                store.replace_account(connection, row.key, rebuilt, now_us)
-                yield f"counted {row.site}/{row.stream} anew: {stands.stored} stored, {stands.receipted} receipted"
+    with reading(engine) as connection:
+        site_ids = store.site_ids(connection)
+    for site in site_ids:
+        for row, stands in rebuild(engine, site, now_us):
+            yield f"counted {row.site}/{row.stream} anew: {stands.stored} stored, {stands.receipted} receipted"

@@ -15,6 +15,7 @@ from deltalake.exceptions import DeltaError
 from sqlalchemy import Engine
 
 from farshore_hub.errors import NotReady
+from farshore_hub.lake.digests import digest_of
 from farshore_hub.lake.loading import BadBatch, Loader
 from farshore_hub.lake.naming import ColumnMap
 from farshore_hub.lake.rows import joined
@@ -92,10 +93,12 @@ class Commits:
         with reading(self._engine) as connection:
             batches = store.batches_of(connection, commit.id)
         names = self._loader.names(commit.stream)
-        parts = [rows for batch in batches if (rows := self._rows(batch, names)) is not None]
+        parts = {batch.id: rows for batch in batches if (rows := self._rows(batch, names)) is not None}
+        digests = {batch: digest_of(rows) for batch, rows in parts.items()}
         with writing(self._engine) as connection:
             store.add_columns(connection, commit.stream, names.added)
-        return joined(parts) if parts else None
+            store.note_digests(connection, digests)
+        return joined(list(parts.values())) if parts else None
 
     def _rows(self, batch: LakeBatch, names: ColumnMap) -> pa.Table | None:
         try:

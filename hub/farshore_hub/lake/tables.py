@@ -7,6 +7,9 @@ Delta commit that fails if another writer got there first. So a table says itsel
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -15,10 +18,14 @@ import pyarrow.dataset as pads
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from farshore_hub.lake.naming import SYSTEM_COLUMNS
+from farshore_hub.lake.naming import SITE, SYSTEM_COLUMNS
 from farshore_hub.lake.rows import SYSTEM_SCHEMA
 
 MIB: Final = 1024 * 1024
+_BATCH_ROWS: Final = 32_768
+
+UNREADABLE: Final = (OSError, ValueError, pa.ArrowException)
+"""What reading a Parquet file raises that is gone or damaged."""
 
 TIERS_BYTES: Final = (8 * MIB, 128 * MIB)
 """Small files become files of the first size, those of the second: a row is rewritten about twice, not each time."""
@@ -62,6 +69,42 @@ class LakeTables:
         return f"farshore-{self._hub}-{stream}"
 
 
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """One Parquet file of a table."""
+
+    path: str
+    size: int
+    fragment: pads.ParquetFileFragment
+    schema: pa.Schema
+
+    def batches(self, where: pads.Expression, *, readable: bool = False) -> Iterator[pa.RecordBatch]:
+        """Its rows for which a condition about `_site` holds, with all columns of the table, a bounded part at a time.
+
+        Args:
+            where: the condition.
+            readable: leave out what cannot be read instead of raising.
+
+        Raises:
+            OSError, ValueError, pyarrow.ArrowException: it is gone, or cannot be read.
+        """
+        if not readable:
+            yield from self._batches(self.fragment, where)
+            return
+        with suppress(*UNREADABLE):
+            for group in self.fragment.split_by_row_group():
+                with suppress(*UNREADABLE):
+                    yield from list(self._batches(group, where))
+
+    def _batches(self, part: pads.ParquetFileFragment, where: pads.Expression) -> Iterator[pa.RecordBatch]:
+        # A DELETE by delta-rs writes texts as string_view, which Arrow cannot compare (delta-rs issue 4579).
+        found = part.physical_schema.get_field_index(SITE)
+        compares = found >= 0 and part.physical_schema.field(found).type == pa.string()
+        options = {"batch_size": _BATCH_ROWS, "batch_readahead": 1, "fragment_readahead": 0, "use_threads": False}
+        for rows in part.to_batches(schema=self.schema, filter=where if compares else None, **options):
+            yield rows if compares else rows.filter(where)
+
+
 class StreamTable:
     """One version of a stream's table. Appending to it fails if somebody else appended after it was opened."""
 
@@ -81,8 +124,46 @@ class StreamTable:
     def missing_files(self) -> list[str]:
         """The files of this version that are not there."""
         paths: list[str] = pa.table(self._table.get_add_actions())["path"].to_pylist()
-        folder = Path(self._table.table_uri.removeprefix("file://"))
-        return [path for path in paths if not (folder / path).exists()]
+        return [path for path in paths if not (self.path / path).exists()]
+
+    @property
+    def path(self) -> Path:
+        """Its folder."""
+        return Path(self._table.table_uri.removeprefix("file://"))
+
+    def files(self) -> list[TableFile]:
+        """The files of this version, each to be read on its own."""
+        sizes = pa.table(self._table.get_add_actions())
+        by_path = dict(zip(sizes["path"].to_pylist(), sizes["size_bytes"].to_pylist(), strict=True))
+        rows = self.rows()
+        return [TableFile(each.path, by_path.get(each.path, 0), each, rows.schema) for each in rows.get_fragments()]
+
+    def replace_rows(self, which: str, rows: pa.Table) -> None:
+        """Put `rows` into the place of those that a condition holds for, in one Delta commit.
+
+        Raises:
+            OSError, deltalake.exceptions.DeltaError: a file cannot be read, or the disk does not take it.
+        """
+        write_deltalake(
+            self._table, rows, mode="overwrite", predicate=which, schema_mode="merge", writer_properties=PARQUET
+        )
+
+    def remove_rows(self, which: str) -> None:
+        """Remove the rows that a condition holds for, in one Delta commit.
+
+        Raises:
+            OSError, deltalake.exceptions.DeltaError: a file cannot be read, or the disk does not take it.
+        """
+        # Not by DELETE: see `TableFile`.
+        self.replace_rows(which, SYSTEM_SCHEMA.empty_table())
+
+    def set_aside(self, paths: Sequence[str], to: Path) -> None:
+        """Move files that cannot be read out of the table, and go on without them."""
+        to.mkdir(parents=True, exist_ok=True)
+        for path in paths:
+            with suppress(FileNotFoundError):
+                (self.path / path).rename(to / Path(path).name)
+        self._table.repair(dry_run=False)
 
     def append(self, commit: int, rows: pa.Table) -> None:
         """Append the rows of a lake commit, and with them that the table contains it.

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from sqlalchemy import Engine
@@ -69,6 +71,19 @@ class LakeWriter:
                 await self._pause(await self._runner(self._turn))
         finally:
             await self._runner(self._release)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process is the one that writes the lake."""
+        return self._is_ours
+
+    async def meanwhile(self, work: Callable[[], None]) -> None:
+        """Do something to the lake that nobody else may do at the same time.
+
+        Raises:
+            Busy: another process of this hub writes the lake.
+        """
+        await self._runner(partial(self._meanwhile, work))
 
     async def drain(self) -> int:
         """Write everything that is stored, now; returns how many lake commits that took.
@@ -162,6 +177,11 @@ class LakeWriter:
             for each in waiting:
                 done += self._write(self._commits.begin(each.stream))
         return done
+
+    def _meanwhile(self, work: Callable[[], None]) -> None:
+        if not self._hold():
+            raise Busy("another process of this hub writes the lake")
+        work()
 
     def _pending(self) -> list[LakeCommit]:
         with reading(self._engine) as connection:

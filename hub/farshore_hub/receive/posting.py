@@ -14,10 +14,13 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from farshore_hub.ledger.account import Account
+from farshore_hub.ledger.damage import Outcome as DamageOutcome
+from farshore_hub.ledger.damage import outcome_of
 from farshore_hub.ledger.verdict import Fate, StoredBatch, Verdict, decide, fits
 from farshore_hub.receive.verify import VerifiedBatch, VerifiedParcel
-from farshore_hub.store import accounts, inbox
+from farshore_hub.store import accounts, damages, inbox
 from farshore_hub.store.accounts import AccountKey
+from farshore_hub.store.damages import OpenDamage
 from farshore_hub.store.ranges import pack_ranges
 from farshore_protocol.limits import MAX_PARCEL_CLAIMS
 from farshore_protocol.messages import Claim, Receipt, Refusal, Refused
@@ -32,7 +35,8 @@ class Outcome:
 
     Attributes:
         revoked: its site was revoked meanwhile; nothing of it was taken.
-        accounts: by incarnation and stream: what the parcel names, and after a whole statement what is not settled.
+        accounts: by incarnation and stream: what the parcel names, what is wanted again, and after a whole statement
+            what is not settled.
         forked: digests of batches that claim sequences which others have.
         refusals: batches that the accounts have no room for.
         fates: how many batches met which fate.
@@ -52,8 +56,9 @@ def post(connection: Connection, parcels: Sequence[VerifiedParcel], now_us: int)
     active = inbox.active_sites(connection, (parcel.site.id for parcel in parcels))
     taken = [parcel for parcel in parcels if parcel.site.id in active]
     unsettled = {site_id: accounts.unsettled(connection, site_id) for site_id in _stating_all(taken)}
-    keys = _keys(taken).union(*unsettled.values())
-    posting = _Posting(connection, accounts.open_accounts(connection, keys), unsettled, now_us)
+    damaged = damages.open_damages(connection, (parcel.site.id for parcel in taken))
+    keys = _keys(taken).union(*unsettled.values(), (each.key for each in damaged))
+    posting = _Posting(connection, accounts.open_accounts(connection, keys), unsettled, damaged, now_us)
     outcomes = [posting.decide(parcel) if parcel.site.id in active else Outcome(revoked=True) for parcel in parcels]
     posting.write(taken)
     return outcomes
@@ -84,15 +89,18 @@ class _Posting:
         connection: Connection,
         opened: dict[AccountKey, tuple[int, Account]],
         unsettled: dict[int, set[AccountKey]],
+        damaged: Sequence[OpenDamage],
         now_us: int,
     ) -> None:
         self._connection = connection
         self._unsettled = unsettled
+        self._damaged = damaged
         self._now_us = now_us
         self._ids = {key: account_id for key, (account_id, _) in opened.items()}
         self._before = dict(opened.values())
         self._after = dict(self._before)
         self._added: dict[tuple[int, int], list[StoredBatch]] = defaultdict(list)
+        self._forgotten: set[AccountKey] = set()
         self._batches: list[dict[str, Any]] = []
         self._forks: list[dict[str, Any]] = []
         self._receipts: list[dict[str, Any]] = []
@@ -101,6 +109,7 @@ class _Posting:
         """Decide everything about one parcel."""
         outcome, site_id = Outcome(), parcel.site.id
         unnamed = self._unnamed(parcel)
+        self._forgotten |= {(site_id, *each) for each in unnamed}
         for claim, held in [*parcel.claims, *((Claim(*each, head=0, held=[]), EMPTY) for each in unnamed)]:
             at = self._ids[site_id, claim.incarnation, claim.stream]
             statement = parcel.statement
@@ -108,7 +117,7 @@ class _Posting:
         for batch in parcel.batches:
             self._decide_batch(self._ids[site_id, batch.header.incarnation, batch.header.stream], batch, outcome)
         self._take_receipts(parcel)
-        answered = islice([*_named(parcel), *unnamed], _MAX_ANSWERED)
+        answered = islice(dict.fromkeys([*_named(parcel), *unnamed, *self._wanted(site_id)]), _MAX_ANSWERED)
         outcome.accounts = {named: self._after[self._ids[site_id, *named]] for named in answered}
         return outcome
 
@@ -118,6 +127,19 @@ class _Posting:
             return []
         claimed = {(claim.incarnation, claim.stream) for claim, _ in parcel.claims}
         return [key[1:] for key in sorted(self._unsettled[parcel.site.id]) if key[1:] not in claimed]
+
+    def _wanted(self, site_id: int) -> list[tuple[bytes, str]]:
+        """Where something is wanted again: said in every answer, so that no damage waits for a whole statement."""
+        return [each.key[1:] for each in self._damaged if each.key[0] == site_id]
+
+    def _settle_damages(self) -> None:
+        ended = ((each.id, self._outcome(each)) for each in self._damaged)
+        settled = [(damage, outcome) for damage, outcome in ended if outcome is not None]
+        damages.settle_damages(self._connection, settled, self._now_us)
+
+    def _outcome(self, damage: OpenDamage) -> DamageOutcome | None:
+        outcome = outcome_of(damage.damaged, self._after[self._ids[damage.key]])
+        return DamageOutcome.LOST if outcome is None and damage.key in self._forgotten else outcome
 
     def _take_receipts(self, parcel: VerifiedParcel) -> None:
         by_account: dict[int, list[Receipt]] = defaultdict(list)
@@ -175,6 +197,7 @@ class _Posting:
         inbox.add_receipts(self._connection, self._receipts)
         changed = {at: (before, self._after[at]) for at, before in self._before.items()}
         accounts.save_accounts(self._connection, changed, self._now_us)
+        self._settle_damages()
         inbox.heard_from(self._connection, [_heard(parcel, self._now_us) for parcel in parcels])
 
 

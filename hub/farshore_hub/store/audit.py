@@ -6,23 +6,28 @@ Each function runs in the caller's transaction.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from farshore_hub.ledger.account import Account
+from farshore_hub.ledger.damage import Cause
 from farshore_hub.store.accounts import AccountKey, open_accounts, save_accounts
+from farshore_hub.store.damages import add_damages
+from farshore_hub.store.dialect import locked
 from farshore_hub.store.inbox import NOTHING_TAKEN
 from farshore_hub.store.lake import CommitState
 from farshore_hub.store.ranges import unpack_ranges
-from farshore_hub.store.schema import accounts, batches, intervals, lake_commits, sites
+from farshore_hub.store.schema import accounts, batches, intervals, lake_commits, row_digests, sites
 from farshore_protocol.batch import digest_of
 from farshore_protocol.ranges import RangeSet
 
 DAMAGED: Final = "damaged: its bytes do not match its digest; its records are wanted again"
+LOST_IN_LAKE: Final = "damaged: its rows in the lake are not what was written; its records are wanted again"
 ROWS_PER_STEP: Final = 8
+NAMES_PER_QUERY: Final = 300
 _COUNTS: Final = or_(batches.c.take.is_(None), batches.c.take != NOTHING_TAKEN)
 
 
@@ -63,7 +68,47 @@ class AccountRow:
         return self.site_id, self.incarnation, self.stream
 
 
-def read_batches(connection: Connection, after: int) -> list[BatchRow]:
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What an audit looks at: everything, or only what is of a site, of a stream, or was received since a moment."""
+
+    site: str | None = None
+    stream: str | None = None
+    since_us: int | None = None
+
+    @property
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """For queries that join sites, accounts and batches."""
+        found: list[ColumnElement[bool]] = []
+        if self.site is not None:
+            found.append(sites.c.name == self.site)
+        if self.stream is not None:
+            found.append(accounts.c.stream == self.stream)
+        if self.since_us is not None:
+            found.append(batches.c.received_us >= self.since_us)
+        return found
+
+
+EVERYTHING: Final = Scope()
+
+
+@dataclass(frozen=True, slots=True)
+class LakeEntry:
+    """What the lake should have of a batch.
+
+    Attributes:
+        incarnation: in hex, as the lake has it.
+        digest: of its rows; None if they were written by a version that kept none.
+    """
+
+    id: int
+    site: str
+    incarnation: str
+    taken: RangeSet
+    digest: bytes | None
+
+
+def read_batches(connection: Connection, after: int, scope: Scope = EVERYTHING) -> list[BatchRow]:
     """Some batches whose sealed bytes are kept, in the order of their ids, checked against their digests."""
     columns = (batches.c.id, batches.c.account_id, sites.c.name, accounts.c.incarnation, accounts.c.stream)
     query = (
@@ -72,7 +117,7 @@ def read_batches(connection: Connection, after: int) -> list[BatchRow]:
         .join_from(batches, accounts, batches.c.account_id == accounts.c.id)
         .join(sites, sites.c.id == accounts.c.site_id)
         .outerjoin(lake_commits, lake_commits.c.id == batches.c.lake_commit)
-        .where(batches.c.id > after, batches.c.raw.is_not(None), _COUNTS)
+        .where(batches.c.id > after, batches.c.raw.is_not(None), _COUNTS, *scope.conditions)
         .order_by(batches.c.id)
         .limit(ROWS_PER_STEP)
     )
@@ -91,22 +136,30 @@ def _taken(first: int, count: int, take: bytes | None) -> RangeSet:
     return RangeSet(((first, first + count - 1),)) if take is None else unpack_ranges(bytes(take))
 
 
-def taken_by_account(connection: Connection) -> dict[int, list[RangeSet]]:
-    """What is stored of each account, batch by batch; of batches whose sealed bytes were given up too."""
+def site_ids(connection: Connection, site: str | None = None) -> list[int]:
+    """All sites, or the one of that name, in the order of their ids."""
+    query = select(sites.c.id).order_by(sites.c.id)
+    return list(connection.scalars(query if site is None else query.where(sites.c.name == site)))
+
+
+def taken_by_account(connection: Connection, site: int) -> dict[int, list[RangeSet]]:
+    """What is stored of each account of a site, batch by batch; of batches whose sealed bytes were given up too."""
     found: dict[int, list[RangeSet]] = defaultdict(list)
-    rows = connection.execute(select(batches.c.account_id, batches.c.first, batches.c.count, batches.c.take))
-    for account_id, first, count, take in rows:
+    query = select(batches.c.account_id, batches.c.first, batches.c.count, batches.c.take)
+    query = query.join(accounts, accounts.c.id == batches.c.account_id).where(accounts.c.site_id == site)
+    for account_id, first, count, take in connection.execute(query):
         found[account_id].append(_taken(first, count, take))
     return found
 
 
-def read_account_rows(connection: Connection) -> Iterator[AccountRow]:
-    """Every account."""
+def read_account_rows(connection: Connection, site: int) -> Iterator[AccountRow]:
+    """Every account of a site."""
     own = (accounts.c.id, accounts.c.site_id, sites.c.name, accounts.c.incarnation, accounts.c.stream)
     counts = (accounts.c.stored_count, accounts.c.receipted_count)
-    query = select(*own, *counts).join_from(accounts, sites, sites.c.id == accounts.c.site_id).order_by(accounts.c.id)
-    for at, site_id, site, incarnation, stream, stored, receipted in connection.execute(query):
-        yield AccountRow(at, site_id, site, bytes(incarnation), stream, stored, receipted)
+    query = select(*own, *counts).join_from(accounts, sites, sites.c.id == accounts.c.site_id)
+    query = query.where(accounts.c.site_id == site).order_by(accounts.c.id)
+    for at, site_id, name, incarnation, stream, stored, receipted in connection.execute(query):
+        yield AccountRow(at, site_id, name, bytes(incarnation), stream, stored, receipted)
 
 
 def overlapping_intervals(connection: Connection) -> int:
@@ -127,11 +180,75 @@ def lake_records(connection: Connection, stream: str, commit: int) -> int:
     return sum(_taken(*row).count for row in connection.execute(query.where(*in_table)))
 
 
+def sites_in_lake(connection: Connection, stream: str, commit: int, scope: Scope) -> list[tuple[str, int]]:
+    """The sites of which a stream's table has something, by name, and how many batches that is."""
+    query = select(sites.c.name, func.count()).where(*_in_table(stream, commit), *scope.conditions)
+    query = _of_sites(query).group_by(sites.c.name).order_by(sites.c.name)
+    # Compared by Python below, so ordered by Python: databases order names by their own rules.
+    return sorted((name, count) for name, count in connection.execute(query))
+
+
+_OF_ENTRY: Final = (
+    batches.c.id,
+    sites.c.name,
+    accounts.c.incarnation,
+    batches.c.first,
+    batches.c.count,
+    batches.c.take,
+    row_digests.c.digest,
+)
+
+
+def lake_entries(
+    connection: Connection, stream: str, commit: int, names: Sequence[str], scope: Scope = EVERYTHING
+) -> list[LakeEntry]:
+    """What a stream's table should have of these sites if it contains the commits up to that one."""
+    query = _with_digests(select(*_OF_ENTRY)).order_by(batches.c.id)
+    found: list[LakeEntry] = []
+    for start in range(0, len(names), NAMES_PER_QUERY):
+        some = sites.c.name.in_(names[start : start + NAMES_PER_QUERY])
+        rows = connection.execute(query.where(*_in_table(stream, commit), *scope.conditions, some))
+        found += [_entry(row) for row in rows]
+    return found
+
+
+def lake_entries_of(connection: Connection, stream: str, commit: int, ids: Sequence[int]) -> list[LakeEntry]:
+    """Those of these batches that a stream's table should still have."""
+    query = _with_digests(select(*_OF_ENTRY)).order_by(batches.c.id)
+    rows = connection.execute(query.where(*_in_table(stream, commit), batches.c.id.in_(ids)))
+    return [_entry(row) for row in rows]
+
+
+def _entry(row: Any) -> LakeEntry:  # noqa: ANN401 - a row of one of the queries above
+    incarnation, taken = bytes(row.incarnation).hex(), _taken(row.first, row.count, row.take)
+    digest = None if row.digest is None else bytes(row.digest)
+    return LakeEntry(row.id, row.name, incarnation, taken, digest)
+
+
+def _with_digests(query: Any) -> Any:  # noqa: ANN401 - a SELECT of any columns
+    return _of_sites(query).outerjoin(row_digests, row_digests.c.batch_id == batches.c.id)
+
+
+def _of_sites(query: Any) -> Any:  # noqa: ANN401 - a SELECT of any columns
+    owned = query.select_from(batches).join(accounts, accounts.c.id == batches.c.account_id)
+    return owned.join(sites, sites.c.id == accounts.c.site_id)
+
+
+def _in_table(stream: str, commit: int) -> tuple[ColumnElement[bool], ...]:
+    return (accounts.c.stream == stream, batches.c.lake_commit <= commit, batches.c.quarantined.is_(None), _COUNTS)
+
+
 def replace_account(connection: Connection, key: AccountKey, after: Account, now_us: int) -> None:
-    """Write an account as it should be; the counts beside it, too."""
+    """Write an account as it should be; the counts beside it, too. Its site is locked already."""
     [(at, before)] = open_accounts(connection, {key}).values()
     # Counts are written with whatever changes: an account that is right may have counts that are not.
     save_accounts(connection, {at: (replace(before, number=-1), after)}, now_us)
+    add_damages(connection, (key[0], at), after.wanted - before.wanted, Cause.LEDGER, 0, now_us)
+
+
+def lock_site(connection: Connection, site: int) -> None:
+    """Let nobody else change the accounts of a site before this transaction ends."""
+    connection.execute(locked(connection, select(sites.c.id).where(sites.c.id == site)))
 
 
 def give_up_spare(connection: Connection, batch: int) -> None:
@@ -144,18 +261,33 @@ def want_again(connection: Connection, batch: int, now_us: int) -> bool:
 
     The bytes stay for whoever wants to look, and count for nothing.
     """
-    query = select(accounts.c.site_id, accounts.c.incarnation, accounts.c.stream, batches.c.first, batches.c.count)
-    query = query.add_columns(batches.c.take, batches.c.digest, batches.c.raw)
-    row: Any = connection.execute(
-        query.join_from(batches, accounts, batches.c.account_id == accounts.c.id).where(batches.c.id == batch)
-    ).one()
-    site_id, incarnation, stream, first, count, take, digest, raw = row
-    if raw is None or digest_of(bytes(raw)) == bytes(digest):
+    row = _owned(connection, batch)
+    if row.raw is None or digest_of(bytes(row.raw)) == bytes(row.digest):
         return False
-    values = {"take": NOTHING_TAKEN, "quarantined": DAMAGED, "lake_commit": None}
-    connection.execute(update(batches).where(batches.c.id == batch).values(values))
-    key = site_id, bytes(incarnation), stream
-    [(at, account)] = open_accounts(connection, {key}).values()
-    wanted = account.wanted | (_taken(first, count, take) & account.stored)
-    save_accounts(connection, {at: (account, replace(account, wanted=wanted))}, now_us)
+    _want(connection, row, DAMAGED, Cause.BATCH, now_us)
     return True
+
+
+def want_rows_again(connection: Connection, batch: int, now_us: int) -> None:
+    """Ask the site for the records of a batch again, because the lake has lost its rows and nothing else has them."""
+    _want(connection, _owned(connection, batch), LOST_IN_LAKE, Cause.LAKE, now_us)
+
+
+def _owned(connection: Connection, batch: int) -> Any:  # noqa: ANN401 - a row of that query
+    query = select(accounts.c.site_id, accounts.c.incarnation, accounts.c.stream, batches)
+    query = query.join_from(batches, accounts, batches.c.account_id == accounts.c.id).where(batches.c.id == batch)
+    lock_site(connection, connection.execute(query).one().site_id)
+    # Read again: it may have changed before the lock was given.
+    return connection.execute(query).one()
+
+
+def _want(connection: Connection, row: Any, why: str, cause: Cause, now_us: int) -> None:  # noqa: ANN401
+    values = {"take": NOTHING_TAKEN, "quarantined": why, "lake_commit": None, "damaged_us": now_us}
+    connection.execute(update(batches).where(batches.c.id == row.id).values(values))
+    key = row.site_id, bytes(row.incarnation), row.stream
+    [(at, account)] = open_accounts(connection, {key}).values()
+    missing = _taken(row.first, row.count, row.take) & account.stored
+    wanted = account.wanted | missing
+    save_accounts(connection, {at: (account, replace(account, wanted=wanted))}, now_us)
+    size = 0 if row.raw is None else len(row.raw)
+    add_damages(connection, (row.site_id, at), missing, cause, size, now_us)

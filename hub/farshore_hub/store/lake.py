@@ -8,14 +8,15 @@ holder of the lake's lease makes them. Each function runs in the caller's transa
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, or_, select, update
 
+from farshore_hub.store.dialect import upsert
 from farshore_hub.store.inbox import NOTHING_TAKEN
-from farshore_hub.store.schema import accounts, batches, lake_columns, lake_commits, sites
+from farshore_hub.store.schema import accounts, batches, lake_columns, lake_commits, row_digests, sites
 
 MAX_COMMIT_BATCHES: Final = 10_000
 
@@ -101,6 +102,22 @@ def pending_commits(connection: Connection) -> list[LakeCommit]:
     return [LakeCommit(*row) for row in connection.execute(query.order_by(lake_commits.c.id))]
 
 
+def streams_in_lake(connection: Connection) -> list[str]:
+    """The streams of which something was written into the lake."""
+    query = select(accounts.c.stream).distinct().join_from(batches, accounts, _OF_ACCOUNT)
+    done = lake_commits.c.state != CommitState.PENDING
+    joined = query.join(lake_commits, lake_commits.c.id == batches.c.lake_commit)
+    return list(connection.scalars(joined.where(done).order_by(accounts.c.stream)))
+
+
+def release_lost_table(connection: Connection, stream: str) -> list[int]:
+    """Let what was in a table that is gone wait for the next commit; returns the batches whose bytes were given up."""
+    own = batches.c.account_id.in_(select(accounts.c.id).where(accounts.c.stream == stream))
+    done = batches.c.lake_commit.in_(select(lake_commits.c.id).where(lake_commits.c.state != CommitState.PENDING))
+    connection.execute(update(batches).where(own, done, batches.c.raw.is_not(None)).values(lake_commit=None))
+    return list(connection.scalars(select(batches.c.id).where(own, done, batches.c.quarantined.is_(None))))
+
+
 def last_commit(connection: Connection, stream: str) -> int:
     """The highest number of a stream's commits; 0 before the first."""
     return connection.scalar(select(func.max(lake_commits.c.id)).where(lake_commits.c.stream == stream)) or 0
@@ -153,6 +170,11 @@ def batches_of(connection: Connection, commit: int) -> list[LakeBatch]:
     return _batches(connection, _select_batches().where(batches.c.lake_commit == commit))
 
 
+def batches_by_id(connection: Connection, ids: Iterable[int]) -> list[LakeBatch]:
+    """These batches, oldest first."""
+    return _batches(connection, _select_batches().where(batches.c.id.in_(list(ids))))
+
+
 def batches_after(connection: Connection, stream: str, commit: int) -> list[LakeBatch]:
     """The batches of a stream that are in no commit up to that one, done or not: what a table of that age lacks."""
     return _batches(connection, _select_batches().where(_lacking(stream, commit)))
@@ -173,6 +195,13 @@ def release_quarantined(connection: Connection) -> int:
     """Let the batches that could not be read wait for the next commit again, but for damaged ones; returns how many."""
     found = update(batches).where(_UNREADABLE).values(quarantined=None)
     return connection.execute(found).rowcount
+
+
+def note_digests(connection: Connection, digests: Mapping[int, bytes]) -> None:
+    """Keep what the rows of batches are in the lake, before they are written there."""
+    upsert(
+        connection, row_digests, [{"batch_id": each, "digest": digest} for each, digest in digests.items()], ["digest"]
+    )
 
 
 def columns_of(connection: Connection, stream: str) -> list[tuple[str, str, str]]:

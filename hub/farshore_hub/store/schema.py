@@ -259,6 +259,32 @@ site_days = Table(
     sqlite_with_rowid=False,
 )
 
+row_digests = Table(
+    "row_digests",
+    metadata,
+    Column("batch_id", _ID, ForeignKey("batches.id"), primary_key=True, autoincrement=False),
+    Column("digest", LargeBinary, nullable=False),
+    comment="What the rows of a batch in the lake add up to. Not in batches: their bytes would be read too.",
+)
+
+damages = Table(
+    "damages",
+    metadata,
+    _id(),
+    _site(),
+    _account(),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("cause", String(16), nullable=False, comment="batch, lake or ledger: what was found damaged"),
+    Column("size", BigInteger, nullable=False, comment="sealed bytes that were damaged, as far as known"),
+    Column("found_us", BigInteger, nullable=False),
+    Column("settled_us", BigInteger, comment="when everything of it was stored again, or given up"),
+    Column("outcome", String(12), comment="healed or lost"),
+    Index(None, "site_id", "settled_us"),
+    Index(None, "account_id"),
+    comment="What was found damaged at the hub and is wanted again from its site.",
+)
+
 lake_commits = Table(
     "lake_commits",
     metadata,

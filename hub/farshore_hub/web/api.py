@@ -10,11 +10,11 @@ from fastapi.routing import APIRoute
 from farshore_hub.web import problems
 from farshore_hub.web.auth import CERTIFICATE_SCHEME
 from farshore_hub.web.problems import Problem
-from farshore_hub.web.routes import health, hours, records, sites, sites_door
+from farshore_hub.web.routes import audit, health, hours, records, sites, sites_door
 from farshore_hub.web.services import Services
 from farshore_protocol import __version__
 
-_ROUTERS: Final = (sites_door.router, sites.router, records.router, hours.router, health.router)
+_ROUTERS: Final = (sites_door.router, sites.router, records.router, hours.router, audit.router, health.router)
 _CERTIFICATE: Final = {
     "type": "mutualTLS",
     "description": "a client certificate of this hub's CA, as a site gets it by enrolment and renewal",

@@ -12,9 +12,11 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from farshore_hub.audit import progress
 from farshore_hub.lake.reader import lake_lag
 from farshore_hub.receive.receiver import Tally
 from farshore_hub.reports import Reporter
+from farshore_hub.store import damages
 from farshore_hub.store.engine import reading
 from farshore_hub.store.metrics import receipted_by_reason
 from farshore_hub.views import StreamView
@@ -82,6 +84,7 @@ class _Standing(Collector):
     def collect(self) -> Iterable[Metric]:
         now_us = self._clock.now_us()
         yield from self._receipts()
+        yield from self._audit(now_us)
         yield from self._lake(now_us)
         yield from _sites(self._reporter.completeness().streams, now_us)
 
@@ -93,6 +96,23 @@ class _Standing(Collector):
             for reason, count in receipted_by_reason(connection).items():
                 family.add_metric([reason], count)
         yield family
+
+    def _audit(self, now_us: int) -> Iterator[Metric]:
+        with reading(self._engine) as connection:
+            state, ended = progress.load(connection), damages.tally(connection)
+        present, last = state.present, state.last
+        age_s = _age_s(last.ended_us if last else None, now_us)
+        found = sum(last.report.found.values()) if last else 0
+        read_bytes = present.read_bytes if present else 0
+        yield GaugeMetricFamily("farshore_hub_audit_running", "Whether an audit is under way.", float(bool(present)))
+        yield GaugeMetricFamily("farshore_hub_audit_read_bytes", "What the present audit has read.", read_bytes)
+        yield GaugeMetricFamily("farshore_hub_audit_age_seconds", "Since the last audit ended.", age_s)
+        yield GaugeMetricFamily("farshore_hub_audit_differences", "What the last audit found.", found)
+        what = "Records that were found damaged, by what became of them."
+        records = GaugeMetricFamily("farshore_hub_damaged_records", what, labels=["outcome"])
+        for each in ended:
+            records.add_metric([each.outcome], each.records)
+        yield records
 
     def _lake(self, now_us: int) -> Iterator[Metric]:
         lag = lake_lag(self._engine)

@@ -12,7 +12,7 @@ from farshore_hub.lake.reader import lake_lag
 from farshore_hub.lake.tables import StreamTable
 from farshore_hub.store import lake as store
 from farshore_hub.store.engine import reading, writing
-from farshore_hub.store.schema import batches, lake_commits
+from farshore_hub.store.schema import batches, lake_commits, row_digests
 from farshore_protocol.batch import digest_of
 from farshore_protocol.ranges import RangeSet
 from tests.hub.lake.stored import LIFE, START_US, Stored, readings
@@ -303,6 +303,8 @@ class TestRestoredStore:
     def _restore_from_backup(self, stored: Stored, after_commit: int) -> None:
         """The store forgets everything after a lake commit, as if a backup of then had been put back."""
         with writing(stored.engine) as connection:
+            gone = select(batches.c.id).where(batches.c.lake_commit > after_commit)
+            connection.execute(row_digests.delete().where(row_digests.c.batch_id.in_(gone)))
             connection.execute(batches.delete().where(batches.c.lake_commit > after_commit))
             connection.execute(lake_commits.delete().where(lake_commits.c.id > after_commit))
             stored.continue_after(connection.scalar(select(func.max(batches.c.first + batches.c.count - 1))))

@@ -28,6 +28,7 @@ def test_every_route_is_described_once_with_a_summary(described: Any) -> None:  
         ("get", "/healthz"),
         ("get", "/metrics"),
         ("get", "/readyz"),
+        ("get", "/v1/audit"),
         ("get", "/v1/ca"),
         ("get", "/v1/completeness"),
         ("get", "/v1/completeness/fleet"),
