@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -42,7 +42,6 @@ IDENTITY: Final = "identity"
 LAST_WORDS_S: Final = 2.0
 _FLUSH_LOOK_S: Final = 1.0
 _SEE_STATUS: Final = "see: farshore-agent status"
-_ALL: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +152,9 @@ class Agent:
         """
         await self.delivery.courier()
         await self._buffer.seal_due(link_up=True, flush=True)
-        newest = max((batch.id for batch in await self._waiting()), default=0)
+        _, newest = await self._buffer.waiting_ids()
         self.delivery.wake()
-        while any(batch.id <= newest for batch in await self._waiting()):
+        while 0 < (await self._buffer.waiting_ids())[0] <= newest:
             await self._delivered.sleep(self._world.clock, _FLUSH_LOOK_S)
         held_back = sum(stream.held_back for stream in (await self._buffer.status()).streams)
         if held_back:
@@ -279,9 +278,6 @@ class Agent:
                 for each in tables:
                     await each.close()
                 await runner(shadow.close)
-
-    async def _waiting(self) -> Iterable[Any]:
-        return await self._buffer.waiting(max_bytes=_ALL, max_batches=_ALL)
 
     @asynccontextmanager
     async def _controlled(self) -> AsyncIterator[None]:

@@ -151,7 +151,7 @@ def _oldest(streams: list[StreamStatus]) -> int | None:
 def write(state_dir: Path, status: dict[str, Any]) -> None:
     """Replace the status file. It need not survive a power cut, so it is not synced."""
     draft = state_dir / f"{FILE}.new"
-    draft.write_text(json.dumps(status))
+    draft.write_bytes(msgspec.json.encode(status))
     draft.replace(state_dir / FILE)
 
 

@@ -38,8 +38,8 @@ class Urgency:
     behind: Behind | None = None
 
     def headers(self) -> dict[str, str]:
-        """The request headers that say it."""
-        told = {PRIORITY_HEADER: str(self.priority)}
+        """The request headers that say it; nothing where it is as usual, because small parcels are mostly envelope."""
+        told = {} if self.priority == DEFAULT_PRIORITY else {PRIORITY_HEADER: str(self.priority)}
         if self.behind is not None:
             told[BEHIND_HEADER] = f"{self.behind.priority}, {self.behind.size}"
         return told

@@ -26,7 +26,6 @@ from farshore_agent.buffer.model import (
     OutboxBatch,
     Settled,
 )
-from farshore_agent.buffer.seal_policy import Due
 from farshore_agent.buffer.store import Store
 from farshore_agent.errors import BufferBroken, BufferFull, Stopping
 from farshore_agent.settings import BufferSettings, SealSettings, StreamPolicies
@@ -198,12 +197,11 @@ class Buffer:
         Appends are committed in between, and go first where sealing may wait.
         """
         sealed = self._unsealed = 0
-        for due in await self._run(partial(self._store.due, self._now_us(), link_up=link_up, flush=flush)):
-            left: Due | None = due
-            while left is not None and not (left.may_wait and self._is_busy):
-                step = partial(self._store.seal_front, left, self._now_us(), link_up=link_up, busy=self._is_busy)
-                is_made, left = await self._run(step)
-                sealed += is_made
+        dues = await self._run(partial(self._store.due, self._now_us(), link_up=link_up, flush=flush))
+        while dues := [due for due in dues if not (due.may_wait and self._is_busy)]:
+            step = partial(self._store.seal_some, dues, self._now_us(), link_up=link_up, busy=self._is_busy)
+            made, dues = await self._run(step)
+            sealed += made
         await self._fold(sealed)
         return sealed
 
@@ -222,6 +220,10 @@ class Buffer:
     async def waiting(self, *, max_bytes: int, max_batches: int) -> list[OutboxBatch]:
         """What to send next, in order: by priority, then oldest first, or newest first where the stream says so."""
         return await self._run(partial(self._store.waiting, max_bytes=max_bytes, max_batches=max_batches))
+
+    async def waiting_ids(self) -> tuple[int, int]:
+        """The least and the greatest id of what waits to be sent; zeros when nothing does."""
+        return await self._run(self._store.waiting_ids)
 
     async def load(self, ids: Sequence[int]) -> list[LoadedBatch]:
         """The sealed bytes of batches. One that is damaged becomes a receipt and is left out."""

@@ -27,6 +27,7 @@ _NO_DICTIONARY: Final = "a dictionary did not pass its check"
 class Sealing:
     """A batch to store in place of the chunks that it was made of; `summary` is what stays if it is thinned."""
 
+    stream: StreamRow
     chunks: list[Chunk]
     batch: SealedBatch
     summary: bytes | None
@@ -34,31 +35,36 @@ class Sealing:
     sealed_us: int
 
 
-def store_sealed(database: Database, row: StreamRow, sealing: Sealing) -> None:
-    """Replace chunks by their batch, in one transaction."""
-    chunks, header = sealing.chunks, sealing.batch.header
+def store_sealed(database: Database, sealings: Iterable[Sealing]) -> None:
+    """Replace chunks by their batches, all in one transaction."""
     with database.transaction():
-        with database.overwriting():
-            drop_chunks(database, row.id, chunks)
-        batch = database.insert(
-            "add_batch",
-            row.id,
-            header.first,
-            header.last,
-            len(sealing.batch.raw),
-            sealing.batch.digest,
-            header.epoch,
-            header.dictionary,
-            row.priority,
-            0,
-            min(chunk.oldest_us for chunk in chunks),
-            max(chunk.newest_us for chunk in chunks),
-            chunks[0].appended_us,
-            sealing.sealed_us,
-            None,
-        )
-        database.run("set_sending_order", batch, -batch if sealing.newest_first else batch)
-        database.run("add_body", batch, sealing.batch.raw, sealing.summary)
+        for sealing in sealings:
+            with database.overwriting():
+                drop_chunks(database, sealing.stream.id, sealing.chunks)
+            _add(database, sealing)
+
+
+def _add(database: Database, sealing: Sealing) -> None:
+    row, chunks, header = sealing.stream, sealing.chunks, sealing.batch.header
+    batch = database.insert(
+        "add_batch",
+        row.id,
+        header.first,
+        header.last,
+        len(sealing.batch.raw),
+        sealing.batch.digest,
+        header.epoch,
+        header.dictionary,
+        row.priority,
+        0,
+        min(chunk.oldest_us for chunk in chunks),
+        max(chunk.newest_us for chunk in chunks),
+        chunks[0].appended_us,
+        sealing.sealed_us,
+        None,
+    )
+    database.run("set_sending_order", batch, -batch if sealing.newest_first else batch)
+    database.run("add_body", batch, sealing.batch.raw, sealing.summary)
 
 
 def waiting(database: Database, *, max_bytes: int, max_batches: int) -> list[OutboxBatch]:
@@ -73,6 +79,12 @@ def waiting(database: Database, *, max_bytes: int, max_batches: int) -> list[Out
                 break
             found.append(batch)
     return found
+
+
+def waiting_ids(database: Database) -> tuple[int, int]:
+    """The least and the greatest id of what is to be sent; zeros when nothing is."""
+    least, greatest = database.the_row("waiting_ids")
+    return least, greatest
 
 
 def load(database: Database, ids: Sequence[int], now_us: int) -> list[LoadedBatch]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,6 +16,12 @@ BACKLOG_BATCHES: Final = 4
 
 PRESSED_SHARE: Final = 0.8
 """From this share of the bound on, everything is sealed: batches are much smaller than their chunks."""
+
+TOGETHER: Final = 32
+"""So many small batches are stored in one transaction; appends wait for it."""
+
+COMPANY_SHARE: Final = 1 / 2
+"""A tail that has waited for this share of the linger goes along with one whose time has come."""
 
 LEISURE_SHARE: Final = 1 / 8
 """While producers hand over without a pause, sealing waits for leisure until the tails take this share of the bound."""
@@ -32,6 +39,8 @@ class Why(enum.StrEnum):
     """The buffer is nearly full."""
     FLUSH = "flush"
     """Somebody asked for it."""
+    COMPANY = "company"
+    """Another one is due by age: together they cost one exchange instead of two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +89,43 @@ def due(tails: Iterable[Tail], now: Circumstances, settings: SealSettings) -> li
     """What to seal, most urgent stream first, with reasons."""
     waiting = [tail for tail in tails if tail.records]
     pressed = sum(tail.bytes for tail in waiting) > LEISURE_SHARE * now.max_bytes
-    found = (_judged(tail, now, settings, pressed=pressed) for tail in waiting)
-    return sorted((each for each in found if each), key=lambda each: (-each.tail.priority, each.tail.since_us))
+    found = [each for tail in waiting if (each := _judged(tail, now, settings, pressed=pressed))]
+    if any(each.why is Why.AGE for each in found):
+        chosen = {each.tail.stream_id for each in found}
+        others = (tail for tail in waiting if tail.stream_id not in chosen)
+        # From then on they keep step.
+        found += [Due(tail, Why.COMPANY, pressed) for tail in others if _waited(tail, now, settings) >= COMPANY_SHARE]
+    return sorted(found, key=lambda each: (-each.tail.priority, each.tail.since_us))
+
+
+def _waited(tail: Tail, now: Circumstances, settings: SealSettings) -> float:
+    """How long it has waited, as a share of the linger. Infinite where a clock was set back: it could take years."""
+    linger_us = 1_000_000 * (settings.linger_s if now.link_up else settings.linger_offline_s)
+    age_us = now.now_us - tail.since_us
+    return age_us / linger_us if age_us >= 0 and linger_us else math.inf
 
 
 def _judged(tail: Tail, now: Circumstances, settings: SealSettings, *, pressed: bool) -> Due | None:
-    linger_s = settings.linger_s if now.link_up else settings.linger_offline_s
-    age_us = now.now_us - tail.since_us
     reasons = (
         (Why.CLOSED, tail.closed),
         (Why.FLUSH, now.flush),
-        # An age below zero is a clock that was set back; waiting for it to come round again could take years.
-        (Why.AGE, age_us >= linger_s * 1_000_000 or age_us < 0),
+        (Why.AGE, _waited(tail, now, settings) >= 1),
         (Why.ROOM, now.used_share >= PRESSED_SHARE),
         (Why.COUNT, tail.records >= settings.max_records),
         (Why.BYTES, tail.bytes >= settings.max_bytes),
     )
     return next((Due(tail, why, pressed) for why, holds in reasons if holds), None)
+
+
+def together(dues: Sequence[Due], settings: SealSettings) -> Sequence[Due]:
+    """The first of them, whose fronts are sealed in one go: about as much as one full batch, and at least one."""
+    records = size = 0
+    for place, each in enumerate(dues):
+        records += min(each.tail.records, settings.max_records)
+        size += min(each.tail.bytes, settings.max_bytes)
+        if place and (records > settings.max_records or size > settings.max_bytes or place == TOGETHER):
+            return dues[:place]
+    return dues
 
 
 def rest_of(due: Due, records: int, size: int, settings: SealSettings) -> Due | None:

@@ -5,6 +5,7 @@ Always: a counter is used once, even if what was sealed under it is never stored
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,13 +15,14 @@ from farshore_agent.buffer.chunk import Damaged
 from farshore_agent.buffer.connection import Database
 from farshore_agent.buffer.dictionaries import Dictionaries
 from farshore_agent.buffer.outbox import Sealing, has_dictionary, store_dictionary, store_sealed
+from farshore_agent.buffer.plans import Plans
 from farshore_agent.buffer.seal_policy import Due, effort_for
 from farshore_agent.buffer.streams import StreamRow, stream_by_id
 from farshore_agent.buffer.tail import Chunk, drop_damaged, read_tail
 from farshore_agent.errors import BufferFull
 from farshore_agent.settings import SealSettings, StreamPolicies, StreamPolicy, WhenFull
 from farshore_protocol.batch import BatchHeader, Kind, SealedBatch
-from farshore_protocol.columns import Columns, Dictionary, Effort, Plan, encode
+from farshore_protocol.columns import Columns, Dictionary, Effort, encode
 from farshore_protocol.limits import MIB
 from farshore_protocol.sealing import EpochKey
 
@@ -34,7 +36,6 @@ _POISON: Final = (ValueError, TypeError, OverflowError, RecursionError, KeyError
 """What the encoder raises about records. What the machine does to it (memory, disk) is not their fault."""
 
 MAX_FIELDS: Final = 16_384
-MAX_PLANS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Sealer:
         self._settings = settings
         self._policies = policies
         self._counter = 0
-        self._plans: dict[str, Plan] = {}
+        self._plans = Plans()
         self._dictionaries = Dictionaries(settings.dictionary)
 
     @property
@@ -67,8 +68,22 @@ class Sealer:
         """The dictionaries that the next batches may need."""
         return self._dictionaries.in_use
 
-    def seal_front(self, database: Database, due: Due, now_us: int, *, link_up: bool, busy: bool) -> Front | None:
-        """Turn the front of a tail into one batch; None if there is none. What is damaged gets a receipt instead."""
+    def seal_fronts(
+        self, database: Database, dues: Iterable[Due], now_us: int, *, link_up: bool, busy: bool
+    ) -> list[Front | None]:
+        """Turn the front of each tail into one batch; None where there is none. What is damaged gets a receipt instead.
+
+        The batches are stored in one transaction.
+        """
+        made = [self._made(database, due, now_us, link_up=link_up, busy=busy) for due in dues]
+        sealings = [each[1] for each in made if each]
+        if sealings:
+            store_sealed(database, sealings)
+        return [each[0] if each else None for each in made]
+
+    def _made(
+        self, database: Database, due: Due, now_us: int, *, link_up: bool, busy: bool
+    ) -> tuple[Front, Sealing] | None:
         row = stream_by_id(database, due.tail.stream_id)
         policy = self._policies.of(row.name)
         try:
@@ -86,15 +101,13 @@ class Sealer:
             if smaller is None:
                 return None
             front, batch = smaller
-        newest_first = policy.newest_first
-        store_sealed(database, row, Sealing(front.chunks, batch, _summary(front, policy), newest_first, now_us))
-        return front
+        return front, Sealing(row, front.chunks, batch, _summary(front, policy), policy.newest_first, now_us)
 
     def _without_poison(
         self, database: Database, row: StreamRow, front: Front, now_us: int
     ) -> tuple[Front, SealedBatch] | None:
         """Put the first chunk aside that cannot be sealed by itself; if there is none, seal the first one alone."""
-        self._plans.pop(row.name, None)
+        self._plans.forget(row.name)
         chunk, columns = front.chunks[0], front.columns.slice(0, front.chunks[0].count)
         for each, records in read_tail(database, row):
             if each.last > front.chunks[-1].last:
@@ -113,7 +126,7 @@ class Sealer:
 
     def _seal_records(self, database: Database, row: StreamRow, front: Front, effort: Effort) -> SealedBatch:
         dictionary = self._dictionary(database, row, front.columns)
-        plan = self._plan(row.name)
+        plan = self._plans.of(row.name, front.columns)
         body = encode(front.columns, effort=effort, plan=plan, dictionary=dictionary)
         first, count = front.chunks[0].first, front.columns.count
         header = self._header(Kind.RECORDS, row, first, count, dictionary)
@@ -136,13 +149,6 @@ class Sealer:
         self._counter += 1
         name = dictionary.id if dictionary else None
         return BatchHeader(kind, row.incarnation, self.epoch, counter, row.name, first, count, name)
-
-    def _plan(self, stream: str) -> Plan:
-        plan = self._plans.pop(stream, None) or Plan()
-        self._plans[stream] = plan
-        if len(self._plans) > MAX_PLANS:
-            del self._plans[next(iter(self._plans))]
-        return plan
 
 
 def _front(database: Database, row: StreamRow, settings: SealSettings) -> Front:

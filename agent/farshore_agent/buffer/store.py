@@ -20,7 +20,7 @@ from farshore_agent.buffer.model import Appended, BufferStatus, LoadedBatch, Man
 from farshore_agent.buffer.repair import open_file, replace_file
 from farshore_agent.buffer.room import Demand
 from farshore_agent.buffer.scrub import Scrubber, scrub_all
-from farshore_agent.buffer.seal_policy import Circumstances, Due, due, rest_of
+from farshore_agent.buffer.seal_policy import Circumstances, Due, due, rest_of, together
 from farshore_agent.buffer.sealer import Sealer
 from farshore_agent.buffer.settling import Settlement
 from farshore_agent.buffer.shed import Life, Shedder
@@ -207,14 +207,15 @@ class Store:
         now = Circumstances(now_us, link_up, flush, self._shedder.used_share, self._settings.max_bytes)
         return due(tail.tails(self._database, self.life.id), now, self._seal)
 
-    def seal_front(self, due: Due, now_us: int, *, link_up: bool, busy: bool) -> tuple[bool, Due | None]:
-        """Seal one batch off the front of a tail; whether one was made, and what is still due."""
+    def seal_some(self, dues: Sequence[Due], now_us: int, *, link_up: bool, busy: bool) -> tuple[int, list[Due]]:
+        """Seal one batch off the front of each of the first tails; how many were made, and what is still due."""
         if self._sealer is None:
-            return False, None
-        front = self._sealer.seal_front(self._database, due, now_us, link_up=link_up, busy=busy)
-        if front is None:
-            return False, None
-        return True, rest_of(due, front.columns.count, front.size, self._seal)
+            return 0, []
+        now = together(dues, self._seal)
+        fronts = self._sealer.seal_fronts(self._database, now, now_us, link_up=link_up, busy=busy)
+        sealed = [(due, front) for due, front in zip(now, fronts, strict=True) if front]
+        rests = (rest_of(due, front.columns.count, front.size, self._seal) for due, front in sealed)
+        return len(sealed), [*filter(None, rests), *dues[len(now) :]]
 
     def fold(self) -> None:
         """Empty the log, in which records that are sealed now still stand as they came."""
@@ -225,6 +226,10 @@ class Store:
     def waiting(self, *, max_bytes: int, max_batches: int) -> list[OutboxBatch]:
         """What to send next, in order."""
         return outbox.waiting(self._database, max_bytes=max_bytes, max_batches=max_batches)
+
+    def waiting_ids(self) -> tuple[int, int]:
+        """The least and the greatest id of what is to be sent; zeros when nothing is."""
+        return outbox.waiting_ids(self._database)
 
     def load(self, ids: Sequence[int], now_us: int) -> list[LoadedBatch]:
         """The sealed bytes of batches, checked."""

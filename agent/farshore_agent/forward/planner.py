@@ -88,7 +88,8 @@ def _ahead_of_time(view: View, timeout_s: float) -> Send | None:
 
 def _behind(view: View, gone: Sequence[OutboxBatch]) -> Behind | None:
     """What the parcel after this one will be; the most urgent batches come first."""
-    left = [batch for batch in view.outlook.suspects.others(view.batches) if batch not in gone]
+    ids = {batch.id for batch in gone}
+    left = [batch for batch in view.outlook.suspects.others(view.batches) if batch.id not in ids]
     size = sum(batch.size for batch in fill(left, view.outlook.limit_bytes))
     return Behind(left[0].priority, size) if left else None
 

@@ -66,6 +66,13 @@ class Choice:
         """An empty choice for the same column, for a trial."""
         return Choice(self.path)
 
+    def copy(self) -> Choice:
+        """The same choices, which may change by themselves."""
+        copied = Choice(self.path)
+        copied.picked = self.picked
+        copied.parts = {name: part.copy() for name, part in self.parts.items()}
+        return copied
+
     def adopt(self, other: Choice) -> None:
         """Take over what a trial has found to be best."""
         self.picked, self.parts = other.picked, other.parts
@@ -87,6 +94,13 @@ class Plan:
         self.is_made = False
         self._batches = 0
         self._planned_size = 0.0
+
+    def copy(self) -> Plan:
+        """The same plan for another stream that is like this one; it soon finds out if it is not."""
+        copied = Plan()
+        copied.choice, copied.group_key, copied.packing = self.choice.copy(), self.group_key, self.packing
+        copied.is_made, copied._batches, copied._planned_size = self.is_made, 1, self._planned_size
+        return copied
 
     def observe(self, count: int, size: int, effort: Effort) -> None:
         """Note that a batch of `count` records took `size` bytes, and forget the choices when it is time."""

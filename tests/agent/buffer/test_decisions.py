@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import random
 from typing import Any
 
 import pytest
@@ -13,12 +14,13 @@ from hypothesis import strategies as st
 from farshore_agent.buffer import Checkpoint, room, seal_policy, summary
 from farshore_agent.buffer.chunk import Damaged, Unencodable, checksum, decode_chunk, encode_chunks
 from farshore_agent.buffer.group import QueuedAppend, merge, next_group
+from farshore_agent.buffer.plans import SMALL_RECORDS, Plans
 from farshore_agent.buffer.queries import QUERIES, parse
 from farshore_agent.buffer.room import Candidate, Kind
-from farshore_agent.buffer.seal_policy import Circumstances, Due, Tail, Why, due, rest_of
+from farshore_agent.buffer.seal_policy import TOGETHER, Circumstances, Due, Tail, Why, due, rest_of, together
 from farshore_agent.settings import EffortChoice, SealSettings, StreamSettings, WhenFull
 from farshore_protocol.batch import parse_batch
-from farshore_protocol.columns import Columns, Effort
+from farshore_protocol.columns import Columns, Effort, Plan, encode
 from tests.agent.buffer.world import MIB, SEAL, START_US, FakeHub, World, admitted, drain, policies, readings
 
 KEYS = st.text(st.characters(), max_size=4)
@@ -161,6 +163,77 @@ def test_a_tail_that_is_due_by_count_keeps_what_fills_no_batch() -> None:
     rest = rest_of(whole, 100, 10, SEAL)
     assert rest is not None
     assert rest_of(rest, 100, 10, SEAL) is None
+
+
+def test_what_would_soon_be_due_by_age_goes_along_with_what_is_due() -> None:
+    ages_s = {1: 5, 2: 2.5, 3: 2.4}
+    tails = [tail(stream_id=number, since_us=START_US - round(age * 1e6)) for number, age in ages_s.items()]
+    assert [(each.tail.stream_id, each.why) for each in due(tails, now(0), SEAL)] == [(1, Why.AGE), (2, Why.COMPANY)]
+    assert not due(tails[1:], now(0), SEAL)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "first"),
+    [
+        ([SEAL.max_records], 1),
+        ([10 * SEAL.max_records, 1], 1),
+        ([1, SEAL.max_records - 1, 1], 2),
+        ([1] * 2 * TOGETHER, TOGETHER),
+    ],
+)
+def test_small_tails_are_sealed_together_up_to_one_full_batch(sizes: list[int], first: int) -> None:
+    dues = due([tail(stream_id=number, records=size) for number, size in enumerate(sizes)], now(flush=True), SEAL)
+    assert [each.tail.stream_id for each in together(dues, SEAL)] == list(range(first))
+
+
+async def test_tails_that_are_sealed_together_become_batches_in_one_transaction(world: World) -> None:
+    buffer = await world.open()
+    for stream in ("one", "two", "three"):
+        await buffer.append(stream, admitted(readings(0, 5)))
+    commits: list[int] = []
+
+    def count() -> bool:
+        commits.append(1)
+        return False
+
+    buffer._store._database.connection.set_commit_hook(count)
+    assert await buffer.seal_due(link_up=True, flush=True) == 3
+    assert len(commits) == 1
+    assert [batch.stream for batch in await buffer.waiting(max_bytes=MIB, max_batches=9)] == ["one", "two", "three"]
+    await buffer.close()
+
+
+def test_a_stream_with_little_begins_with_the_plan_of_its_like() -> None:
+    plans, few = Plans(), Columns.from_records(readings(0, 20))
+    alone = encode(few, plan=plans.of("one", few))
+    borrowed = plans.of("two", few)
+    assert borrowed.is_made
+    assert borrowed is not plans.of("one", few)
+    assert encode(few, plan=borrowed) == alone
+
+
+def test_other_fields_a_large_batch_or_a_plan_that_failed_ask_for_a_plan_of_their_own() -> None:
+    plans, few = Plans(), Columns.from_records(readings(0, 20))
+    encode(few, plan=plans.of("one", few))
+    assert not plans.of("other", Columns.from_records([{"quite": "other"}])).is_made
+    assert not plans.of("large", Columns.from_records(readings(0, SMALL_RECORDS + 1))).is_made
+    plans.of("poisoned", few)
+    plans.forget("poisoned")
+    assert not plans.of("poisoned", few).is_made
+
+
+def test_a_borrowed_plan_that_does_not_fit_is_soon_given_up() -> None:
+    smooth = Columns.from_records([{"v": number} for number in range(100)])
+    noise = random.Random(0)
+    rough = [Columns.from_records([{"v": noise.getrandbits(60)} for _ in range(100)]) for _ in range(6)]
+    plans = Plans()
+    encode(smooth, plan=plans.of("smooth", smooth))
+    for batch in rough:
+        encode(batch, plan=plans.of("rough", batch))
+    fresh = Plan()
+    encode(rough[-1], plan=fresh)
+    again = plans.of("rough", rough[-1])
+    assert len(encode(rough[-1], plan=again)) <= len(encode(rough[-1], plan=fresh))
 
 
 def test_appends_go_first_only_where_nothing_but_size_asks_for_sealing() -> None:

@@ -147,6 +147,9 @@ SELECT b.id, l.incarnation, s.name, b.first, b.last - b.first + 1, b.size, b.dig
 FROM batches b INDEXED BY outbox JOIN streams s ON s.id = b.stream JOIN lives l ON l.id = s.life
 WHERE b.state = 0 ORDER BY b.priority DESC, b.sending_order LIMIT ?1;
 
+-- waiting_ids: the least and the greatest id of what waits
+SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM batches INDEXED BY outbox WHERE state = 0;
+
 -- load_batch: the bytes of a batch and what they have to be
 SELECT b.stream, b.first, b.last, b.digest, o.raw FROM batches b LEFT JOIN bodies o ON o.batch = b.id WHERE b.id = ?1;
 
