@@ -19,6 +19,7 @@ from farshore_hub.lake.loading import Loader
 from farshore_hub.lake.reader import LakeReader
 from farshore_hub.lake.settings import LakeSettings
 from farshore_hub.lake.tables import LakeTables
+from farshore_hub.lake.worker.workers import Workers
 from farshore_hub.lake.writer import LakeWriter
 from farshore_hub.loops import Loop
 from farshore_hub.opening import OpenedHub, schema_fault
@@ -83,7 +84,7 @@ async def run_hub(
         audit = Loop("audit", auditor.run, clock, retry_s=RETRY_S)
         renewal = Loop("TLS renewal", lambda: keep_fresh(hub.fleet, port.context), clock, retry_s=RETRY_S)
         checks = {"database": lambda: _database_fault(hub), "lake writer": lambda: lake.fault or writer.fault}
-        services = _services(hub, receiver, lake_reader(hub, opener), checks, stack)
+        services = _services(hub, receiver, stack.enter_context(opened_reader(hub, opener)), checks, stack)
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(loop.run(), name=loop.name) for loop in (lake, renewal, audit)]
             await serve(make_app(services), port, announce, stop)
@@ -117,9 +118,16 @@ def opened_receiver(hub: OpenedHub, opener: BatchOpener, threads: Threads = _thr
         yield receiver
 
 
-def lake_reader(hub: OpenedHub, opener: BatchOpener) -> LakeReader:
-    """SQL and export over everything that is stored."""
-    return LakeReader(hub.engine, opener, LakeTables(hub.place.lake, hub.keys.hub))
+@contextmanager
+def opened_reader(hub: OpenedHub, opener: BatchOpener, *, at_once: bool = False) -> Iterator[LakeReader]:
+    """SQL and export over everything that is stored; `at_once`: what answers starts now, not at the first question."""
+    workers = Workers(hub.fleet.clock.monotonic_s)
+    try:
+        if at_once:
+            workers.warm()
+        yield LakeReader(hub.engine, opener, LakeTables(hub.place.lake, hub.keys.hub), workers)
+    finally:
+        workers.close()
 
 
 def _lake_writer(hub: OpenedHub, opener: BatchOpener, runner: ThreadRunner) -> LakeWriter:
@@ -142,6 +150,7 @@ def _auditor(hub: OpenedHub, opener: BatchOpener, writer: LakeWriter, runner: Ru
 def _services(hub: OpenedHub, receiver: Receiver, lake: LakeReader, checks: Checks, stack: ExitStack) -> Services:
     web = hub.place.settings.web
     reporter = Reporter(hub.fleet, hub.place.settings.completeness.silent_after)
+    long = _threads(stack, "reports", LONG_THREADS)
     return Services(
         fleet=hub.fleet,
         receiver=receiver,
@@ -153,7 +162,8 @@ def _services(hub: OpenedHub, receiver: Receiver, lake: LakeReader, checks: Chec
         metrics=HubMetrics(receiver.tally, reporter).text,
         bodies=BodyReader(web.max_bodies_bytes, web.body_timeout),
         run=_threads(stack, "web", SHORT_THREADS),
-        run_long=BoundedRunner(_threads(stack, "reports", LONG_THREADS), MAX_LONG_CALLS),
+        run_long=BoundedRunner(long, MAX_LONG_CALLS),
+        run_more=long,
     )
 
 

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import click
 
-from farshore_hub.app import lake_reader
+from farshore_hub.app import opened_reader
 from farshore_hub.cli.options import data_dir
 from farshore_hub.fleet import sites
 from farshore_hub.lake.export import Format, Wanted
@@ -36,12 +36,11 @@ def command(stream: str, site: str | None, form: str, output: BinaryIO, data_dir
       farshore-hub export boiler --site pump-station-7 --format parquet --output boiler.parquet
 
     \b
-    Exit codes: 0 written, 6 there is no such stream or site
+    Exit codes: 0 written, 5 it needs more memory than an export may take, 6 there is no such stream or site, 7 busy
     """
-    with open_hub(data_dir) as hub:
+    with open_hub(data_dir) as hub, opened_reader(hub, BatchOpener(hub.engine, hub.keys), at_once=True) as reader:
         if site is not None:
             sites.find(hub.fleet, site)
-        reader = lake_reader(hub, BatchOpener(hub.engine, hub.keys))
         output.writelines(reader.export(Wanted(check_stream(stream), site), Format(form)))
         output.flush()
     sys.stdout.flush()

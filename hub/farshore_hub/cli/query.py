@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from farshore_hub.app import lake_reader
+from farshore_hub.app import opened_reader
 from farshore_hub.cli.options import data_dir, print_json, print_table
 from farshore_hub.opening import open_hub
 from farshore_hub.receive.opener import BatchOpener
@@ -33,9 +33,8 @@ def command(sql: str, form: str, data_dir: Path) -> None:
     \b
     Exit codes: 0 answered, 5 the query has an error or is over a bound, 6 there is no such stream
     """
-    with open_hub(data_dir) as hub:
+    with open_hub(data_dir) as hub, opened_reader(hub, BatchOpener(hub.engine, hub.keys), at_once=True) as reader:
         web = hub.place.settings.web
-        reader = lake_reader(hub, BatchOpener(hub.engine, hub.keys))
         found = reader.query(sql, timeout_s=web.query_timeout, max_rows=web.max_query_rows)
     columns, rows = found.column_names, rows_of(found)
     if form == "json":

@@ -7,8 +7,7 @@ twice and none is missing.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -19,13 +18,9 @@ from sqlalchemy import Engine
 from farshore_hub.errors import Busy
 from farshore_hub.lake.loading import BadBatch, Loader
 from farshore_hub.lake.naming import ColumnMap
-from farshore_hub.lake.rows import empty_table, joined
-from farshore_hub.lake.tables import LakeTables
 from farshore_hub.store import lake as store
 from farshore_hub.store.engine import reading
 from farshore_hub.store.lake import LakeBatch
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,42 +38,65 @@ class Contents:
     names: ColumnMap
 
 
-class ContentsReader:
-    """Reads streams whole, whatever the lake writer is doing."""
+class FreshRows:
+    """Reads what is not in the tables yet, whatever the lake writer is doing.
 
-    def __init__(self, engine: Engine, loader: Loader, tables: LakeTables, max_fresh_bytes: int) -> None:
+    Args:
+        engine: the store.
+        loader: opens batches.
+        max_sealed_bytes: of the batches that are opened for one stream and question.
+        max_bytes: of the rows that come out.
+    """
+
+    def __init__(self, engine: Engine, loader: Loader, max_sealed_bytes: int, max_bytes: int) -> None:
         self._engine = engine
         self._loader = loader
-        self._tables = tables
-        self._max_fresh_bytes = max_fresh_bytes
+        self._max_sealed_bytes = max_sealed_bytes
+        self._max_bytes = max_bytes
 
     def streams(self) -> list[str]:
         """The names of all streams."""
         with reading(self._engine) as connection:
             return store.streams(connection)
 
-    def read(self, stream: str) -> Contents:
-        """What the stream holds now.
+    def after(self, stream: str, last_commit: int) -> tuple[ColumnMap, Iterator[pa.Table]]:
+        """The rows of the stream that are in no lake commit up to that one.
+
+        Returns:
+            The stream's columns, which grow while the rows are read, and the rows.
 
         Raises:
-            Busy: so much is not in the lake yet that a query must not open it all.
+            Busy: so much is not in the lake yet that a query must not open it all; also while the rows are read.
         """
-        table = self._tables.open(stream)
-        fresh = self._fresh(stream, table.last_commit if table else 0)
+        batches = self._batches(stream, last_commit)
         names = self._loader.names(stream)
-        parts: list[pa.Table] = []
-        for batch in fresh:
-            with suppress(BadBatch):  # the writer sets it aside
-                parts.append(self._loader.rows(batch, names))
-        return Contents(table.rows() if table else None, joined([*parts, empty_table(names)]), names)
+        return names, self._rows(stream, batches, names)
 
-    def _fresh(self, stream: str, last_commit: int) -> Sequence[LakeBatch]:
+    def _rows(self, stream: str, batches: Sequence[LakeBatch], names: ColumnMap) -> Iterator[pa.Table]:
+        size = 0
+        for batch in batches:
+            with suppress(BadBatch):  # the writer sets it aside
+                rows = self._loader.rows(batch, names)
+                size += rows.nbytes
+                if size > self._max_bytes:
+                    raise _behind(
+                        f"over {self._max_bytes} bytes of rows of {stream} are stored and not in the lake yet"
+                    )
+                yield rows
+
+    def _batches(self, stream: str, last_commit: int) -> Sequence[LakeBatch]:
         with reading(self._engine) as connection:
             size = store.bytes_after(connection, stream, last_commit)
-            if size <= self._max_fresh_bytes:
+            if size <= self._max_sealed_bytes:
                 return store.batches_after(connection, stream, last_commit)
-        raise Busy(
-            f"{size} bytes of {stream} are stored and not in the lake yet; a query opens {self._max_fresh_bytes}",
-            retry_after_s=60,
-            remedy="try again when the lake writer has caught up (farshore_hub_lake_lag_seconds in /metrics)",
+        raise _behind(
+            f"{size} bytes of {stream} are stored and not in the lake yet; a query opens {self._max_sealed_bytes}"
         )
+
+
+def _behind(what: str) -> Busy:
+    return Busy(
+        what,
+        retry_after_s=60,
+        remedy="try again when the lake writer has caught up (farshore_hub_lake_lag_seconds in /metrics)",
+    )

@@ -8,27 +8,26 @@ from __future__ import annotations
 
 import enum
 import io
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-import duckdb
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from farshore_hub.errors import Unknown
 from farshore_hub.lake import exact_json
-from farshore_hub.lake.contents import ContentsReader
+from farshore_hub.lake.contents import FreshRows
 from farshore_hub.lake.naming import INCARNATION, SEQUENCE, SITE, TIME
-from farshore_hub.lake.query import add_rows, connected
 from farshore_hub.lake.rows import rebuild_all
 from farshore_hub.lake.settings import QuerySettings
-from farshore_hub.lake.views import quoted, select_sql, view_columns
+from farshore_hub.lake.tables import LakeTables
+from farshore_hub.lake.views import quoted, raw_rows
+from farshore_hub.lake.worker.messages import Question
+from farshore_hub.lake.worker.workers import Asked, Workers
 
-_BATCH_ROWS: Final = 10_000
 _ORDER: Final = f"{SITE}, {INCARNATION}, {SEQUENCE}"
 
 
@@ -56,57 +55,80 @@ class Wanted:
     until: datetime | None = None
 
 
-def export(wanted: Wanted, kind: Format, reader: ContentsReader, settings: QuerySettings) -> Iterator[bytes]:
-    """The file, piece by piece.
+class Export:
+    """The file, piece by piece as it is iterated over. Closing it, from any thread, ends the work on it."""
+
+    def __init__(self, asked: Asked, kind: Format) -> None:
+        self._asked = asked
+        self._kind = kind
+
+    def __iter__(self) -> Iterator[bytes]:
+        tables = self._asked.tables()
+        return _WRITERS[self._kind](next(tables).schema, tables)
+
+    def close(self) -> None:
+        """Whoever asked does not wait any more."""
+        self._asked.close()
+
+
+def export(
+    wanted: Wanted, kind: Format, fresh: FreshRows, tables: LakeTables, workers: Workers, settings: QuerySettings
+) -> Export:
+    """The stream's records as a file. Nothing happens, and nothing is raised, before it is iterated over.
 
     Raises:
         Unknown: there is no such stream.
         Busy: the lake is too far behind.
+        OverLimit: there is too little memory for it.
     """
-    if wanted.stream not in reader.streams():
-        raise Unknown(f"there is no stream {wanted.stream!r}", remedy="farshore-hub completeness lists them")
-    contents = reader.read(wanted.stream)
-    view = None if kind is Format.NDJSON else view_columns(contents.names)
-    with (
-        tempfile.TemporaryDirectory(prefix="farshore-export-") as temporary,
-        connected(settings, temporary=temporary) as connection,
-    ):
-        source = add_rows(connection, wanted.stream, contents)
-        if view is not None:
-            source = f"({select_sql(source, view)})"
-        yield from _WRITERS[kind](_select(connection, source, wanted))
+
+    def make(temporary: str) -> Question:
+        streams = fresh.streams()
+        if wanted.stream not in streams:
+            raise Unknown(f"there is no stream {wanted.stream!r}", remedy="farshore-hub completeness lists them")
+        sql, params = _select(wanted, raw_rows(wanted.stream) if kind is Format.NDJSON else wanted.stream)
+        return Question.of(
+            sql, tables, settings, streams=streams, named=[wanted.stream], params=params, temporary=temporary
+        )
+
+    return Export(Asked(workers, make, fresh, on_disk=True), kind)
 
 
-def _select(connection: duckdb.DuckDBPyConnection, source: str, wanted: Wanted) -> pa.RecordBatchReader:
+def _select(wanted: Wanted, source: str) -> tuple[str, list[str]]:
     conditions = {
         f"{SITE} = ?": wanted.site,
-        f"{TIME} >= ?": wanted.since,
-        f"{TIME} < ?": wanted.until,
+        f"{TIME} >= CAST(? AS TIMESTAMPTZ)": _text(wanted.since),
+        f"{TIME} < CAST(? AS TIMESTAMPTZ)": _text(wanted.until),
     }
     given = {sql: value for sql, value in conditions.items() if value is not None}
     where = f"WHERE {' AND '.join(given)}" if given else ""
-    sql = f"SELECT * FROM {source} {where} ORDER BY {_ORDER}"  # noqa: S608  of quoted names and constants
-    return connection.sql(sql, params=list(given.values())).to_arrow_reader(_BATCH_ROWS)
+    sql = f"SELECT * FROM {quoted(source)} {where} ORDER BY {_ORDER}"  # noqa: S608  of quoted names and constants
+    return sql, list(given.values())
 
 
-def _ndjson(rows: pa.RecordBatchReader) -> Iterator[bytes]:
-    for batch in rows:
-        yield "".join(f"{exact_json.dumps(record)}\n" for record in rebuild_all(batch)).encode()
+def _text(time: datetime | None) -> str | None:
+    return time.isoformat() if time else None
 
 
-def _csv(rows: pa.RecordBatchReader) -> Iterator[bytes]:
-    yield (",".join(quoted(name) for name in rows.schema.names) + "\n").encode()
-    for batch in rows:
+def _ndjson(_schema: pa.Schema, tables: Iterator[pa.Table]) -> Iterator[bytes]:
+    for table in tables:
+        for batch in table.to_batches():
+            yield "".join(f"{exact_json.dumps(record)}\n" for record in rebuild_all(batch)).encode()
+
+
+def _csv(schema: pa.Schema, tables: Iterator[pa.Table]) -> Iterator[bytes]:
+    yield (",".join(quoted(name) for name in schema.names) + "\n").encode()
+    for table in tables:
         piece = io.BytesIO()
-        pacsv.write_csv(batch, piece, pacsv.WriteOptions(include_header=False))
+        pacsv.write_csv(table, piece, pacsv.WriteOptions(include_header=False))
         yield piece.getvalue()
 
 
-def _parquet(rows: pa.RecordBatchReader) -> Iterator[bytes]:
+def _parquet(schema: pa.Schema, tables: Iterator[pa.Table]) -> Iterator[bytes]:
     pieces = _Pieces()
-    with pq.ParquetWriter(pieces, rows.schema, compression="zstd") as writer:
-        for batch in rows:
-            writer.write_batch(batch)
+    with pq.ParquetWriter(pieces, schema, compression="zstd") as writer:
+        for table in tables:
+            writer.write_table(table)
             yield pieces.take()
     yield pieces.take()
 
@@ -135,7 +157,7 @@ class _Pieces(io.RawIOBase):
         return taken
 
 
-_WRITERS: Final[dict[Format, Callable[[pa.RecordBatchReader], Iterator[bytes]]]] = {
+_WRITERS: Final[dict[Format, Callable[[pa.Schema, Iterator[pa.Table]], Iterator[bytes]]]] = {
     Format.NDJSON: _ndjson,
     Format.CSV: _csv,
     Format.PARQUET: _parquet,

@@ -42,15 +42,19 @@ class QuerySettings:
 
     Attributes:
         timeout_s: a query that takes longer is stopped.
-        memory_bytes: of DuckDB.
+        process_bytes: what its process may take beside what it has at its start; the kernel sees to it.
+        memory_bytes: of that, what DuckDB may take, which can put off to disk (in an export) or say what is too large.
         threads: of DuckDB.
         max_result_bytes, max_result_rows: a larger result is refused.
         max_fresh_bytes: sealed bytes of batches that are not in the lake yet and would have to be opened for it.
+        max_fresh_row_bytes: what comes out of them.
     """
 
     timeout_s: float = 30
+    process_bytes: int = 1024 * MIB
     memory_bytes: int = 512 * MIB
     threads: int = 2
-    max_result_bytes: int = 256 * MIB
+    max_result_bytes: int = 128 * MIB
     max_result_rows: int = 1_000_000
     max_fresh_bytes: int = 64 * MIB
+    max_fresh_row_bytes: int = 256 * MIB

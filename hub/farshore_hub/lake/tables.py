@@ -44,7 +44,7 @@ class LakeTables:
 
     def __init__(self, path: Path, hub: bytes) -> None:
         self.path = path
-        self._hub = hub.hex()
+        self.hub = hub
 
     def streams(self) -> list[str]:
         """The streams that have a table."""
@@ -66,7 +66,7 @@ class LakeTables:
         )
 
     def _app(self, stream: str) -> str:
-        return f"farshore-{self._hub}-{stream}"
+        return f"farshore-{self.hub.hex()}-{stream}"
 
 
 @dataclass(frozen=True, slots=True)

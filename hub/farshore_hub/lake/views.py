@@ -5,10 +5,13 @@ Numbers of both kinds are one double column; values of other mixtures are text.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Final
 
 from farshore_hub.lake.naming import SYSTEM_COLUMNS, ColumnMap, ColumnType, LakeColumn
 
+_IDENTIFIER: Final = re.compile(r"[a-z_][a-z0-9_]*")
 _NUMBERS: Final = frozenset({ColumnType.BIGINT, ColumnType.DOUBLE})
 
 
@@ -34,6 +37,22 @@ def select_sql(source: str, view: dict[str, str]) -> str:
 def quoted(name: str) -> str:
     """The name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def is_identifier(stream: str) -> bool:
+    """Whether a stream's name is an SQL identifier as it stands."""
+    return _IDENTIFIER.fullmatch(stream) is not None
+
+
+def named_in(sql: str, streams: Sequence[str]) -> list[str]:
+    """The streams whose names occur; one that only occurs in a text is opened needlessly, that is all."""
+    text = sql.lower()
+    return [each for each in streams if re.search(rf"(?<![a-z0-9_-]){re.escape(each)}(?![a-z0-9_-])", text)]
+
+
+def raw_rows(stream: str) -> str:
+    """Under which name DuckDB knows a stream's rows with the tables' own columns."""
+    return f"rows of {stream}"
 
 
 def _plain_first(item: tuple[str, list[LakeColumn]]) -> tuple[bool, str]:

@@ -31,6 +31,7 @@ class Services:
         bodies: reads request bodies within the budget.
         run: runs short blocking work beside the event loop.
         run_long: the same for queries, exports and reports, so that they never hold up a sign-in.
+        run_more: goes on with what `run_long` has begun, however many others want to begin.
     """
 
     fleet: Fleet
@@ -44,6 +45,7 @@ class Services:
     bodies: BodyReader
     run: Runner
     run_long: Runner
+    run_more: Runner
 
 
 def services_of(request: Request) -> Services:

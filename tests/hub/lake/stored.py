@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, CursorResult, Engine, insert, select
 from farshore_hub.lake.reader import LakeReader
 from farshore_hub.lake.settings import LakeSettings, QuerySettings
 from farshore_hub.lake.tables import LakeTables
+from farshore_hub.lake.worker.workers import Workers
 from farshore_hub.lake.writer import LakeWriter
 from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.ranges import pack_ranges
@@ -21,13 +23,18 @@ from farshore_protocol.batch import BatchHeader, Kind, digest_of, parse_batch
 from farshore_protocol.columns import Columns, Effort, decode, encode
 from farshore_protocol.ranges import RangeSet
 from farshore_protocol.sealing import EpochKey
-from farshore_shell.system import ThreadRunner
+from farshore_shell.system import SystemClock, ThreadRunner
 
 HUB = b"hub-id-8"
 LIFE = bytes.fromhex("00000000000000a1")
 EPOCH = b"epoch--8"
 KEY = bytes(32)
+MIB = 2**20
 START_US = 1_763_900_000_000_000
+
+WORKERS = Workers(SystemClock().monotonic_s)
+"""One zygote for all tests of this process."""
+atexit.register(WORKERS.close)
 
 
 class KeyOpener:
@@ -130,7 +137,7 @@ class Stored:
 
     def reader(self, **settings: float) -> LakeReader:
         chosen = QuerySettings(**settings)  # type: ignore[arg-type]
-        return LakeReader(self.engine, KeyOpener(), self.tables, chosen)
+        return LakeReader(self.engine, KeyOpener(), self.tables, WORKERS, chosen)
 
     async def drain(self, **settings: float) -> int:
         """Write everything with a fresh writer that goes away again."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Iterator
-from contextlib import suppress
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import StreamingResponse
@@ -14,12 +12,13 @@ from pydantic.json_schema import SkipJsonSchema
 from farshore_hub.fleet import sites
 from farshore_hub.lake.export import Format, Wanted
 from farshore_hub.reports import check_stream
-from farshore_hub.tables import rows_of
+from farshore_hub.tables import table_json
 from farshore_hub.views import CompletenessView
 from farshore_hub.web.auth import Viewer
-from farshore_hub.web.bodies import json_body
+from farshore_hub.web.bodies import JSON_TYPE, json_body
 from farshore_hub.web.problems import responses, success
-from farshore_hub.web.services import Hub, Services
+from farshore_hub.web.services import Hub
+from farshore_hub.web.telling import told
 from farshore_protocol.limits import KIB
 from farshore_protocol.names import ANY_STREAM_PATTERN, SITE_PATTERN
 
@@ -70,22 +69,25 @@ async def get_completeness(
 @router.post(
     "/v1/query",
     summary="SQL over the streams",
+    response_model=Table,
     responses=responses(401, 403, 404, *_READING),
     openapi_extra={"requestBody": json_body(Sql)},
 )
-async def post_query(request: Request, hub: Hub) -> Table:
+async def post_query(request: Request, hub: Hub) -> StreamingResponse:
     """One SELECT in DuckDB's SQL, within the hub's limits of time, rows and memory."""
-    asked = await hub.bodies.read_json(request, Sql)
-    return await hub.run_long(lambda: _answer(hub, asked.sql))
+    wanted = await hub.bodies.read_json(request, Sql)
+    asked = hub.lake.ask(wanted.sql, timeout_s=hub.query_timeout_s, max_rows=hub.max_query_rows)
+    return await told(request, hub, lambda: table_json(asked.tables()), asked.close, JSON_TYPE)
 
 
 @router.get(
     "/v1/streams/{stream}/records",
     summary="All records of a stream",
     response_class=StreamingResponse,
-    responses=success("the records", *MEDIA_TYPES.values()) | responses(401, 403, 404, 422),
+    responses=success("the records", *MEDIA_TYPES.values()) | responses(401, 403, 404, 413, 422),
 )
 async def get_records(
+    request: Request,
     hub: Hub,
     stream: Annotated[Stream, Path()],
     site: SiteName = None,
@@ -94,22 +96,5 @@ async def get_records(
     """By site, incarnation and sequence. NDJSON is what the site sent; the others have the columns of a query."""
     if site is not None:
         await hub.run(lambda: sites.find(hub.fleet, site))
-    pieces = hub.lake.export(Wanted(check_stream(stream), site), kind)
-    first = await hub.run_long(lambda: next(pieces, b""))
-    return StreamingResponse(_all(hub, first, pieces), media_type=MEDIA_TYPES[kind])
-
-
-def _answer(hub: Services, sql: str) -> Table:
-    found = hub.lake.query(sql, timeout_s=hub.query_timeout_s, max_rows=hub.max_query_rows)
-    return Table(columns=found.column_names, rows=rows_of(found))
-
-
-async def _all(hub: Services, first: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    try:
-        yield first
-        while (piece := await hub.run_long(lambda: next(pieces, None))) is not None:
-            yield piece
-    finally:
-        # If the client left while a piece was being made, that thread lets go of the generator itself.
-        with suppress(ValueError):
-            cast("Generator[bytes]", pieces).close()
+    export = hub.lake.export(Wanted(check_stream(stream), site), kind)
+    return await told(request, hub, lambda: iter(export), export.close, MEDIA_TYPES[kind])
