@@ -34,7 +34,6 @@ PORT = 5432  # names the socket file; nothing listens on the network
 # Durability is off because nobody needs the data after a crash. Transactions are as isolated as ever.
 SETTINGS = {
     "listen_addresses": "",
-    "port": str(PORT),
     "fsync": "off",
     "full_page_writes": "off",
     "synchronous_commit": "off",
@@ -66,6 +65,7 @@ class Cluster:
     """A running cluster, addressed by the directory of its socket."""
 
     directory: Path
+    port: int = PORT
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @contextmanager
@@ -75,7 +75,7 @@ class Cluster:
         with self._connect("postgres") as admin:
             admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
             try:
-                yield f"postgresql+psycopg://{USER}@/{name}?host={self.directory}&port={PORT}"
+                yield f"postgresql+psycopg://{USER}@/{name}?host={self.directory}&port={self.port}"
             finally:
                 admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
@@ -93,7 +93,7 @@ class Cluster:
         return True
 
     def _connect(self, name: str) -> psycopg.Connection[Any]:
-        return psycopg.connect(host=str(self.directory), port=PORT, user=USER, dbname=name, autocommit=True)
+        return psycopg.connect(host=str(self.directory), port=self.port, user=USER, dbname=name, autocommit=True)
 
 
 def server_programs() -> Path:
@@ -112,8 +112,11 @@ def _version(initdb: Path) -> tuple[int, ...]:
 
 
 @contextmanager
-def private_cluster(settings: Mapping[str, str] = SETTINGS) -> Iterator[Cluster]:
-    """Start a cluster in a new directory; stop it and remove the directory at the end."""
+def private_cluster(settings: Mapping[str, str] = SETTINGS, port: int = PORT) -> Iterator[Cluster]:
+    """Start a cluster in a new directory; stop it and remove the directory at the end.
+
+    `port` names its socket file, and is the port where the settings let it listen on the network too.
+    """
     programs = server_programs()
     # In /tmp whatever TMPDIR says: the path of a socket must be short, and another user must be able to get there.
     directory = Path(tempfile.mkdtemp(prefix="farshore-pg-", dir="/tmp"))
@@ -124,7 +127,7 @@ def private_cluster(settings: Mapping[str, str] = SETTINGS) -> Iterator[Cluster]
         shutil.rmtree(directory, ignore_errors=True)
         raise
     server = [str(programs / "postgres"), "-D", str(directory / "data"), "-k", str(directory)]
-    server += [f"--{name}={value}" for name, value in settings.items()]
+    server += [f"--{name}={value}" for name, value in {**settings, "port": str(port)}.items()]
     # Its own session: Ctrl-C reaches the tests, and the cluster stops only after them.
     keeper = subprocess.Popen(
         ["/bin/sh", "-c", KEEPER, "keeper", str(directory), *server],
@@ -134,7 +137,7 @@ def private_cluster(settings: Mapping[str, str] = SETTINGS) -> Iterator[Cluster]
         **account,
     )
     try:
-        cluster = Cluster(directory)
+        cluster = Cluster(directory, port)
         _wait_until_ready(cluster)
         yield cluster
     finally:

@@ -40,10 +40,12 @@ class Run:
 RUNS: Final = (
     Run("floor", "", "--records 20_000"),
     Run("end_to_end", "", "--records 20_000"),
+    Run("peer_postgresql", "", "--records 20_000"),
     Run("end_to_end", "--records 1_000_000 --effort small", "--records 20_000 --effort small"),
     Run("end_to_end", "--records 1_000_000 --effort balanced", "--records 20_000 --effort balanced"),
     Run("end_to_end", "--records 1_000_000 --effort fast", "--records 20_000 --effort fast"),
     Run("end_to_end", "--records 1_000_000 --effort auto", "--records 20_000 --effort auto"),
+    Run("peer_postgresql", "--records 1_000_000", "--records 20_000"),
     Run("end_to_end", "--records 200_000 --store postgresql", "--records 20_000 --store postgresql"),
     Run("producers", "--records 200_000", "--records 10_000"),
     Run("drain", "", "--records 50_000"),
