@@ -59,7 +59,12 @@ MAX_HOURS: Final = 4096
 MAX_STATEMENT_HOURS: Final = 16_384
 """Hours that an agent puts into one statement, in claims, batches and receipts together."""
 
-MAX_ANSWER_BYTES: Final = 16 * MIB
+MAX_ANSWER_BYTES: Final = 8 * MIB
+"""An answer opened takes twenty times its bytes, and the agent is a small machine."""
+
+MAX_ANSWER_RANGES: Final = 65_536
+"""Ranges that a hub puts into one answer, all accounts together."""
+
 MAX_TEXT_CHARS: Final = 500
 """A reason or a detail written for people."""
 
@@ -86,3 +91,10 @@ assert (
     + 800 * MAX_PARCEL_RECEIPTS
     < MAX_STATEMENT_BYTES
 ), "a statement must be able to carry all that it may"
+assert (
+    18 * MAX_ANSWER_RANGES
+    + 160 * 2 * MAX_PARCEL_CLAIMS
+    + (800 + 18) * MAX_PARCEL_BATCHES
+    + 10 * (MAX_PARCEL_BATCHES + MAX_PARCEL_ATTACHMENTS)
+    < MAX_ANSWER_BYTES
+), "an answer must be able to carry all that it may"

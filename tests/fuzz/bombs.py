@@ -54,6 +54,7 @@ JSON_LINES: Final[dict[str, Make]] = {
     "blank lines": lambda: _lines(b"", 100_000),
     "more blank lines": lambda: _lines(b""),
     "one long line": lambda: _fill(b"x"),
+    "text that is no JSON": lambda: _lines(b"x" * 16_000),
     "bytes that are no text": lambda: _lines(b"\xff" * 16_000),
     "short lines of no text": lambda: _lines(b"\xff" * 300),
     "deep": lambda: _lines(_nested(b"[", b"]", 100_000)),
@@ -94,6 +95,7 @@ CSV: Final[dict[str, Make]] = {
 TEXT: Final[dict[str, Make]] = {
     "blank lines": lambda: _fill(b"\n", MIB // 4),
     "a line without end": lambda: _fill(b"x", 8 * MIB),
+    "text that is no JSON": lambda: _lines(b"x" * 16_000),
     "bytes that are no text": lambda: _fill(b"\xff" * 16_000 + b"\n", 4 * MIB),
 }
 
@@ -241,10 +243,10 @@ STATEMENTS: Final[dict[str, Make]] = {
 }
 
 ANSWERS: Final[dict[str, Make]] = {
-    "ranges": lambda: answer_of(640, 4_000),
-    "accounts": lambda: answer_of(16_000, 100),
+    "ranges": lambda: answer_of(330, 4_000),
+    "accounts": lambda: answer_of(13_000, 100),
     "ids": lambda: msgspec.msgpack.encode(
-        [b"hub-name", b"hub-life", 1, "a", b"12345678", 1, [], [b"12345678"] * 1_600_000]
+        [b"hub-name", b"hub-life", 1, "a", b"12345678", 1, [], [b"12345678"] * 830_000]
     ),
 }
 

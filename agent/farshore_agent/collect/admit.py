@@ -16,7 +16,7 @@ from farshore_agent.buffer.model import Admitted, Refused
 from farshore_agent.buffer.shaped import columns_of_mappings
 from farshore_agent.collect.form import NotAdmitted, are_plain, check_record
 from farshore_agent.collect.times import bounds_of, time_of
-from farshore_agent.collect.why import raw_text
+from farshore_agent.collect.why import RawTexts
 from farshore_agent.settings.streams import StreamPolicy
 from farshore_protocol.limits import MAX_BATCH_RECORDS, MAX_RECORD_BYTES
 
@@ -56,6 +56,7 @@ def one_by_one(given: Iterable[tuple[int, object, Read]], policy: StreamPolicy, 
     """Admit or refuse each by itself; `given` has the line, what was given, and how to read it."""
     records: list[dict[str, Any]] = []
     refused: list[Refused] = []
+    texts = RawTexts()
     times: list[int] = []
     total = 0
     for line, raw, read in given:
@@ -63,7 +64,7 @@ def one_by_one(given: Iterable[tuple[int, object, Read]], policy: StreamPolicy, 
             record, size = read()
             times.append(time_of(record, policy.time_field, now_us))
         except NotAdmitted as error:
-            refused.append(Refused(line, error.field, error.why, raw_text(raw)))
+            refused.append(Refused(line, error.field, error.why, texts.keep(raw)))
             continue
         records.append(record)
         total += size

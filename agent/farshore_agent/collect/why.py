@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import reprlib
 from typing import Final
 
 from farshore_agent.collect.form import NotAdmitted, check_record
-from farshore_protocol.limits import KIB, MAX_INTEGER_BITS, MAX_RECORD_DEPTH
+from farshore_protocol.limits import KIB, MAX_INTEGER_BITS, MAX_RECORD_DEPTH, MIB
 
 MAX_RAW_CHARS: Final = 64 * KIB
 """How much of a refused record is kept."""
+
+MAX_RAW_CHARS_PER_CALL: Final = 16 * MIB
+"""Of all that one call's records were refused for. Bytes that are no text take four times their number, and a commit
+holds all of it several times over."""
+
+_NAMED_CHARS: Final = 160
+"""What takes no more is kept in any case: saying what it was would take as much."""
 
 _LONGEST_DIGITS: Final = 400
 """A few more than the largest integer of a record has."""
@@ -64,6 +72,26 @@ def raw_text(raw: object) -> str:
     except (TypeError, ValueError, RecursionError):
         text = _shown(raw)
     return text[:MAX_RAW_CHARS].encode(errors="backslashreplace").decode()
+
+
+class RawTexts:
+    """The texts of what one call's records were refused for; beyond a bound, what they were instead of them."""
+
+    def __init__(self, max_chars: int = MAX_RAW_CHARS_PER_CALL) -> None:
+        self._room_chars = max_chars
+
+    def keep(self, raw: object) -> str:
+        """The text to keep of one of them."""
+        text = raw_text(raw)
+        if len(text) > max(self._room_chars, _NAMED_CHARS):
+            content = raw if isinstance(raw, bytes) else text.encode()
+            text = f"(not kept, too much was refused at once: {len(content)} bytes, SHA-256 {_digest(content)})"
+        self._room_chars -= len(text)
+        return text
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _shown(raw: object) -> str:

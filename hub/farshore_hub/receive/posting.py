@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -17,16 +16,14 @@ from farshore_hub.ledger.account import Account
 from farshore_hub.ledger.damage import Outcome as DamageOutcome
 from farshore_hub.ledger.damage import outcome_of
 from farshore_hub.ledger.verdict import Fate, StoredBatch, Verdict, decide, fits
+from farshore_hub.receive.room import with_room
 from farshore_hub.receive.verify import VerifiedBatch, VerifiedParcel
 from farshore_hub.store import accounts, damages, inbox
 from farshore_hub.store.accounts import AccountKey
 from farshore_hub.store.damages import OpenDamage
 from farshore_hub.store.ranges import pack_ranges
-from farshore_protocol.limits import MAX_PARCEL_CLAIMS
 from farshore_protocol.messages import Claim, Receipt, Refusal, Refused
 from farshore_protocol.ranges import EMPTY, RangeSet
-
-_MAX_ANSWERED: Final = 2 * MAX_PARCEL_CLAIMS
 
 
 @dataclass(slots=True)
@@ -117,8 +114,10 @@ class _Posting:
         for batch in parcel.batches:
             self._decide_batch(self._ids[site_id, batch.header.incarnation, batch.header.stream], batch, outcome)
         self._take_receipts(parcel)
-        answered = islice(dict.fromkeys([*_named(parcel), *unnamed, *self._wanted(site_id)]), _MAX_ANSWERED)
-        outcome.accounts = {named: self._after[self._ids[site_id, *named]] for named in answered}
+        answered = dict.fromkeys([*_named(parcel), *unnamed, *self._wanted(site_id)])
+        named = {each: self._after[self._ids[site_id, *each]] for each in answered}
+        brought = dict.fromkeys((batch.header.incarnation, batch.header.stream) for batch in parcel.batches)
+        outcome.accounts = with_room(named, brought)
         return outcome
 
     def _unnamed(self, parcel: VerifiedParcel) -> list[tuple[bytes, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 import json
 import math
 import sys
@@ -19,7 +20,7 @@ from farshore_agent.buffer.shaped import mappings
 from farshore_agent.collect.admit import MAX_CALL_RECORDS, TooMuch, admit
 from farshore_agent.collect.form import check_record
 from farshore_agent.collect.texts import admit_json, admit_ndjson
-from farshore_agent.collect.why import MAX_RAW_CHARS
+from farshore_agent.collect.why import MAX_RAW_CHARS, MAX_RAW_CHARS_PER_CALL, RawTexts
 from farshore_agent.settings.streams import StreamPolicy
 from farshore_protocol.limits import MAX_INTEGER_BITS, MAX_RECORD_BYTES, MAX_RECORD_DEPTH, MAX_RECORD_FIELDS
 
@@ -379,3 +380,22 @@ def test_arbitrary_bytes_are_admitted_or_refused_and_nothing_else_happens(body: 
 def test_what_was_checked_once_passes_again(record: object) -> None:
     for kept in admit([record], BY_ARRIVAL, NOW_US).records:
         assert _same(check_record(kept), kept)
+
+
+def test_of_very_much_that_is_refused_at_once_the_rest_is_named_by_its_digest() -> None:
+    lines = [b"\xff" * 16_000] * 300
+    refused = admit_ndjson(b"\n".join(lines), BY_ARRIVAL, NOW_US).refused
+    assert len(refused) == 300
+    kept = [one for one in refused if one.raw.startswith("\\xff")]
+    named = [one for one in refused if hashlib.sha256(lines[0]).hexdigest() in one.raw]
+    assert len(kept) + len(named) == 300
+    assert sum(len(one.raw) for one in refused) <= MAX_RAW_CHARS_PER_CALL + 300 * 160
+    assert "16000 bytes" in named[0].raw
+    assert {one.why for one in refused} == {"not UTF-8 at byte 1"}
+
+
+def test_what_is_short_is_kept_however_much_was_refused_before() -> None:
+    texts = RawTexts(max_chars=10)
+    assert texts.keep(b"x" * 100) == "x" * 100
+    assert texts.keep(b"y" * 100) == "y" * 100
+    assert texts.keep(b"z" * 200).startswith("(not kept")
