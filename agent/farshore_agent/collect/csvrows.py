@@ -73,7 +73,8 @@ class CsvFormat:
         if not raw_lines[-1]:
             raw_lines.pop()
         text = data.decode(errors="surrogateescape")
-        rows = list(self._rows(text if state.header else text.removeprefix(_BOM), len(raw_lines), final=final))
+        # Only a file begins with a byte order mark, not what is left of one after blank lines.
+        rows = list(self._rows(text if state.line else text.removeprefix(_BOM), len(raw_lines), final=final))
         end = rows[-1].end if rows else 0
         header, rows = _header(state.header, rows, policy)
         records: list[object] = []
