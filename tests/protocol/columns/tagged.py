@@ -31,6 +31,15 @@ def to_json(value: object) -> object:  # noqa: PLR0911  a return for each type
     return value
 
 
+def keys_sorted(value: Any) -> Any:  # noqa: ANN401
+    """The value with its keys in order, to compare what does not keep theirs."""
+    if isinstance(value, list):
+        return list(map(keys_sorted, value))
+    if isinstance(value, dict):
+        return {key: keys_sorted(inner) for key, inner in sorted(value.items())}
+    return value
+
+
 def from_json(value: Any) -> Any:  # noqa: ANN401, PLR0911  a return for each type
     """The value of a JSON form."""
     if isinstance(value, list):
