@@ -15,6 +15,7 @@ from tests.disk.agent_disk import agent_disk
 from tests.disk.buffer_life import Life
 from tests.disk.buffer_verdict import Judge
 from tests.disk.medium import Files, Operation
+from tests.disk.remembered import checksums_remembered
 from tests.disk.tape import Tape
 
 STEPS: Final = 60
@@ -29,7 +30,8 @@ class Lived:
 
     def judge(self, files: Files, after: int, folder: Path, *, to_the_end: bool) -> list[str]:
         """Name what is wrong with these files, if the power went after so many operations."""
-        return asyncio.run(self._judge.judge(files, after, folder, to_the_end=to_the_end))
+        with checksums_remembered():
+            return asyncio.run(self._judge.judge(files, after, folder, to_the_end=to_the_end))
 
 
 def live(seed: int, folder: Path, synchronous: str = "FULL") -> Lived:
