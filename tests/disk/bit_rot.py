@@ -12,18 +12,22 @@ import random
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import click
 
+from farshore_agent.errors import BufferBroken
 from tests.agent.buffer.damaged import PAGE, Made, assert_accounted_for, make, started
+from tests.disk.remembered import checksums_remembered
 from tests.disk.scratch import scratch
 
 DATABASE: Final = "buffer.db"
 LOG: Final = "buffer.db-wal"
 SHOWN: Final = 5
+REPAIRS: Final = 3
 
 
 class Flip(NamedTuple):
@@ -97,7 +101,11 @@ async def try_flip(made: Made, flip: Flip | None, folder: Path) -> int:
         flip.do(folder / "copy")
     buffer = await started(copy.world)
     try:
-        return await assert_accounted_for(copy, buffer)
+        for _ in range(REPAIRS):
+            # What is met on the way is repaired on the spot, and whoever met it is told to try again.
+            with suppress(BufferBroken):
+                return await assert_accounted_for(copy, buffer)
+        raise AssertionError("it is repaired again and again")
     finally:
         await buffer.close()
 
@@ -105,7 +113,7 @@ async def try_flip(made: Made, flip: Flip | None, folder: Path) -> int:
 def survey(count: int, seed: int, only: Flip | None = None) -> Figures:
     """Flip so many bits, or one that is known."""
     figures, began = Figures(), time.monotonic()
-    with scratch() as folder:
+    with scratch() as folder, checksums_remembered():
         made = asyncio.run(make_store(folder))
         with scratch(folder) as place:
             before = asyncio.run(try_flip(made, None, place))

@@ -16,7 +16,7 @@ import pytest
 from farshore_agent.errors import BufferBroken, BufferFull
 from tests.agent.buffer.damaged import assert_accounted_for, make, overwrite, root_of, started
 from tests.disk.agent_disk import agent_disk
-from tests.disk.bit_rot import survey
+from tests.disk.bit_rot import LOG, Flip, make_store, survey, try_flip
 from tests.disk.tape import Fault, Plan, Tape
 
 SEED = 20_261_126
@@ -37,6 +37,28 @@ def test_every_flipped_bit_is_noticed_or_harmless() -> None:
         figures = survey(FLIPS, seed)
         assert not figures.unnoticed, f"seed {seed}: {figures}"
         assert figures.flips == FLIPS
+
+
+FRAME = 24 + 4096
+PAGE_NUMBER, PAGES_AFTER, IN_THE_PAGE = 3, 7, 43
+
+
+@pytest.mark.parametrize(
+    ("frame", "byte", "bit"),
+    [(0, PAGE_NUMBER, 0), (0, PAGE_NUMBER, 7), (7, PAGE_NUMBER, 3), (-1, PAGES_AFTER, 5), (0, IN_THE_PAGE, 7)],
+)
+async def test_a_page_of_the_log_that_may_be_another_one_spoils_none(
+    tmp_path: Path, frame: int, byte: int, bit: int
+) -> None:
+    """The checksum cannot tell the highest bits of some words apart, and the page's number is in such a word."""
+    (tmp_path / "made").mkdir()
+    made = await make_store(tmp_path / "made")
+    (tmp_path / "whole").mkdir()
+    before = await try_flip(made, None, tmp_path / "whole")
+    size = made.world.path.with_name(LOG).stat().st_size
+    at = 32 + frame % ((size - 32) // FRAME) * FRAME + byte
+    (tmp_path / "flipped").mkdir()
+    assert await try_flip(made, Flip(LOG, 8 * at + bit), tmp_path / "flipped") == before
 
 
 class Killed(BaseException):

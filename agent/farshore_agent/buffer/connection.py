@@ -218,9 +218,15 @@ def translated() -> Iterator[None]:
         yield
     except apsw.FullError as error:
         raise BufferFull("the buffer has no room", remedy="try again later") from error
-    except (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, apsw.ConnectionClosedError) as error:
-        # Our own SQL is right: where SQLite finds it wrong, the schema is damaged. A closed connection is what a repair
-        # leaves that could not be finished; it is tried again.
+    except (
+        apsw.CorruptError,
+        apsw.NotADBError,
+        apsw.SQLError,
+        apsw.ConnectionClosedError,
+        UnicodeDecodeError,
+    ) as error:
+        # Our own SQL is right: where SQLite finds it wrong, the schema is damaged. We store only text that is UTF-8. A
+        # closed connection is what a repair leaves that could not be finished; it is tried again.
         raise Malformed(str(error)) from error
     except apsw.BusyError as error:
         raise BufferBroken(

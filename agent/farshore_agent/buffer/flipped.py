@@ -3,7 +3,8 @@
 A last commit that fails its check may be torn, and then it was never acknowledged; or a bit of it has rotted, and it
 was. One flipped bit tells itself: SQLite's checksum is linear, so each bit of a frame changes it in a known way. That
 a torn frame looks like that by chance is one in 2 to the power of 48. The highest bits of words far apart change it in
-the same way: then it is known that one bit has flipped, and not which.
+the same way: then it is known that one bit has flipped, and not which. Nothing is guessed then: a page that went to
+another number would spoil one that is sound.
 """
 
 from __future__ import annotations
@@ -38,10 +39,40 @@ def explained(frame: bytes, following: bytes, salts: bytes, before: Sums, order:
         return [frame[:8] + salts + frame[16:]] if is_one_off else []
     if frame[_SALTS] != salts:
         return []
-    is_sum_one_off = _distance(struct.pack(">II", *computed), frame[_SUMS]) == 1
-    if is_sum_one_off and (not following or _computed(following, computed, order) == _stated(following)):
-        return [frame[:16] + struct.pack(">II", *computed) + frame[24:]]
-    return list(_with_one_bit_changed(frame, computed, stated, order))
+    candidates = list(_with_one_bit_changed(frame, computed, stated, order))
+    if _distance(struct.pack(">II", *computed), frame[_SUMS]) == 1:
+        right = frame[:16] + struct.pack(">II", *computed) + frame[24:]
+        if following and _computed(following, computed, order) == _stated(following):
+            return [right]
+        candidates += [] if following else [right]
+    return candidates
+
+
+def as_far_as_known(found: bytes, candidates: list[bytes], pages: int, most_pages: int) -> bytes | None:
+    """A frame that can have been several, with what all agree in; None if it is not known which page it holds.
+
+    Args:
+        found: the frame as it is.
+        candidates: what it can have been.
+        pages: of the database after it, as the newest first page says, if the frame ends a commit.
+        most_pages: that the database can have.
+    """
+    if len(candidates) == 1:
+        return candidates[0]
+    possible = [each for each in candidates if 1 <= place(each)[0] <= most_pages]
+    if len({place(each)[0] for each in possible}) != 1:
+        return None
+    if len(possible) == 1:
+        return possible[0]
+    sizes = {place(each)[1] for each in possible}
+    size = next((each for each in (pages, 0) if each in sizes), place(found)[1])
+    return struct.pack(">II", place(possible[0])[0], size) + found[_PLACE_BYTES:]
+
+
+def place(frame: bytes | bytearray) -> tuple[int, int]:
+    """The number of a frame's page, and of the database's pages after it if it ends a commit, else 0."""
+    number, pages = struct.unpack_from(">II", frame)
+    return number, pages
 
 
 def _with_one_bit_changed(frame: bytes, computed: Sums, stated: Sums, order: str) -> Iterator[bytes]:
@@ -50,12 +81,13 @@ def _with_one_bit_changed(frame: bytes, computed: Sums, stated: Sums, order: str
     layout = f"{order}{len(content) // 4}I"
     words = list(struct.unpack(layout, content))
     too_much = (computed[0] - stated[0]) & _MASK, (computed[1] - stated[1]) & _MASK
+    # One of a word's two weights is odd, whichever word it is: the lowest bit of the differences has flipped.
+    bit = (too_much[0] | too_much[1]) & -(too_much[0] | too_much[1])
     for at, weights in _weights(len(words)):
-        for bit in range(WORD_BITS):
-            change = 1 << bit if words[at] >> bit & 1 else -(1 << bit)
-            if (change * weights[0] & _MASK, change * weights[1] & _MASK) == too_much:
-                right = struct.pack(layout, *words[:at], words[at] ^ (1 << bit), *words[at + 1 :])
-                yield right[:_PLACE_BYTES] + frame[_PLACE_BYTES:HEADER_BYTES] + right[_PLACE_BYTES:]
+        change = bit if words[at] & bit else -bit
+        if (change * weights[0] & _MASK, change * weights[1] & _MASK) == too_much:
+            right = struct.pack(layout, *words[:at], words[at] ^ bit, *words[at + 1 :])
+            yield right[:_PLACE_BYTES] + frame[_PLACE_BYTES:HEADER_BYTES] + right[_PLACE_BYTES:]
 
 
 def _weights(count: int) -> Iterator[tuple[int, Sums]]:

@@ -128,7 +128,7 @@ def totals(database: Database) -> list[Flaw]:
 
 def log_flaws(path: Path) -> list[Flaw]:
     """What has rotted in the write-ahead log of a file that no agent uses."""
-    found = wal.look(path)[1]
+    found = wal.look(path).what
     return [Flaw("log", found)] if found else []
 
 

@@ -98,15 +98,28 @@ def load(database: Database, ids: Sequence[int], now_us: int) -> list[LoadedBatc
         row = database.row("load_batch", batch)
         if row is None:
             continue
-        stream, first, last, digest, raw = row
+        stream, first, last, digest, epoch, dictionary, raw = row
         if raw is not None and digest_of(raw) == digest:
             header = parse_batch(raw).header
             if (header.first, header.last) != (first, last):
                 raise Malformed(f"the row of batch {batch} says {first}…{last}, its bytes {header.first}…{header.last}")
-            loaded.append(LoadedBatch(batch, raw))
+            if (header.epoch, header.dictionary) == (epoch, dictionary):
+                loaded.append(LoadedBatch(batch, raw))
+            else:
+                # What was gathered to travel with it is not what opens it: it waits for its next turn.
+                with database.transaction():
+                    correct_keys(database, batch)
         else:
             drop_damaged(database, [(batch, stream)], now_us, "a sealed batch did not pass its check")
     return loaded
+
+
+def correct_keys(database: Database, batch: int) -> None:
+    """Let a batch's row name the key and dictionary that its bytes name, if they are sound. Inside a transaction."""
+    *_, digest, _, _, raw = database.the_row("load_batch", batch)
+    if raw is not None and digest_of(raw) == digest:
+        header = parse_batch(raw).header
+        database.run("set_keys", batch, header.epoch, header.dictionary)
 
 
 def drop_damaged(database: Database, batches: Iterable[tuple[int, int]], now_us: int, detail: str) -> None:

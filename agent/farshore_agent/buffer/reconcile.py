@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from farshore_agent.buffer.connection import Database
+from farshore_agent.buffer.outbox import correct_keys
 from farshore_agent.buffer.receipts import GivenUp, declare_missing, give_up, present, receipted
 from farshore_agent.buffer.streams import StreamRow, all_streams, pack_ranges
 from farshore_protocol.messages import Reason
@@ -18,7 +19,7 @@ _WAITING: Final = (0, 1)
 
 
 def reconcile(database: Database, now_us: int, why: str) -> int:
-    """Bring every stream's row, batches, chunks and receipts into agreement, in one transaction.
+    """Bring every stream's row, batches, keys, chunks and receipts into agreement, in one transaction.
 
     Returns:
         How many records are found to be lost; each has a receipt.
@@ -27,6 +28,8 @@ def reconcile(database: Database, now_us: int, why: str) -> int:
     with database.transaction():
         for row in all_streams(database):
             _correct(database, row, now_us)
+        for (batch,) in database.rows("keyless_batches"):
+            correct_keys(database, batch)
         for row in all_streams(database):
             lost += declare_missing(database, row, now_us, why)
             # What the hub has of the receipts stands in its account.

@@ -47,15 +47,17 @@ def open_file(path: Path, now_us: int, vfs: str | None = None) -> Database:
     """
     try:
         _finish_repair(path, now_us)
-        mended = wal.mend(path)
+        log = wal.mend(path)
     except OSError as error:
         raise BufferBroken(f"the disk does not store: {error}", remedy="check the disk and its free room") from error
+    if not log.is_whole:
+        return replace_file(path, log.what, now_us, vfs)
     try:
         database = _open_and_look(path, vfs)
     except Malformed as error:
         return replace_file(path, str(error), now_us, vfs)
-    if mended:
-        note(database, mended)
+    if log.what:
+        note(database, f"{log.what}; the log was mended")
     lost = reconcile(database, now_us, "records that should have been in the buffer's file were not there")
     if lost:
         note(database, f"{lost} records should have been in the file and were not; they have receipts")
@@ -170,11 +172,14 @@ def _open_and_look(path: Path, vfs: str | None) -> Database:
 
 
 def _check(database: Database) -> None:
-    """Let SQLite check the whole file: every page, row and index entry."""
+    """Let SQLite check the whole file: every page, row and index entry, and what rows refer to."""
     with translated():
         wrong = database.connection.execute("PRAGMA integrity_check(3)").fetchall()
+        orphans = database.connection.execute("PRAGMA foreign_key_check").fetchone()
     if wrong != [("ok",)]:
         raise Malformed("; ".join(str(each).splitlines()[-1] for (each,) in wrong))
+    if orphans:
+        raise Malformed(f"a row of {orphans[0]} belongs to one of {orphans[2]} that is not there")
 
 
 def _about_inputs(salvaged: Salvaged) -> str:

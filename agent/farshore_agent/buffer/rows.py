@@ -84,10 +84,16 @@ class StoredBatch:
 
 
 class Writer:
-    """Puts rows into the new file, each if it fits what is there."""
+    """Puts rows into the new file, each if it fits what is there.
+
+    Attributes:
+        into: the new file.
+        has_refused: whether one did not fit, because what it belongs to is not there, say.
+    """
 
     def __init__(self, into: Database) -> None:
         self.into = into
+        self.has_refused = False
 
     def put(self, table: str, rows: Iterable[Row]) -> None:
         """Insert rows. Damage can bring a key twice or a value of the wrong type: that costs the row, not the file."""
@@ -125,5 +131,6 @@ class Writer:
         try:
             self.into.connection.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)  # noqa: S608
         except (apsw.ConstraintError, apsw.MismatchError, apsw.SQLError):
+            self.has_refused = True
             return False
         return bool(self.into.connection.changes())

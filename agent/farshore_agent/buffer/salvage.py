@@ -22,6 +22,7 @@ from farshore_agent.buffer.reconcile import reconcile
 from farshore_agent.buffer.rows import Row, StoredBatch, Writer, is_chunk, is_epoch, is_receipt
 from farshore_agent.buffer.streams import all_streams
 from farshore_agent.buffer.view import connected, viewed
+from farshore_protocol.ranges import RangeSet
 
 MAX_SKIP: Final = 2**40
 WHY: Final = "the buffer's file was damaged"
@@ -50,7 +51,7 @@ def salvage(damaged: Path, into: Database, now_us: int) -> Salvaged:
         with connected(pages.with_schema()) as connection:
             source = _Source(connection, salvaged.unread)
             orphans = _copy(source, writer)
-        if salvaged.unread or orphans or _is_incomplete(into):
+        if salvaged.unread or orphans or writer.has_refused or _is_incomplete(into):
             found = find_rows(pages)
             restore(found, writer)
             Finder(found, orphans, writer, now_us).find(pages)
@@ -92,7 +93,7 @@ class _Source:
     def _read(self, table: str, which: str) -> Iterator[Row]:
         try:
             yield from self._connection.execute(f"SELECT * FROM {table} {which}")  # noqa: S608 - our own tables
-        except apsw.Error:
+        except (apsw.Error, UnicodeDecodeError):
             self._unread.add(table)
 
 
@@ -102,13 +103,23 @@ def _copy(source: _Source, writer: Writer) -> dict[int, Row]:
     writer.put("streams", (row for row in source.rows("streams") if _is_stream(row)))
     writer.put("receipts", filter(is_receipt, source.rows("receipts")))
     orphans = _copy_batches(source, writer)
-    known = {row.id: row for row in all_streams(writer.into)}
-    writer.put("chunks", (row for row in source.rows("chunks") if row[1] in known and is_chunk(known[row[1]], row)))
+    writer.put("chunks", _chunks(source, writer))
     for table in ("epochs", "epoch_copies"):
         writer.put(table, (row for row in source.rows(table) if is_epoch(row)))
     for table in ("dictionaries", "checkpoints", "notes", "set_aside"):
         writer.put(table, source.rows(table))
     return orphans
+
+
+def _chunks(source: _Source, writer: Writer) -> Iterator[Row]:
+    known = {row.id: row for row in all_streams(writer.into)}
+    sealed = {stream: present(writer.into, stream) for stream in known}
+    for row in source.rows("chunks"):
+        if row[1] not in known:
+            writer.has_refused = True
+        # A page that was not written when its chunks were sealed has them still.
+        elif is_chunk(known[row[1]], row) and not sealed[row[1]] & RangeSet(((row[2], row[2] + row[3] - 1),)):
+            yield row
 
 
 def _copy_batches(source: _Source, writer: Writer) -> dict[int, Row]:

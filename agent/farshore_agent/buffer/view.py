@@ -88,7 +88,8 @@ def viewed(path: Path) -> Iterator[Pages]:
     """
     log = path.with_name(path.name + "-wal")
     with path.open("rb") as file:
-        yield Pages(file, wal.committed_pages(log.read_bytes(), PAGE_BYTES) if log.exists() else {})
+        raw = wal.look(path).mended or (log.read_bytes() if log.exists() else b"")
+        yield Pages(file, wal.committed_pages(raw, PAGE_BYTES))
 
 
 @contextmanager

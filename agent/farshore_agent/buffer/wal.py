@@ -19,7 +19,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
-from farshore_agent.buffer.flipped import explained
+from farshore_agent.buffer.flipped import as_far_as_known, explained, place
 from farshore_agent.buffer.wal_checksum import Sums, checksum
 
 HEADER_BYTES: Final = 32
@@ -29,6 +29,9 @@ BIG_ENDIAN_MAGIC: Final = 0x377F0683
 PAGE_SIZES: Final = tuple(512 << power for power in range(8))
 PAGE_BYTES: Final = 4096
 """Of the buffer's own files."""
+
+SIZE_AT: Final = 28
+"""Where the first page says how many pages there are."""
 
 FORMAT_VERSION: Final = 3_007_000
 DURABLE_COMMITS: Final = 2
@@ -44,31 +47,49 @@ class Frame:
     is_intact: bool
 
 
-def mend(path: Path) -> str:
-    """Repair the log of the database at `path`, if bytes in its middle have rotted; what was found, or nothing.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What has rotted in a log.
 
-    The log as it was is kept beside it.
+    Attributes:
+        what: for people; nothing if all is well.
+        mended: the log as it would be mended.
+        is_whole: whether that has every page of the log; if not, a page may be as it was before.
     """
-    mended, what = look(path)
-    if what:
+
+    what: str = ""
+    mended: bytes = b""
+    is_whole: bool = True
+
+
+def mend(path: Path) -> Found:
+    """Repair the log of the database at `path`, if bytes in its middle have rotted; what was found.
+
+    The log as it was is kept beside it. One that cannot be mended whole is left as it is.
+    """
+    found = look(path)
+    if found.what and found.is_whole:
         log = path.with_name(path.name + "-wal")
         log.with_name(log.name + ".damaged").write_bytes(log.read_bytes())
         draft = log.with_name(log.name + ".mended")
         with draft.open("wb") as file:
-            file.write(mended)
+            file.write(found.mended)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(log)
-    return what
+    return found
 
 
-def look(path: Path) -> tuple[bytes, str]:
-    """The log of the database at `path` as it would be mended, and what has rotted in it; nothing if all is well."""
+def look(path: Path) -> Found:
+    """What has rotted in the log of the database at `path`; changes nothing."""
     log = path.with_name(path.name + "-wal")
     found = log.read_bytes() if log.exists() else b""
     headed = with_header(found)
-    raw, flipped = with_flips_set_right(headed)
-    frames = list(read_frames(raw))
+    frames = list(read_frames(headed))
+    pages = path.stat().st_size // PAGE_BYTES if path.exists() else 0
+    raw, flipped, homeless = with_flips_set_right(headed, frames, pages)
+    if flipped:
+        frames = list(read_frames(raw))
     last = _last_durable(frames)
     if last < 0 and headed != found:
         last = _last_commit(frames)
@@ -77,39 +98,51 @@ def look(path: Path) -> tuple[bytes, str]:
         last = max((at for at, frame in enumerate(sound) if frame.is_commit), default=-1)
     rotten = flipped | {frame.offset for frame in frames[: last + 1] if not frame.is_intact}
     if last < 0 or (not rotten and raw == found):
-        return b"", ""
+        return Found()
     what = f"{len(rotten)} of {len(frames)} frames" if rotten else "the header"
-    mended = with_fresh_checksums(raw, frames[: last + 1])
-    return mended, f"{what} of the write-ahead log had rotted; the log was mended"
+    return Found(
+        f"{what} of the write-ahead log had rotted",
+        with_fresh_checksums(raw, frames[: last + 1], homeless),
+        is_whole=not any(frame.offset in homeless for frame in frames[: last + 1]),
+    )
 
 
-def with_flips_set_right(raw: bytes) -> tuple[bytes, set[int]]:
+def with_flips_set_right(raw: bytes, frames: list[Frame], pages: int) -> tuple[bytes, set[int], set[int]]:
     """The log with every frame set right in which it is known which bit has flipped.
 
+    Args:
+        raw: the log.
+        frames: what was read of it.
+        pages: of the database before it.
+
     Returns:
-        The log, and the offsets of these frames and of those in which it is only known that one has.
+        The log; the offsets of these frames and of those in which it is only known that one has; and of those among
+        them of which it is not known which page they hold.
     """
     order, page_bytes, salts = _header(raw)
     step = FRAME_HEADER_BYTES + page_bytes
-    if not page_bytes or not _may_have_flips(raw, step, salts):
-        return raw, set()
-    sums: Sums = struct.unpack(">II", raw[24:32])
-    out, flipped = bytearray(raw), set()
+    if not page_bytes or not _may_have_flips(raw, frames, step, salts):
+        return raw, set(), set()
+    out, flipped, homeless = bytearray(raw), set(), set()
+    intact = {frame.offset for frame in frames if frame.is_intact}
+    most_pages = max([pages, *(place(raw[frame.offset : frame.offset + 8])[1] for frame in frames)])
     for at in range(HEADER_BYTES, len(raw) - step + 1, step):
-        found, following = raw[at : at + step], raw[at + step : at + 2 * step]
-        is_last = len(following) < step or following[8:16] != salts
-        candidates = explained(found, b"" if is_last else following, salts, sums, order)
-        if candidates:
-            flipped.add(at)
-        if len(candidates) == 1:
-            out[at : at + step] = candidates[0]
-        sums = struct.unpack_from(">II", out, at + 16)
-    return bytes(out), flipped
+        if at not in intact:
+            sums: Sums = struct.unpack_from(">II", out, at - step + 16 if at > HEADER_BYTES else 24)
+            found, following = raw[at : at + step], raw[at + step : at + 2 * step]
+            is_last = len(following) < step or following[8:16] != salts
+            if candidates := explained(found, b"" if is_last else following, salts, sums, order):
+                flipped.add(at)
+                known = as_far_as_known(found, candidates, pages, most_pages)
+                out[at : at + step] = known or found
+                homeless |= set() if known else {at}
+        if place(out[at : at + 8])[0] == 1:
+            pages = struct.unpack_from(">I", out, at + FRAME_HEADER_BYTES + SIZE_AT)[0]
+    return bytes(out), flipped, homeless
 
 
-def _may_have_flips(raw: bytes, step: int, salts: bytes) -> bool:
+def _may_have_flips(raw: bytes, frames: list[Frame], step: int, salts: bytes) -> bool:
     """Whether a frame does not check, or the one after the last one could be one more whose salts have rotted."""
-    frames = list(read_frames(raw))
     end = frames[-1].offset + step if frames else HEADER_BYTES
     beyond = raw[end + 8 : end + 16]
     is_near = (int.from_bytes(beyond, "big") ^ int.from_bytes(salts, "big")).bit_count() == 1
@@ -200,35 +233,16 @@ def _last_durable(frames: list[Frame]) -> int:
     return commits[-1] if len(commits) >= DURABLE_COMMITS else -1
 
 
-def with_fresh_checksums(raw: bytes, frames: list[Frame]) -> bytes:
-    """The log up to the last of `frames`, with checksums that follow from one another."""
+def with_fresh_checksums(raw: bytes, frames: list[Frame], homeless: set[int]) -> bytes:
+    """The log up to the last of `frames` as one commit, without the homeless ones, with checksums that follow."""
     order, page_bytes, salts = _header(raw)
     sums: Sums = struct.unpack(">II", raw[24:32])
     out = bytearray(raw[:HEADER_BYTES])
-    stated_before = computed_before = sums
-    for frame in frames:
+    kept = [frame for frame in frames if frame.offset not in homeless]
+    for frame in kept:
         page = raw[frame.offset + FRAME_HEADER_BYTES : frame.offset + FRAME_HEADER_BYTES + page_bytes]
-        stated: Sums = struct.unpack_from(">II", raw, frame.offset + 16)
-        place = raw[frame.offset : frame.offset + 8]
-        computed = checksum(page, checksum(place, stated_before, order), order)
-        # If only what the frame before said of itself had rotted, this one follows from what that really was.
-        follows = checksum(page, checksum(place, computed_before, order), order) == stated
-        if not frame.is_intact and not follows:
-            place = _mended_place(place, page, stated_before, stated, order)
-        sums = checksum(page, checksum(place, sums, order), order)
-        out += place + salts + struct.pack(">II", *sums) + page
-        stated_before, computed_before = stated, computed
+        pages = place(raw[frames[-1].offset : frames[-1].offset + 8])[1] if frame is kept[-1] else 0
+        head = struct.pack(">II", place(raw[frame.offset : frame.offset + 8])[0], pages)
+        sums = checksum(page, checksum(head, sums, order), order)
+        out += head + salts + struct.pack(">II", *sums) + page
     return bytes(out)
-
-
-def _mended_place(place: bytes, page: bytes, before: Sums, stated: Sums, order: str) -> bytes:
-    """Page number and size of a damaged frame; corrected if one flipped bit in them explains the damage.
-
-    A page that went to another number would spoil a page that is sound.
-    """
-    value = int.from_bytes(place, "big")
-    for bit in range(8 * len(place)):
-        tried = (value ^ (1 << bit)).to_bytes(len(place), "big")
-        if checksum(page, checksum(tried, before, order), order) == stated:
-            return tried
-    return place

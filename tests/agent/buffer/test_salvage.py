@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
 import pytest
 
-from tests.agent.buffer.damaged import PAGE, Made, assert_accounted_for, make, overwrite, root_of, started
+from farshore_agent.buffer import Buffer
+from farshore_agent.errors import BufferBroken
+from tests.agent.buffer.damaged import (
+    PAGE,
+    Made,
+    assert_accounted_for,
+    bring_to,
+    make,
+    overwrite,
+    root_of,
+    started,
+)
 
 RECEIPTED_BEFORE = 30
 """Of the batch that was unreadable already."""
@@ -147,3 +159,72 @@ async def test_the_damaged_files_of_several_repairs_are_all_kept(made: Made) -> 
         await (await started(made.world)).close()
     folder = made.world.path.parent
     assert len([each for each in folder.glob("buffer.db.damaged-*") if each.name.count("-") == 1]) == 2
+
+
+async def test_text_that_is_not_utf_8_any_more_is_damage_and_costs_no_record(made: Made) -> None:
+    """SQLite checks no text; it fails when it is read, here when receipts are told to the hub."""
+    connection = apsw.Connection(str(made.world.path))
+    connection.execute("UPDATE receipts SET detail = CAST(x'6ba0' AS TEXT)")
+    connection.close()
+    buffer = await started(made.world)
+    with pytest.raises(BufferBroken, match="has been replaced"):
+        await bring_to(made.hub, buffer)
+    assert await assert_accounted_for(made, buffer) == RECEIPTED_BEFORE
+    await buffer.close()
+
+
+@pytest.mark.parametrize("is_running", [False, True])
+@pytest.mark.parametrize("column", ["epoch", "dictionary"])
+async def test_batches_whose_rows_name_another_key_are_sent_with_the_one_that_their_bytes_name(
+    made: Made, column: str, is_running: bool
+) -> None:
+    update = f"UPDATE batches SET {column} = x'0011223344556677' WHERE state = 0"
+    if not is_running:
+        connection = apsw.Connection(str(made.world.path))
+        connection.execute(update)
+        connection.close()
+    buffer = await started(made.world)
+    if is_running:
+        buffer._store._database.connection.execute(update)
+    assert await assert_accounted_for(made, buffer) == RECEIPTED_BEFORE
+    await buffer.close()
+
+
+@pytest.mark.parametrize("what", ["appended", "sealed"])
+async def test_a_table_s_page_that_was_not_written_is_accounted_for(made: Made, tmp_path: Path, what: str) -> None:
+    """A disk that says it has written a page, and has not: what the page was before contradicts the others."""
+    buffer = await made.world.open()
+    if what == "sealed":
+        for start in range(0, 60, 10):
+            await made.append(buffer, "boiler", start, 10)
+    before = _folded(buffer, made)
+    if what == "appended":
+        await made.append(buffer, "boiler", 60, 10)
+    else:
+        await buffer.seal_due(link_up=True, flush=True)
+    after = _folded(buffer, made)
+    await buffer.close()
+    tables = [root_of(made.world.path, tree) for tree in TREES if tree != "by_digest"]
+    changed = [page for page in tables if _page(before, page) != _page(after, page)]
+    assert len(changed) > 1
+    for page in changed:
+        copy = made.copy_to(tmp_path / str(page))
+        copy.world.path.write_bytes(after)
+        overwrite(copy.world.path, page, _page(before, page))
+        again = await started(copy.world)
+        for _ in range(3):
+            with suppress(BufferBroken):
+                await assert_accounted_for(copy, again)
+                break
+        else:
+            raise AssertionError("it is repaired again and again")
+        await again.close()
+
+
+def _folded(buffer: Buffer, made: Made) -> bytes:
+    buffer._store.fold()
+    return made.world.path.read_bytes()
+
+
+def _page(raw: bytes, number: int) -> bytes:
+    return raw[(number - 1) * PAGE : number * PAGE]

@@ -151,7 +151,15 @@ WHERE b.state = 0 ORDER BY b.priority DESC, b.sending_order LIMIT ?1;
 SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM batches INDEXED BY outbox WHERE state = 0;
 
 -- load_batch: the bytes of a batch and what they have to be
-SELECT b.stream, b.first, b.last, b.digest, o.raw FROM batches b LEFT JOIN bodies o ON o.batch = b.id WHERE b.id = ?1;
+SELECT b.stream, b.first, b.last, b.digest, b.epoch, b.dictionary, o.raw
+FROM batches b LEFT JOIN bodies o ON o.batch = b.id WHERE b.id = ?1;
+
+-- set_keys: what it takes to open a batch, as its bytes say
+UPDATE batches SET epoch = ?2, dictionary = ?3 WHERE id = ?1 AND (epoch <> ?2 OR dictionary IS NOT ?3);
+
+-- keyless_batches: unacknowledged batches that name a key or a dictionary that is not here
+SELECT id FROM batches WHERE state < 2 AND (
+    epoch NOT IN (SELECT epoch FROM epochs) OR dictionary NOT IN (SELECT dictionary FROM dictionaries));
 
 -- mark_sent: a batch goes into a parcel
 UPDATE batches SET sent = 1 WHERE id = ?1 AND sent = 0;
