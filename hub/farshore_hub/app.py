@@ -23,6 +23,7 @@ from farshore_hub.lake.worker.workers import Workers
 from farshore_hub.lake.writer import LakeWriter
 from farshore_hub.loops import Loop
 from farshore_hub.opening import OpenedHub, schema_fault
+from farshore_hub.overview import Overview
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.receive.receiver import Receiver, archived_when_stored, never_archived
 from farshore_hub.reports import Reporter
@@ -84,7 +85,8 @@ async def run_hub(
         audit = Loop("audit", auditor.run, clock, retry_s=RETRY_S)
         renewal = Loop("TLS renewal", lambda: keep_fresh(hub.fleet, port.context), clock, retry_s=RETRY_S)
         checks = {"database": lambda: _database_fault(hub), "lake writer": lambda: lake.fault or writer.fault}
-        services = _services(hub, receiver, stack.enter_context(opened_reader(hub, opener)), checks, stack)
+        reader = stack.enter_context(opened_reader(hub, opener))
+        services = _services(hub, receiver, reader, checks, stop, stack)
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(loop.run(), name=loop.name) for loop in (lake, renewal, audit)]
             await serve(make_app(services), port, announce, stop)
@@ -147,20 +149,25 @@ def _auditor(hub: OpenedHub, opener: BatchOpener, writer: LakeWriter, runner: Ru
     return Auditor(hub.engine, lake_care(hub, opener), writer, hub.fleet.clock, runner, pace)
 
 
-def _services(hub: OpenedHub, receiver: Receiver, lake: LakeReader, checks: Checks, stack: ExitStack) -> Services:
+def _services(
+    hub: OpenedHub, receiver: Receiver, lake: LakeReader, checks: Checks, stop: asyncio.Event, stack: ExitStack
+) -> Services:
     web = hub.place.settings.web
-    reporter = Reporter(hub.fleet, hub.place.settings.completeness.silent_after)
+    silent_after_s = hub.place.settings.completeness.silent_after
+    reporter = Reporter(hub.fleet, silent_after_s)
     long = _threads(stack, "reports", LONG_THREADS)
     return Services(
         fleet=hub.fleet,
         receiver=receiver,
         reporter=reporter,
+        overview=Overview(hub.fleet, silent_after_s),
         lake=lake,
         query_timeout_s=web.query_timeout,
         max_query_rows=web.max_query_rows,
         checks=checks,
         metrics=HubMetrics(receiver.tally, reporter).text,
         bodies=BodyReader(web.max_bodies_bytes, web.body_timeout),
+        stopping=stop,
         run=_threads(stack, "web", SHORT_THREADS),
         run_long=BoundedRunner(long, MAX_LONG_CALLS),
         run_more=long,

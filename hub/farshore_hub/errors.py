@@ -190,6 +190,19 @@ class Busy(HubError):
         self.retry_after_s = retry_after_s
 
 
+class TooMany(HubError):
+    """The same address failed too often. Nothing was looked at."""
+
+    status = 429
+    kind = "too-many"
+    title = "Too many attempts"
+    exit_code = 7
+
+    def __init__(self, detail: str, *, retry_after_s: int = 60, remedy: str = "") -> None:
+        super().__init__(detail, remedy=remedy or f"try again in {retry_after_s} s")
+        self.retry_after_s = retry_after_s
+
+
 def of_protocol(error: protocol.ProtocolError) -> HubError:
     """The same error in the hub's terms, where a whole message is refused for it."""
     for theirs, ours, remedy in _OF_PROTOCOL:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from farshore_hub.ledger.completeness import State
 from farshore_hub.ledger.hours import HourState
+from farshore_hub.ledger.standing import Standing
 from farshore_hub.store.fleet import SiteState
 
 TimeUs = Annotated[int | None, Field(description="microseconds since 1970; null for never")]
@@ -108,3 +109,98 @@ class FleetView(_View):
     produced: int = Field(description="by the whole fleet, of the days that the hours lie in")
     stored: int
     sites: list[FleetRowView]
+
+
+class SiteLineView(_View):
+    """A site in one line: produced = stored + pending + shed + quarantined + gap, over its streams."""
+
+    name: str
+    standing: Standing
+    is_silent: bool = Field(description="it was not heard for too long, or is revoked")
+    is_revoked: bool
+    streams: int
+    produced: int
+    stored: int
+    pending: int
+    shed: int
+    quarantined: int
+    gap: int
+    oldest_pending_us: TimeUs
+    heard_us: TimeUs
+
+
+class SummaryView(_View):
+    """How many sites there are, and stand how."""
+
+    sites: int
+    silent: int
+    by_standing: dict[Standing, int]
+
+
+class StandingsView(_View):
+    """How the fleet stands: all of it in numbers, and the sites that were asked for."""
+
+    summary: SummaryView = Field(description="of all sites, whatever was asked for")
+    found: int = Field(description="sites that were asked for, on all pages")
+    sites: list[SiteLineView]
+
+
+class ReceiptSumView(_View):
+    """What was given up of a stream for one reason."""
+
+    stream: str
+    reason: str
+    count: int = Field(description="receipts")
+    records: int = Field(description="that they name; a record may be named more than once")
+    last_us: TimeUs
+
+
+class ForkView(_View):
+    """A batch that was kept aside: its range was stored already with other content."""
+
+    stream: str
+    incarnation: Hex
+    first: int
+    last: int
+    received_us: TimeUs
+
+
+class RangeView(_View):
+    """Sequences of a stream in one incarnation."""
+
+    incarnation: Hex
+    stream: str
+    first: int
+    last: int
+
+
+class ArrivalsView(_View):
+    """Records of a stream that were stored within an hour of the hub's clock."""
+
+    stream: str
+    hour_us: int
+    records: int
+
+
+class WatermarkView(_View):
+    """Up to where a stream is accounted for, in the incarnation that was heard last."""
+
+    stream: str
+    incarnation: Hex
+    watermark: int
+    head: int
+
+
+class SiteReportView(_View):
+    """Everything that is known of one site."""
+
+    site: SiteView
+    line: SiteLineView
+    certificate_ends_us: TimeUs
+    starts: int = Field(description="of its agent, as far as the hub has heard")
+    streams: list[StreamView]
+    watermarks: list[WatermarkView]
+    receipts: list[ReceiptSumView]
+    wanted: list[RangeView] = Field(description="what the hub asks for again, because its copy is damaged")
+    forks: list[ForkView]
+    arrivals: list[ArrivalsView] = Field(description="of the last days, hour by hour; hours without any are left out")

@@ -20,7 +20,7 @@ from fastapi.routing import APIRoute
 from farshore_hub.fleet import sites
 from farshore_hub.fleet.api_tokens import Role
 from farshore_hub.fleet.ca import CertificateAuthority, Validity, pem_of
-from farshore_hub.web.routes import audit, health, hours, records, sites_door
+from farshore_hub.web.routes import audit, fleet, health, hours, records, sites_door
 from farshore_hub.web.routes import sites as sites_routes
 from farshore_protocol import wire
 from farshore_protocol.enrolment import JoinToken, RenewalRequest, read_membership, signed_renewal, write_token
@@ -45,6 +45,8 @@ ROUTES: Final = {
     ("POST", "/v1/parcels"): SITE,
     ("GET", "/metrics"): Role.VIEWER,
     ("GET", "/v1/sites"): Role.VIEWER,
+    ("GET", "/v1/sites/{name}"): Role.VIEWER,
+    ("GET", "/v1/fleet"): Role.VIEWER,
     ("GET", "/v1/completeness"): Role.VIEWER,
     ("GET", "/v1/completeness/hours"): Role.VIEWER,
     ("GET", "/v1/audit"): Role.VIEWER,
@@ -100,7 +102,15 @@ def askers(hub: RunningHub, victim: Member, tmp_path_factory: pytest.TempPathFac
 
 def test_every_route_has_a_row_in_this_table(hub: RunningHub) -> None:
     described = hub.ask("GET", "/openapi.json").json["paths"]
-    routers = (audit.router, health.router, hours.router, records.router, sites_door.router, sites_routes.router)
+    routers = (
+        audit.router,
+        fleet.router,
+        health.router,
+        hours.router,
+        records.router,
+        sites_door.router,
+        sites_routes.router,
+    )
     made = {
         (method, route.path)
         for router in routers

@@ -17,7 +17,8 @@ from farshore_shell.commands import CommandModules, fail, run
 _COMMANDS: Final = {
     "init": ("init", "Make a hub."),
     "serve": ("serve", "Run it."),
-    "site": ("site", "Add, list and revoke sites."),
+    "site": ("site", "Add, list, show and revoke sites."),
+    "fleet": ("fleet", "Show how the sites stand, the worst first."),
     "token": ("token", "Make, list and revoke API tokens."),
     "completeness": ("completeness", "Show what is complete, and what is missing."),
     "query": ("query", "Ask with SQL."),

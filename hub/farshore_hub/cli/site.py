@@ -1,17 +1,21 @@
-"""`farshore-hub site`: add, list and revoke sites."""
+"""`farshore-hub site`: add, list, show and revoke sites."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
 
 from farshore_hub.cli.options import as_json, data_dir, expires, print_json, print_table, shown_time
 from farshore_hub.fleet import sites
 from farshore_hub.opening import open_hub
-from farshore_hub.views import SiteView
+from farshore_hub.overview import Overview
+from farshore_hub.views import SiteReportView, SiteView, StreamView, WatermarkView
 
-command = click.Group("site", help="Add, list and revoke sites.")
+_COUNTS: Final = ("produced", "stored", "pending", "shed", "quarantined", "gap")
+
+command = click.Group("site", help="Add, list, show and revoke sites.")
 
 
 @command.command("add")
@@ -82,6 +86,29 @@ def listing(as_json: bool, data_dir: Path) -> None:  # noqa: FBT001 - click's wa
     print_table(("site", "state", "added", "enrolled", "last heard", "agent"), rows)
 
 
+@command.command("show")
+@click.argument("name")
+@as_json
+@data_dir
+def show(name: str, as_json: bool, data_dir: Path) -> None:  # noqa: FBT001 - click's way
+    """Show everything that is known of a site. Times are UTC.
+
+    \b
+    Examples:
+      farshore-hub site show pump-station-7
+      farshore-hub site show pump-station-7 --json
+
+    \b
+    Exit codes: 0 shown, 6 there is no such site
+    """
+    with open_hub(data_dir) as hub:
+        report = Overview(hub.fleet, hub.place.settings.completeness.silent_after).site(name)
+    if as_json:
+        print_json(report.model_dump(mode="json"))
+    else:
+        _print_report(report)
+
+
 @command.command("revoke")
 @click.argument("name")
 @data_dir
@@ -106,3 +133,37 @@ def _print_token(name: str, token: str, *, as_json: bool) -> None:
     else:
         click.echo(token)
         click.echo(f"at {name}: farshore-agent enrol TOKEN", err=True)
+
+
+def _print_report(report: SiteReportView) -> None:
+    site, line = report.site, report.line
+    offset = "-" if site.clock_offset_us is None else f"{site.clock_offset_us / 1e6:+.3f} s"
+    facts = {
+        "site": site.name,
+        "stands": line.standing,
+        "last heard": shown_time(site.last_seen_us),
+        "clock": offset,
+        "certificate ends": shown_time(report.certificate_ends_us),
+        "agent": site.agent_version or "-",
+        "agent starts": report.starts,
+    }
+    print_table(("", ""), [[name, value] for name, value in facts.items()])
+    marks = {each.stream: each for each in report.watermarks}
+    rows = [[each.stream, each.state, *_numbers(each), _mark(marks.get(each.stream))] for each in report.streams]
+    print_table(("stream", "state", *_COUNTS, "watermark"), rows, numbers=(*_COUNTS, "watermark"))
+    for gap in (gap for stream in report.streams for gap in stream.gaps):
+        click.echo(f"missing: {gap.stream} {gap.first}-{gap.last} (incarnation {gap.incarnation})")
+    for each in report.wanted:
+        click.echo(f"asked for again: {each.stream} {each.first}-{each.last} (incarnation {each.incarnation})")
+    for given in report.receipts:
+        click.echo(f"given up: {given.stream} {given.records:,} records, {given.reason} ({given.count:,} receipts)")
+    for fork in report.forks:
+        click.echo(f"fork: {fork.stream} {fork.first}-{fork.last} (incarnation {fork.incarnation})")
+
+
+def _numbers(stream: StreamView) -> list[str]:
+    return [f"{getattr(stream, name):,}" for name in _COUNTS]
+
+
+def _mark(mark: WatermarkView | None) -> str:
+    return "-" if mark is None else f"{mark.watermark:,} of {mark.head:,}"

@@ -9,12 +9,21 @@ from fastapi.routing import APIRoute
 
 from farshore_hub.web import problems
 from farshore_hub.web.auth import CERTIFICATE_SCHEME
+from farshore_hub.web.pages.install import install
 from farshore_hub.web.problems import Problem
-from farshore_hub.web.routes import audit, health, hours, records, sites, sites_door
+from farshore_hub.web.routes import audit, fleet, health, hours, records, sites, sites_door
 from farshore_hub.web.services import Services
 from farshore_protocol import __version__
 
-_ROUTERS: Final = (sites_door.router, sites.router, records.router, hours.router, audit.router, health.router)
+_ROUTERS: Final = (
+    sites_door.router,
+    sites.router,
+    fleet.router,
+    records.router,
+    hours.router,
+    audit.router,
+    health.router,
+)
 _CERTIFICATE: Final = {
     "type": "mutualTLS",
     "description": "a client certificate of this hub's CA, as a site gets it by enrolment and renewal",
@@ -30,6 +39,7 @@ def make_app(services: Services) -> FastAPI:
     problems.install(app, [route for router in _ROUTERS for route in router.routes])
     for router in _ROUTERS:
         app.include_router(router)
+    install(app, services)
     return app
 
 

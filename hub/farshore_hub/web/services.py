@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -10,6 +11,7 @@ from fastapi import Depends, Request
 
 from farshore_hub.fleet.context import Fleet
 from farshore_hub.lake.reader import LakeReader
+from farshore_hub.overview import Overview
 from farshore_hub.receive.receiver import Receiver
 from farshore_hub.reports import Reporter
 from farshore_hub.web.bodies import BodyReader
@@ -24,11 +26,13 @@ class Services:
         fleet: sites, keys and tokens.
         receiver: takes parcels.
         reporter: completeness.
+        overview: the fleet and single sites as people look at them.
         lake: SQL and export.
         query_timeout_s, max_query_rows: bounds of one query.
         checks: what must hold before this process is ready: name to a function that returns what is wrong, or "".
         metrics: the Prometheus text.
         bodies: reads request bodies within the budget.
+        stopping: set when the hub ends; whoever answers for long ends then.
         run: runs short blocking work beside the event loop.
         run_long: the same for queries, exports and reports, so that they never hold up a sign-in.
         run_more: goes on with what `run_long` has begun, however many others want to begin.
@@ -37,12 +41,14 @@ class Services:
     fleet: Fleet
     receiver: Receiver
     reporter: Reporter
+    overview: Overview
     lake: LakeReader
     query_timeout_s: float
     max_query_rows: int
     checks: dict[str, Callable[[], str]]
     metrics: Callable[[], bytes]
     bodies: BodyReader
+    stopping: asyncio.Event
     run: Runner
     run_long: Runner
     run_more: Runner

@@ -53,6 +53,24 @@ def test_sites_are_listed_for_people_and_for_programs(run: Run, folder: Path) ->
     assert [(site["name"], site["state"]) for site in run("site", "list", "--json").json] == [("pump-1", "pending")]
 
 
+def test_how_the_sites_stand_is_shown_for_people_and_for_programs(run: Run, imported: Sender) -> None:
+    run("site", "add", "pump-2")
+    said = run("fleet").out
+    assert "1 gap, 1 new" in said
+    told = run("fleet", "--standing", "gap", "--json").json
+    assert [(site["name"], site["stored"], site["gap"]) for site in told["sites"]] == [("pump-1", 4, 2)]
+    assert (told["found"], told["summary"]["sites"]) == (1, 2)
+    assert run("fleet", "--stream", "NO STREAM").exit_code == 5
+
+
+def test_everything_about_a_site_is_shown(run: Run, imported: Sender) -> None:
+    said = run("site", "show", "pump-1").out
+    assert "4 of 6" in said
+    assert "missing: boiler 5-6" in said
+    assert run("site", "show", "pump-1", "--json").json["watermarks"][0]["watermark"] == 4
+    assert run("site", "show", "nobody").exit_code == 6
+
+
 def test_a_site_is_revoked_and_may_get_another_token(run: Run, folder: Path) -> None:
     joined(run, folder, "pump-1")
     assert run("site", "revoke", "pump-1").exit_code == 0

@@ -27,6 +27,8 @@ MSGPACK = "application/vnd.msgpack"
 
 ROUTES = [
     ("GET", "/v1/sites", None, Role.VIEWER),
+    ("GET", "/v1/sites/nobody", None, Role.VIEWER),
+    ("GET", "/v1/fleet", None, Role.VIEWER),
     ("GET", "/v1/completeness", None, Role.VIEWER),
     ("POST", "/v1/query", {"sql": "SELECT 1 AS one"}, Role.VIEWER),
     ("GET", "/v1/streams/nothing/records", None, Role.VIEWER),

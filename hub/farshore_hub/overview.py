@@ -1,0 +1,135 @@
+"""The fleet and single sites as people look at them: the same for the page, the API and the commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from farshore_hub.fleet import sites
+from farshore_hub.fleet.context import Fleet
+from farshore_hub.ledger.account import Account
+from farshore_hub.ledger.completeness import completeness
+from farshore_hub.ledger.standing import Choice, SiteLine, Standing, chosen, summary
+from farshore_hub.reports import check_stream
+from farshore_hub.store import fleet as fleet_store
+from farshore_hub.store import site_report as store
+from farshore_hub.store.accounts import open_existing, read_accounts
+from farshore_hub.store.engine import reading
+from farshore_hub.store.fleet import Site
+from farshore_hub.views import (
+    RangeView,
+    SiteLineView,
+    SiteReportView,
+    SiteView,
+    StandingsView,
+    StreamView,
+    SummaryView,
+    WatermarkView,
+)
+from farshore_protocol.hours import HOUR_US
+from farshore_protocol.names import base_of
+
+ARRIVALS_US: Final = 7 * 24 * HOUR_US
+_US_PER_S: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Reads how sites stand.
+
+    Attributes:
+        fleet: whose.
+        silent_after_s: of a site that was not heard for so long nobody can say that it is complete.
+    """
+
+    fleet: Fleet
+    silent_after_s: int
+
+    def lines(self, stream: str | None = None) -> list[SiteLine]:
+        """Every site in a line; with a stream, those that have it, by that stream alone.
+
+        Raises:
+            Invalid: the stream's name is not one.
+        """
+        if stream is not None:
+            check_stream(stream)
+        with reading(self.fleet.engine) as connection:
+            known = fleet_store.all_sites(connection)
+            rows = list(read_accounts(connection, None, stream))
+        now_us = self.fleet.clock.now_us()
+        lines = {site.name: self._line(site, now_us) for site in known}
+        for each in completeness(rows, now_us=now_us, silent_after_us=self._silent_after_us):
+            if stream in {None, each.stream}:
+                lines[each.site].add(each)
+        return [line for line in lines.values() if line.streams or stream is None]
+
+    def streams(self) -> list[str]:
+        """The names of all streams that anything was heard of, without what Farshore adds to them."""
+        with reading(self.fleet.engine) as connection:
+            return [name for name in store.stream_names(connection) if base_of(name) == name]
+
+    def report(self, choice: Choice, stream: str | None = None, *, offset: int = 0, limit: int = 100) -> StandingsView:
+        """The fleet in numbers, and a part of the sites that were asked for.
+
+        Raises:
+            Invalid: the stream's name is not one.
+        """
+        lines = self.lines(stream)
+        found = chosen(lines, choice)
+        shown = [SiteLineView.model_validate(line) for line in found[offset : offset + limit]]
+        return StandingsView(summary=SummaryView.model_validate(summary(lines)), found=len(found), sites=shown)
+
+    def site(self, name: str) -> SiteReportView:
+        """Everything about one site.
+
+        Raises:
+            Invalid, Unknown: there is none of that name.
+        """
+        site = sites.find(self.fleet, name)
+        now_us = self.fleet.clock.now_us()
+        with reading(self.fleet.engine) as connection:
+            rows = list(read_accounts(connection, name))
+            newest = open_existing(connection, store.newest_accounts(connection, site.id))
+            known = {
+                "certificate_ends_us": fleet_store.last_certificate_end(connection, site.id),
+                "starts": store.count_lives(connection, site.id),
+                "receipts": store.receipt_sums(connection, site.id),
+                "forks": store.site_forks(connection, site.id),
+                "arrivals": store.arrivals(connection, site.id, now_us - ARRIVALS_US),
+            }
+            wanted = list(store.wanted_ranges(connection, site.id))
+        streams = completeness(rows, now_us=now_us, silent_after_us=self._silent_after_us)
+        line = self._line(site, now_us)
+        for stream in streams:
+            line.add(stream)
+        marks = [
+            WatermarkView(stream=stream, incarnation=life.hex(), watermark=_watermark(account), head=account.head)
+            for (_, life, stream), (_, account) in sorted(newest.items(), key=lambda each: each[0][2])
+        ]
+        return SiteReportView.model_validate(
+            known
+            | {
+                "site": SiteView.model_validate(site),
+                "line": SiteLineView.model_validate(line),
+                "streams": [StreamView.model_validate(each) for each in streams],
+                "watermarks": marks,
+                "wanted": [
+                    RangeView(incarnation=life.hex(), stream=stream, first=first, last=last)
+                    for life, stream, first, last in wanted
+                ],
+            },
+            from_attributes=True,
+        )
+
+    @property
+    def _silent_after_us(self) -> int:
+        return self.silent_after_s * _US_PER_S
+
+    def _line(self, site: Site, now_us: int) -> SiteLine:
+        heard, revoked = site.last_seen_us, site.revoked_us is not None
+        silent = revoked or (heard is not None and now_us - heard > self._silent_after_us)
+        return SiteLine(site.name, heard, silent, revoked, Standing.UNKNOWN if revoked else Standing.NEW)
+
+
+def _watermark(account: Account) -> int:
+    return (account.stored - account.wanted | account.receipted).watermark

@@ -1,0 +1,171 @@
+"""What the pages show of sites that have delivered, and what operators do there."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from farshore_hub.fleet import api_tokens
+from farshore_hub.fleet.api_tokens import Role
+from farshore_hub.store.fleet import SiteState
+from farshore_protocol.enrolment import read_token
+from tests.hub.web.pages.browsing import Browser
+from tests.hub.web.pages.conftest import SignedIn
+from tests.hub.web.running import RunningHub, running_hub
+from tests.hub.web.test_delivery import delivered
+
+
+@pytest.fixture(scope="module", autouse=True)
+def delivering(hub: RunningHub) -> None:
+    """A site that has delivered five records of eight; three are nowhere."""
+    delivered(hub, "pump-7", "boiler")
+
+
+def test_the_fleet_shows_a_site_with_what_is_missing_first(hub: RunningHub, signed_in: SignedIn) -> None:
+    hub.join("quiet")
+    text = signed_in(Role.VIEWER).get("/").body.decode()
+    rows = re.findall(r'<tr id="site-([^"]+)">', text)
+    assert rows[0] == "pump-7"
+    assert "quiet" in rows
+    row = text[text.index('id="site-pump-7"') :]
+    assert 'class="state gap"' in row[: row.index("</tr>")]
+    assert ">3<" in row[: row.index("</tr>")]
+
+
+def test_search_and_filters_leave_the_others_out(signed_in: SignedIn) -> None:
+    browser = signed_in(Role.VIEWER)
+    assert 'id="site-pump-7"' in browser.get("/?search=PUMP&stream=boiler&standing=gap").body.decode()
+    for query in ("search=nothing", "standing=complete", "silent=1", "stream=other"):
+        text = browser.get(f"/?{query}").body.decode()
+        assert 'id="site-pump-7"' not in text, query
+        assert "No site is like that" in text
+
+
+def test_a_site_shows_numbers_that_add_up_and_what_is_missing(signed_in: SignedIn) -> None:
+    text = signed_in(Role.VIEWER).get("/sites/pump-7").body.decode()
+    sum_ = re.search(r'<p class="sum">(.*?)</p>', text, re.DOTALL)
+    assert sum_
+    produced, *parts = [int(each) for each in re.findall(r"<b>(\d+)</b>", sum_[1])]
+    assert (produced, sum(parts)) == (8, 8)
+    assert "6\u20138" in text
+    assert "5</span><small> of 8" in text
+
+
+def test_a_stream_has_a_page_and_what_there_is_not_has_none(signed_in: SignedIn) -> None:
+    browser = signed_in(Role.VIEWER)
+    assert browser.get("/sites/pump-7/streams/boiler?hours=168").status == 200
+    for path in ("/sites/pump-7/streams/other", "/sites/nobody", "/sites/NOT%20A%20NAME", "/nothing"):
+        reply = browser.get(path)
+        assert reply.status in {404, 422}, path
+    assert browser.get("/sites/pump-7?hours=1").status == 422
+
+
+def test_the_api_says_the_same_as_the_page(hub: RunningHub) -> None:
+    fleet = hub.ask("GET", "/v1/fleet?search=pump", role=Role.VIEWER).json
+    [line] = fleet["sites"]
+    assert (line["standing"], line["gap"], line["stored"], fleet["found"]) == ("gap", 3, 5, 1)
+    site = hub.ask("GET", "/v1/sites/pump-7", role=Role.VIEWER).json
+    assert site["watermarks"][0] | {"incarnation": ""} == {
+        "stream": "boiler",
+        "incarnation": "",
+        "watermark": 5,
+        "head": 8,
+    }
+    assert site["line"] == line
+    assert sum(each["records"] for each in site["arrivals"]) == 5
+    assert site["certificate_ends_us"] > site["site"]["enrolled_us"]
+
+
+def test_an_operator_adds_a_site_and_sees_its_token_once(hub: RunningHub, signed_in: SignedIn) -> None:
+    operator = signed_in(Role.OPERATOR)
+    reply = operator.do("/add-site", name="well-1", expires="2 h")
+    token = re.search(r"farshore-agent enrol (\S+)</pre>", reply.body.decode())
+    assert reply.status == 201
+    assert token
+    assert read_token(token[1]).site == "well-1"
+    assert token[1] not in operator.get("/sites/well-1").body.decode()
+    for fields in ({"name": "well-1"}, {"name": "NOT ALLOWED"}, {"name": "well-2", "expires": "soon"}):
+        again = operator.do("/add-site", **fields)
+        assert again.status in {409, 422}, fields
+        assert 'role="alert"' in again.body.decode()
+
+
+def test_another_token_and_revoking(hub: RunningHub, signed_in: SignedIn) -> None:
+    hub.join("well-9")
+    admin = signed_in(Role.ADMIN)
+    assert "farshore-agent enrol" in admin.do("/sites/well-9/token").body.decode()
+    assert admin.get("/sites/well-9/revoke").status == 200
+    assert admin.do("/sites/well-9/revoke").headers["location"] == "/sites/well-9"
+    known = hub.ask("GET", "/v1/sites/well-9", role=Role.VIEWER).json
+    assert (known["site"]["state"], known["line"]["standing"]) == (SiteState.REVOKED, "unknown")
+    assert ">revoked<" in admin.get("/sites/well-9").body.decode().replace("</svg>revoked", ">revoked")
+
+
+def test_an_empty_hub_says_what_to_do(tmp_path: Path) -> None:
+    with running_hub(tmp_path, tls=False) as hub:
+        browser = Browser(hub).sign_in(Role.VIEWER)
+        assert "No sites yet" in browser.get("/").body.decode()
+        assert "__Host" not in str(browser.cookies)
+
+
+def test_static_files_are_there_and_nothing_around_them(hub: RunningHub) -> None:
+    for name, kind in (
+        ("farshore.css", "text/css"),
+        ("farshore.js", "javascript"),
+        ("vendor/htmx.min.js", "javascript"),
+        ("vendor/inter.woff2", "font/woff2"),
+        ("vendor/NOTICE", ""),
+    ):
+        reply = hub.ask("GET", f"/static/{name}")
+        assert reply.status == 200
+        assert kind in reply.headers["content-type"]
+    for outside in ("/static/../render.py", "/static/%2e%2e/render.py", "/static/..%2frender.py", "/static/"):
+        assert hub.ask("GET", outside).status == 404
+
+
+def events(connection: http.client.HTTPConnection, cookies: dict[str, str], path: str) -> http.client.HTTPResponse:
+    cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    connection.request("GET", path, headers={"Cookie": cookie})
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    return answer
+
+
+def next_event(answer: http.client.HTTPResponse) -> tuple[str, Any]:
+    kind = ""
+    while line := answer.readline().decode().strip("\n"):
+        name, _, value = line.partition(": ")
+        kind = value if name == "event" else kind
+        if name == "data":
+            answer.readline()
+            return kind, json.loads(value)
+    return next_event(answer) if not answer.isclosed() else ("", None)
+
+
+def test_a_live_page_is_told_over_the_port_and_ended_with_its_session(hub: RunningHub) -> None:
+    browser = Browser(hub)
+    browser.post("/sign-in", {"token": api_tokens.add(hub.hub.fleet, "watching", Role.VIEWER)})
+    connection = hub.connection()
+    answer = events(connection, browser.cookies, "/live/sites/pump-7?hours=24")
+    kind, told = next_event(answer)
+    assert kind == "pieces"
+    assert told["html"].keys() >= {"site-state", "site-balance", "site-streams", "site-facts"}
+    api_tokens.revoke(hub.hub.fleet, "watching")
+    assert next_event(answer)[0] == "ended"
+    assert answer.read() == b""
+    connection.close()
+
+
+def test_a_hub_stops_at_once_though_pages_are_live(tmp_path: Path) -> None:
+    with running_hub(tmp_path) as hub:
+        browser = Browser(hub).sign_in(Role.VIEWER)
+        connection = hub.connection()
+        answer = events(connection, browser.cookies, "/live")
+        assert next_event(answer)[0] == "pieces"
+    assert answer.read() == b""
+    connection.close()
