@@ -32,7 +32,7 @@ from farshore_agent.lock import StateLock
 from farshore_agent.net.server import Server
 from farshore_agent.settings import AgentSettings, load
 from farshore_agent.settings.inputs import InputSettings, installed
-from farshore_agent.tables.loop import TableLoop, open_shadow
+from farshore_agent.tables.loop import Outside, TableLoop, open_shadow
 from farshore_protocol.ports import Runner
 from farshore_shell.system import ThreadRunner, World, real_world
 
@@ -267,9 +267,9 @@ class Agent:
         """The loops of the captured tables, which `_loops` runs; their files are open for as long as the block runs."""
         with machine.worker("tables") as runner:
             shadow = await runner(partial(open_shadow, self._settings.state_dir))
-            context, random = self.context(), self._world.random
+            context, outside = self.context(), Outside(self._world.random, lambda: self.delivery.report.offset_us)
             tables = [
-                TableLoop(name, settings, shadow, context, random, runner)
+                TableLoop(name, settings, shadow, context, runner, outside)
                 for name, settings in self._settings.tables.items()
             ]
             try:

@@ -56,3 +56,8 @@ class LinkReport:
     exchanges: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     set_aside: list[SetAside] = field(default_factory=list)
+
+    @property
+    def offset_us(self) -> int:
+        """The hub's clock minus the site's; 0 as long as it is not known."""
+        return self.offset.offset_us if self.offset else 0

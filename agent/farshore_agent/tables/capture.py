@@ -10,7 +10,7 @@ not see (`INSERT OR REPLACE` over another UNIQUE column, a database that was put
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -63,13 +63,25 @@ class _Look:
 class Capture:
     """One captured table. All methods are called by one thread; `unfinished` first.
 
+    Args:
+        offset_us: tells what has to be added to the site's clock to get the hub's, as far as that is known.
+
     Attributes:
         progress: how far the table is captured.
         is_behind: whether another look should follow at once.
     """
 
-    def __init__(self, name: str, settings: TableSettings, shadow: Shadow, clock: Clock, random: Random) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: TableSettings,
+        shadow: Shadow,
+        clock: Clock,
+        random: Random,
+        offset_us: Callable[[], int] = lambda: 0,
+    ) -> None:
         self.name = name
+        self._offset_us = offset_us
         self._settings = settings
         self._shadow = shadow
         self._clock = clock
@@ -97,7 +109,7 @@ class Capture:
         progress = self._attend(application)
         schema = self._schema
         assert schema is not None  # noqa: S101 - `_attend` reads it or raises
-        look = _Look(Stamps(progress.number, progress.hlc), schema)
+        look = _Look(Stamps(progress.number, progress.hlc, self._offset_us()), schema)
         if progress.fingerprint != schema.fingerprint:
             self._announce(look, progress)
             progress = msgspec.structs.replace(

@@ -4,7 +4,8 @@ A record of the stream `NAME.changes`:
 
 - `op`: `insert`, `update`, `delete`, or `schema`, which goes before the first change under another schema.
 - `key`: column to value. `cells`: column to value, of an insert all, of an update what changed; a delete has none.
-- `number`: counts the changes of this table at this site, without holes. `hlc`: microseconds, strictly growing.
+- `number`: counts the changes of this table at this site, without holes. `hlc`: microseconds of the hub's time as far
+  as the site knows it, strictly growing.
 - `at`: when the application changed it, as its machine's clock said; ISO 8601.
 - `states`: how many earlier states of the row were passed over since the last look; only where there were any.
 - `schema`: fingerprint of the table's columns and key, in hexadecimal.
@@ -63,15 +64,24 @@ def are_same(one: Value, other: Value) -> bool:
 
 @dataclass(slots=True)
 class Stamps:
-    """Numbers changes and stamps them with a hybrid logical clock: the wall's time, and never less than the last."""
+    """Numbers changes and stamps them with a hybrid logical clock (Kulkarni et al., 2014).
+
+    It is the hub's time, as far as the site knows it, and always later than the last one: a site whose clock is a year
+    ahead must not win every conflict of that year.
+
+    Attributes:
+        number, hlc: of the last change.
+        offset_us: what has to be added to the site's clock to get the hub's.
+    """
 
     number: int = 0
     hlc: int = 0
+    offset_us: int = 0
 
     def record(self, at_us: int, op: str, schema: TableSchema, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - a record's values
         """The next record."""
         self.number += 1
-        self.hlc = max(at_us, self.hlc + 1)
+        self.hlc = max(at_us + self.offset_us, self.hlc + 1)
         return {
             "at": datetime.fromtimestamp(at_us / 1_000_000, UTC).isoformat(timespec="milliseconds"),
             "op": op,

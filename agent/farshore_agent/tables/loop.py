@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -24,16 +26,34 @@ _BEHIND_PAUSE_S: Final = 0.02
 """Between two looks while there is more to see: the application's turn."""
 
 
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a capture needs beside the buffer.
+
+    Attributes:
+        offset_us: tells what has to be added to this clock to get the hub's, as far as that is known.
+    """
+
+    random: Random
+    offset_us: Callable[[], int]
+
+
 class TableLoop:
     """Captures one table for as long as the agent runs."""
 
     def __init__(
-        self, name: str, settings: TableSettings, shadow: Shadow, context: InputContext, random: Random, runner: Runner
+        self,
+        name: str,
+        settings: TableSettings,
+        shadow: Shadow,
+        context: InputContext,
+        runner: Runner,
+        machine: Outside,
     ) -> None:
         self.name = name
         self._settings = settings
         self._stream = companion_of(name, CHANGES)
-        self._capture = Capture(name, settings, shadow, context.clock, random)
+        self._capture = Capture(name, settings, shadow, context.clock, machine.random, machine.offset_us)
         self._context = context
         self._runner = runner
         self._complaint = ""

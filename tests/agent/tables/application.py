@@ -32,12 +32,13 @@ class Captured:
         self.records: list[dict[str, Any]] = []
         self.refused: list[tuple[str, str]] = []
         self.copy: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self.offset_us = 0
         self.start()
 
     def start(self) -> None:
         """The agent starts; a look that was under way is appended again, as if the buffer had not taken it."""
         self.shadow = Shadow(self.folder / FILE)
-        self.capture = Capture("orders", self.settings, self.shadow, self.clock, self.random)
+        self.capture = Capture("orders", self.settings, self.shadow, self.clock, self.random, lambda: self.offset_us)
         if intent := self.capture.unfinished():
             self.take(intent)
 

@@ -57,6 +57,20 @@ def test_changes_are_numbered_without_holes_and_stamped_in_order(captured: Captu
     assert stamps == sorted(set(stamps))
 
 
+def test_a_clock_that_is_wrong_is_corrected_by_what_the_hub_says(captured: Captured) -> None:
+    day_us = 86_400_000_000
+    captured.run(ADD, values=(1, "Ann", None, 0))
+    captured.look()
+    captured.offset_us = 400 * day_us
+    captured.run(ADD, values=(2, "Ann", None, 0))
+    (ahead,) = captured.look()
+    captured.offset_us = -400 * day_us
+    captured.run(ADD, values=(3, "Ann", None, 0))
+    (back,) = captured.look()
+    assert ahead["hlc"] - captured.records[1]["hlc"] > 399 * day_us
+    assert back["hlc"] == ahead["hlc"] + 1
+
+
 def test_states_that_came_and_went_between_two_looks_are_counted(captured: Captured) -> None:
     captured.look()
     captured.run(ADD, values=(1, "Ann", "a", 0))
