@@ -85,8 +85,7 @@ async def run_hub(
         audit = Loop("audit", auditor.run, clock, retry_s=RETRY_S)
         renewal = Loop("TLS renewal", lambda: keep_fresh(hub.fleet, port.context), clock, retry_s=RETRY_S)
         checks = {"database": lambda: _database_fault(hub), "lake writer": lambda: lake.fault or writer.fault}
-        reader = stack.enter_context(opened_reader(hub, opener))
-        services = _services(hub, receiver, reader, checks, stop, stack)
+        services = _services(hub, receiver, opener, checks, stop, stack)
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(loop.run(), name=loop.name) for loop in (lake, renewal, audit)]
             await serve(make_app(services), port, announce, stop)
@@ -150,7 +149,7 @@ def _auditor(hub: OpenedHub, opener: BatchOpener, writer: LakeWriter, runner: Ru
 
 
 def _services(
-    hub: OpenedHub, receiver: Receiver, lake: LakeReader, checks: Checks, stop: asyncio.Event, stack: ExitStack
+    hub: OpenedHub, receiver: Receiver, opener: BatchOpener, checks: Checks, stop: asyncio.Event, stack: ExitStack
 ) -> Services:
     web = hub.place.settings.web
     silent_after_s = hub.place.settings.completeness.silent_after
@@ -161,7 +160,8 @@ def _services(
         receiver=receiver,
         reporter=reporter,
         overview=Overview(hub.fleet, silent_after_s),
-        lake=lake,
+        lake=stack.enter_context(opened_reader(hub, opener)),
+        opener=opener,
         query_timeout_s=web.query_timeout,
         max_query_rows=web.max_query_rows,
         checks=checks,

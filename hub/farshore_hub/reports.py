@@ -14,6 +14,7 @@ from farshore_hub.store import days
 from farshore_hub.store.accounts import read_accounts
 from farshore_hub.store.days import FleetSite
 from farshore_hub.store.engine import reading
+from farshore_hub.store.forks import count_forked
 from farshore_hub.views import CompletenessView, FleetRowView, FleetView, StreamView
 from farshore_protocol.hours import HOUR_US
 from farshore_protocol.names import BadName, check_any_stream
@@ -56,10 +57,13 @@ class Reporter:
             check_stream(stream)
         with reading(self.fleet.engine) as connection:
             rows = list(read_accounts(connection, site, stream))
+            forked = count_forked(connection)
         if stream is not None and not rows:
             raise Unknown(f"nothing was heard of a stream {stream!r}", remedy="farshore-hub completeness lists them")
         now_us = self.fleet.clock.now_us()
         lines = completeness(rows, now_us=now_us, silent_after_us=self.silent_after_s * _US_PER_S)
+        for line in lines:
+            line.forked = forked.get((line.site, line.stream), 0)
         views = [StreamView.model_validate(line) for line in lines if line.gaps or not gaps]
         return CompletenessView(streams=views if gaps else [view.model_copy(update={"gaps": []}) for view in views])
 

@@ -53,6 +53,7 @@ class StreamView(_View):
     shed: int = Field(description="given up at the edge, with a receipt")
     quarantined: int = Field(description="refused at the stream's door, and kept in its companion stream")
     gap: int
+    forked: int = Field(default=0, description="kept aside, because others have their sequences: farshore-hub forks")
     gaps: list[GapView]
     oldest_pending_us: TimeUs
     heard_us: TimeUs

@@ -95,6 +95,8 @@ def _print(report: CompletenessView) -> None:
     print_table(columns, [_row(line) for line in report.streams], numbers=_COUNTS)
     for line in report.streams:
         _print_gaps(line)
+        if line.forked:
+            click.echo(f"kept aside: {line.forked:,} records of {line.site} {line.stream} (farshore-hub forks list)")
 
 
 def _row(line: StreamView) -> list[str]:

@@ -62,6 +62,7 @@ class StreamCompleteness:
     Attributes:
         oldest_pending_us: event time of the oldest record that is still at the edge.
         heard_us: when the hub last heard of the site.
+        forked: records that are kept aside, because others have their sequences. They are beside the balance.
     """
 
     site: str
@@ -74,6 +75,7 @@ class StreamCompleteness:
     oldest_pending_us: int | None = None
     heard_us: int | None = None
     silent: bool = False
+    forked: int = 0
 
     @property
     def gap(self) -> int:

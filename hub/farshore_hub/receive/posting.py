@@ -160,7 +160,8 @@ class _Posting:
             outcome.forked.append(batch.digest)
         if verdict.fate is Fate.SCATTERED:
             outcome.refusals.append(Refusal(batch.digest, Refused.OVER_LIMIT, verdict.why))
-        if verdict.fate is Fate.FORK:
+        if verdict.forked and verdict.fate in (Fate.FORK, Fate.OVERLAP):
+            # Of an overlapping batch, too: its bytes among the batches go once its rows are in the lake for long.
             self._forks.append(self._row(at, batch))
         if verdict.take:
             self._store(at, batch, newcomer, verdict)

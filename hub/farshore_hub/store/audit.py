@@ -129,10 +129,11 @@ def _batch(row: Any) -> BatchRow:  # noqa: ANN401 - a row of that query
     is_sound = digest_of(raw) == bytes(row.digest)
     in_lake = row.state == CommitState.DONE and row.quarantined is None
     owner = (row.id, row.account_id, row.name, bytes(row.incarnation), row.stream)
-    return BatchRow(*owner, _taken(row.first, row.count, row.take), len(raw), is_sound, in_lake)
+    return BatchRow(*owner, taken_of(row.first, row.count, row.take), len(raw), is_sound, in_lake)
 
 
-def _taken(first: int, count: int, take: bytes | None) -> RangeSet:
+def taken_of(first: int, count: int, take: bytes | None) -> RangeSet:
+    """What was stored of a batch, by its columns."""
     return RangeSet(((first, first + count - 1),)) if take is None else unpack_ranges(bytes(take))
 
 
@@ -148,7 +149,7 @@ def taken_by_account(connection: Connection, site: int) -> dict[int, list[RangeS
     query = select(batches.c.account_id, batches.c.first, batches.c.count, batches.c.take)
     query = query.join(accounts, accounts.c.id == batches.c.account_id).where(accounts.c.site_id == site)
     for account_id, first, count, take in connection.execute(query):
-        found[account_id].append(_taken(first, count, take))
+        found[account_id].append(taken_of(first, count, take))
     return found
 
 
@@ -177,7 +178,7 @@ def lake_records(connection: Connection, stream: str, commit: int) -> int:
         accounts, accounts.c.id == batches.c.account_id
     )
     in_table = (accounts.c.stream == stream, batches.c.lake_commit <= commit, batches.c.quarantined.is_(None))
-    return sum(_taken(*row).count for row in connection.execute(query.where(*in_table)))
+    return sum(taken_of(*row).count for row in connection.execute(query.where(*in_table)))
 
 
 def sites_in_lake(connection: Connection, stream: str, commit: int, scope: Scope) -> list[tuple[str, int]]:
@@ -220,7 +221,7 @@ def lake_entries_of(connection: Connection, stream: str, commit: int, ids: Seque
 
 
 def _entry(row: Any) -> LakeEntry:  # noqa: ANN401 - a row of one of the queries above
-    incarnation, taken = bytes(row.incarnation).hex(), _taken(row.first, row.count, row.take)
+    incarnation, taken = bytes(row.incarnation).hex(), taken_of(row.first, row.count, row.take)
     digest = None if row.digest is None else bytes(row.digest)
     return LakeEntry(row.id, row.name, incarnation, taken, digest)
 
@@ -286,7 +287,7 @@ def _want(connection: Connection, row: Any, why: str, cause: Cause, now_us: int)
     connection.execute(update(batches).where(batches.c.id == row.id).values(values))
     key = row.site_id, bytes(row.incarnation), row.stream
     [(at, account)] = open_accounts(connection, {key}).values()
-    missing = _taken(row.first, row.count, row.take) & account.stored
+    missing = taken_of(row.first, row.count, row.take) & account.stored
     wanted = account.wanted | missing
     save_accounts(connection, {at: (account, replace(account, wanted=wanted))}, now_us)
     size = 0 if row.raw is None else len(row.raw)

@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from farshore_hub.fleet.context import Fleet
+from farshore_hub.lake.ports import Opener
 from farshore_hub.lake.reader import LakeReader
 from farshore_hub.overview import Overview
 from farshore_hub.receive.receiver import Receiver
@@ -28,6 +29,7 @@ class Services:
         reporter: completeness.
         overview: the fleet and single sites as people look at them.
         lake: SQL and export.
+        opener: opens sealed batches.
         query_timeout_s, max_query_rows: bounds of one query.
         checks: what must hold before this process is ready: name to a function that returns what is wrong, or "".
         metrics: the Prometheus text.
@@ -43,6 +45,7 @@ class Services:
     reporter: Reporter
     overview: Overview
     lake: LakeReader
+    opener: Opener
     query_timeout_s: float
     max_query_rows: int
     checks: dict[str, Callable[[], str]]
