@@ -108,3 +108,4 @@ clean: ## remove what was made, the virtual environment too
 
 system-packages:
 	@sh packaging/ensure-postgres.sh
+	@sh packaging/ensure-mosquitto.sh

@@ -10,6 +10,7 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from farshore_hub.alerting import channels_of, desk_of, watcher_of
 from farshore_hub.audit.auditor import Auditor, AuditPace
 from farshore_hub.audit.lake import LakeCare
 from farshore_hub.bounded import BoundedRunner
@@ -22,6 +23,7 @@ from farshore_hub.lake.tables import LakeTables
 from farshore_hub.lake.worker.workers import Workers
 from farshore_hub.lake.writer import LakeWriter
 from farshore_hub.loops import Loop
+from farshore_hub.notify.courier import Courier
 from farshore_hub.opening import OpenedHub, schema_fault
 from farshore_hub.overview import Overview
 from farshore_hub.receive.opener import BatchOpener
@@ -29,6 +31,7 @@ from farshore_hub.receive.receiver import Receiver, archived_when_stored, never_
 from farshore_hub.reports import Reporter
 from farshore_hub.settings import Web
 from farshore_hub.store.engine import LIBRARY_REMEDY, fold_log, library_fault
+from farshore_hub.watch.watcher import Watcher
 from farshore_hub.web.api import make_app
 from farshore_hub.web.bodies import BodyReader
 from farshore_hub.web.gate import Bounds
@@ -84,10 +87,16 @@ async def run_hub(
         auditor = _auditor(hub, opener, writer, _threads(stack, "audit"))
         audit = Loop("audit", auditor.run, clock, retry_s=RETRY_S)
         renewal = Loop("TLS renewal", lambda: keep_fresh(hub.fleet, port.context), clock, retry_s=RETRY_S)
+        channels = channels_of(hub, _threads(stack, "broker"))
+        watcher = watcher_of(hub, channels, lambda: lake.fault or writer.fault, _threads(stack, "watch"))
+        watch = Loop("watch", watcher.run, clock, retry_s=RETRY_S)
+        courier = Courier(hub.engine, channels, clock, hub.fleet.random, _threads(stack, "courier"), watcher.has_duty)
+        post = Loop("alert delivery", courier.run, clock, retry_s=RETRY_S)
         checks = {"database": lambda: _database_fault(hub), "lake writer": lambda: lake.fault or writer.fault}
-        services = _services(hub, receiver, opener, checks, stop, stack)
+        services = _services(hub, receiver, opener, checks, watcher, stop, stack)
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(loop.run(), name=loop.name) for loop in (lake, renewal, audit)]
+            loops = (lake, renewal, audit, watch, post)
+            running = [tasks.create_task(loop.run(), name=loop.name) for loop in loops]
             await serve(make_app(services), port, announce, stop)
             for task in running:
                 task.cancel()
@@ -149,7 +158,13 @@ def _auditor(hub: OpenedHub, opener: BatchOpener, writer: LakeWriter, runner: Ru
 
 
 def _services(
-    hub: OpenedHub, receiver: Receiver, opener: BatchOpener, checks: Checks, stop: asyncio.Event, stack: ExitStack
+    hub: OpenedHub,
+    receiver: Receiver,
+    opener: BatchOpener,
+    checks: Checks,
+    watcher: Watcher,
+    stop: asyncio.Event,
+    stack: ExitStack,
 ) -> Services:
     web = hub.place.settings.web
     silent_after_s = hub.place.settings.completeness.silent_after
@@ -159,13 +174,14 @@ def _services(
         fleet=hub.fleet,
         receiver=receiver,
         reporter=reporter,
+        desk=desk_of(hub),
         overview=Overview(hub.fleet, silent_after_s),
         lake=stack.enter_context(opened_reader(hub, opener)),
         opener=opener,
         query_timeout_s=web.query_timeout,
         max_query_rows=web.max_query_rows,
         checks=checks,
-        metrics=HubMetrics(receiver.tally, reporter).text,
+        metrics=HubMetrics(receiver.tally, reporter, watcher).text,
         bodies=BodyReader(web.max_bodies_bytes, web.body_timeout),
         stopping=stop,
         run=_threads(stack, "web", SHORT_THREADS),

@@ -60,6 +60,12 @@ url = {url}
 # body_timeout = "120 s"
 # query_timeout = "30 s"
 # max_query_rows = 100000
+
+# [alerts]
+# every = "30 s"           # how often everything is looked at
+# grace = "10 min"         # of a hub that runs for less, silence may be its own fault
+
+# Who is told, what streams promise, other levels: docs/how-to/alerts.md
 """
 
 

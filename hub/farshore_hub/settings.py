@@ -9,11 +9,13 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from farshore_hub.durations import BytesPerSecond, Seconds
 from farshore_hub.errors import NotReady, SettingsInvalid
 from farshore_hub.fleet.addresses import MAX_ADDRESSES, check_address, split_listen
+from farshore_hub.settings_watch import WatchTables
+from farshore_hub.strict import StrictTable
 from farshore_protocol.limits import KIB, MIB
 
 FILE: Final = "hub.toml"
@@ -41,11 +43,7 @@ Address = Annotated[str, AfterValidator(check_address)]
 Listen = Annotated[str, AfterValidator(_check_listen)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Database(_Table):
+class Database(StrictTable):
     """Where the ledger and the inbox are kept."""
 
     url: DatabaseUrl = Field(
@@ -53,13 +51,13 @@ class Database(_Table):
     )
 
 
-class Lake(_Table):
+class Lake(StrictTable):
     """Where the Delta tables are kept."""
 
     path: Path = Field(default=Path("lake"), description="folder of the Delta tables")
 
 
-class Retention(_Table):
+class Retention(StrictTable):
     """What may be given up, and when."""
 
     payloads: Seconds = Field(
@@ -72,7 +70,7 @@ class Retention(_Table):
     )
 
 
-class Completeness(_Table):
+class Completeness(StrictTable):
     """What is said of sites."""
 
     silent_after: Seconds = Field(
@@ -80,14 +78,14 @@ class Completeness(_Table):
     )
 
 
-class Audit(_Table):
+class Audit(StrictTable):
     """How what is stored is read again and compared with the ledger, while the hub runs."""
 
     every: Seconds = Field(default=7 * 86_400, ge=60, description="how often everything is read")
     rate: BytesPerSecond = Field(default=8 * MIB, description="how much of it in a second, on average, as in '8 MiB/s'")
 
 
-class Certificates(_Table):
+class Certificates(StrictTable):
     """How long sites may go without asking again."""
 
     site_life: Seconds = Field(default=30 * 86_400, ge=3600, description="life of a site's certificate")
@@ -96,7 +94,7 @@ class Certificates(_Table):
     )
 
 
-class Web(_Table):
+class Web(StrictTable):
     """Bounds of the port."""
 
     max_connections: int = Field(default=20_000, ge=1, description="open connections")
@@ -111,7 +109,7 @@ class Web(_Table):
     max_query_rows: int = Field(default=100_000, ge=1, description="rows in the answer to a query")
 
 
-class HubSettings(_Table):
+class HubSettings(WatchTables):
     """The whole of `hub.toml`."""
 
     listen: Listen = Field(default="0.0.0.0:8443", description="HOST:PORT to listen on")

@@ -20,6 +20,8 @@ COMMANDS = {
         *("init", "serve", "completeness", "query", "export", "import"),
         *("site add", "site token", "site list", "site revoke", "token add", "token list", "token revoke"),
         *("db upgrade", "db current"),
+        *("alerts list", "alerts show", "alerts ack", "alerts silence", "alerts silences", "alerts unsilence"),
+        *("alerts test", "maintenance add", "maintenance list", "maintenance end"),
     ],
 }
 EVERY = [f"{name} {command}" for name, commands in COMMANDS.items() for command in commands]

@@ -20,7 +20,7 @@ from fastapi.routing import APIRoute
 from farshore_hub.fleet import sites
 from farshore_hub.fleet.api_tokens import Role
 from farshore_hub.fleet.ca import CertificateAuthority, Validity, pem_of
-from farshore_hub.web.routes import audit, fleet, health, hours, records, sites_door
+from farshore_hub.web.routes import alerts, audit, fleet, health, hours, records, sites_door
 from farshore_hub.web.routes import sites as sites_routes
 from farshore_protocol import wire
 from farshore_protocol.enrolment import JoinToken, RenewalRequest, read_membership, signed_renewal, write_token
@@ -57,6 +57,15 @@ ROUTES: Final = {
     ("GET", "/v1/sites/{name}/statement"): Role.VIEWER,
     ("GET", "/v1/completeness/fleet"): Role.VIEWER,
     ("POST", "/v1/query"): Role.VIEWER,
+    ("GET", "/v1/alerts"): Role.VIEWER,
+    ("GET", "/v1/alerts/{number}"): Role.VIEWER,
+    ("GET", "/v1/silences"): Role.VIEWER,
+    ("GET", "/v1/maintenance"): Role.VIEWER,
+    ("POST", "/v1/alerts/{number}/acknowledge"): Role.OPERATOR,
+    ("POST", "/v1/silences"): Role.OPERATOR,
+    ("POST", "/v1/silences/{number}/end"): Role.OPERATOR,
+    ("POST", "/v1/maintenance"): Role.OPERATOR,
+    ("POST", "/v1/maintenance/{number}/end"): Role.OPERATOR,
     ("GET", "/v1/streams/{stream}/records"): Role.VIEWER,
     ("POST", "/v1/sites"): Role.OPERATOR,
     ("POST", "/v1/sites/{name}/token"): Role.OPERATOR,
@@ -108,6 +117,7 @@ def askers(hub: RunningHub, victim: Member, tmp_path_factory: pytest.TempPathFac
 def test_every_route_has_a_row_in_this_table(hub: RunningHub) -> None:
     described = hub.ask("GET", "/openapi.json").json["paths"]
     routers = (
+        alerts.router,
         audit.router,
         fleet.router,
         health.router,
@@ -153,10 +163,13 @@ def _ask_for_the_victim(hub: RunningHub, victim: Member, asker: Asker, method: s
         "/v1/query": (b'{"sql": "SELECT 1"}', JSON),
         "/v1/sites": (b'{"name": "victim"}', JSON),
         "/v1/sites/{name}/token": (b"{}", JSON),
+        "/v1/alerts/{number}/acknowledge": (b"{}", JSON),
+        "/v1/silences": (b'{"lasts": "1 min"}', JSON),
+        "/v1/maintenance": (b'{"sites": "nobody-here", "until_us": 1}', JSON),
     }
     body, kind = bodies.get(path, (None, None)) if method == "POST" else (None, None)
     # An admin may revoke; here it is somebody who is not there.
-    target = path.replace("{name}", "nobody-here").replace("{stream}", "boiler")
+    target = path.replace("{name}", "nobody-here").replace("{stream}", "boiler").replace("{number}", "99999")
     return hub.ask(method, target, body, kind=kind, role=asker.role, context=asker.context)
 
 

@@ -24,6 +24,8 @@ _COMMANDS: Final = {
     "losses": ("losses", "List what is not stored, and why."),
     "forks": ("forks", "List, show and export what two machines have sent as one site."),
     "statement": ("statement", "Write and verify signed statements of what is complete."),
+    "alerts": ("alerts", "Show, acknowledge and silence alerts."),
+    "maintenance": ("maintenance", "Declare maintenance of sites."),
     "query": ("query", "Ask with SQL."),
     "export": ("export", "Write all records of a stream."),
     "import": ("import_", "Take parcels that came as files."),

@@ -81,9 +81,22 @@ def role_of(fleet: Fleet, token: str) -> Role:
     Raises:
         Unauthenticated: unknown or revoked.
     """
+    return Role(_known(fleet, token).role)
+
+
+def name_of(fleet: Fleet, token: str) -> str:
+    """The name that a token was given.
+
+    Raises:
+        Unauthenticated: unknown or revoked.
+    """
+    return _known(fleet, token).name
+
+
+def _known(fleet: Fleet, token: str) -> ApiToken:
     token_hash = hash_of(token.encode())
     with reading(fleet.engine) as connection:
         known = store.find_api_token(connection, token_hash)
     if known is None or known.revoked_us is not None or not hmac.compare_digest(known.hash, token_hash):
         raise Unauthenticated("this token is not known here", remedy="ask an admin: farshore-hub token add NAME")
-    return Role(known.role)
+    return known

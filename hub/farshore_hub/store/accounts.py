@@ -115,6 +115,11 @@ def read_accounts(connection: Connection, site: str | None = None, stream: str |
     yield from _read_unsettled(connection, asked)
 
 
+def read_unsettled(connection: Connection) -> Iterator[AccountRow]:
+    """Where all accounts stand in which something is pending or missing."""
+    yield from _read_unsettled(connection, [])
+
+
 def _read_settled(connection: Connection, asked: list[ColumnElement[bool]]) -> Iterator[AccountRow]:
     sums = (func.sum(accounts.c.stored_count).label("stored"), func.sum(accounts.c.receipted_count).label("receipted"))
     query = select(*_OF_SITE, accounts.c.stream, *sums).join_from(accounts, sites, sites.c.id == accounts.c.site_id)

@@ -15,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -168,7 +169,7 @@ receipts = Table(
     Column("reason", String(16), nullable=False),
     Column("detail", Text, nullable=False, server_default=""),
     Column("at_us", BigInteger, nullable=False, comment="the site's clock"),
-    Column("received_us", BigInteger, nullable=False),
+    Column("received_us", BigInteger, nullable=False, index=True),
     Column("summary_stream", String(127)),
     Column("summary_first", BigInteger),
     Column("summary_last", BigInteger),
@@ -204,7 +205,7 @@ forks = Table(
     Column("first", BigInteger, nullable=False),
     Column("count", Integer, nullable=False),
     Column("digest", LargeBinary, nullable=False),
-    Column("received_us", BigInteger, nullable=False),
+    Column("received_us", BigInteger, nullable=False, index=True),
     Column("raw", LargeBinary, nullable=False),
     UniqueConstraint("account_id", "digest"),
     comment="Batches whose range was stored already with other content; kept aside.",
@@ -303,4 +304,116 @@ lake_columns = Table(
     Column("type", String(16), primary_key=True),
     Column("column", Text, nullable=False),
     comment="Which column of a stream's table holds which field, by type.",
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    _id(),
+    Column("kind", String(16), nullable=False),
+    Column("site", String(63), nullable=False, comment="empty: of the hub itself"),
+    Column("stream", String(127), nullable=False, comment="empty: of the whole site"),
+    Column("facet", String(127), nullable=False, comment="which of several: a reason, an objective, a folder"),
+    Column("severity", String(16), nullable=False),
+    Column("phase", String(16), nullable=False, comment="rising, raised, falling, or quiet once it is over"),
+    Column("since_us", BigInteger, nullable=False, comment="since when it is in this phase"),
+    Column("mark", String(255), nullable=False, comment="what was bad"),
+    Column("value", Double, nullable=False, comment="as it was when it was raised"),
+    Column("text", Text, nullable=False),
+    Column("raised_us", BigInteger),
+    Column("told_us", BigInteger, comment="when it was handed to the channels; NULL while it is kept quiet"),
+    Column("acknowledged_us", BigInteger),
+    Column("acknowledged_by", String(63)),
+    Column("cleared_us", BigInteger),
+    Index(None, "cleared_us"),
+    comment="Every alert that was raised, and what is about to be.",
+)
+
+alert_events = Table(
+    "alert_events",
+    metadata,
+    _id(),
+    Column("alert_id", _ID, ForeignKey("alerts.id"), nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("change", String(16), nullable=False, comment="raised, acknowledged or cleared"),
+    Column("said_by", String(63), nullable=False, comment="a person; empty: the hub"),
+    Column("text", Text, nullable=False),
+    Index(None, "alert_id"),
+    comment="What became of each alert, and when.",
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    _id(),
+    Column("channel", String(127), nullable=False),
+    Column("key", String(40), nullable=False, unique=True, comment="the same at every attempt"),
+    Column("body", Text, nullable=False),
+    Column("made_us", BigInteger, nullable=False),
+    Column("next_us", BigInteger, nullable=False, comment="when it is tried (again)"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("ended_us", BigInteger),
+    Column("delivered", Boolean),
+    Column("fault", Text, nullable=False, server_default="", comment="why the last attempt failed"),
+    Index(None, "ended_us", "channel"),
+    comment="The outbox of alerts: what webhooks and the broker are told, until they have it.",
+)
+
+alert_silences = Table(
+    "alert_silences",
+    metadata,
+    _id(),
+    Column("kind", String(16), nullable=False, comment="empty: every kind"),
+    Column("sites", String(127), nullable=False, comment="a pattern"),
+    Column("streams", String(127), nullable=False, comment="a pattern"),
+    Column("from_us", BigInteger, nullable=False),
+    Column("until_us", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("made_by", String(63), nullable=False),
+    comment="Alerts that stand and are not told.",
+)
+
+maintenances = Table(
+    "maintenances",
+    metadata,
+    _id(),
+    Column("sites", String(127), nullable=False, comment="a pattern"),
+    Column("from_us", BigInteger, nullable=False),
+    Column("until_us", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("made_by", String(63), nullable=False),
+    comment="When sites are worked on, as it was declared.",
+)
+
+objective_hours = Table(
+    "objective_hours",
+    metadata,
+    Column("objective", String(63), primary_key=True),
+    Column("hour", Integer, primary_key=True, autoincrement=False, comment="of event time, from 1970, UTC"),
+    Column("due", BigInteger, nullable=False, comment="records that had to be stored in time"),
+    Column("late", BigInteger, nullable=False, comment="of them: those that were not"),
+    Column("excused", BigInteger, nullable=False, comment="records of declared maintenance; they count for nothing"),
+    Column("worst", Text, nullable=False, comment="the sites with most that was late, as JSON"),
+    comment="What each objective made of each hour of event time, once that was due.",
+)
+
+objective_open = Table(
+    "objective_open",
+    metadata,
+    Column("objective", String(63), primary_key=True),
+    Column("site", String(63), primary_key=True),
+    Column("hour", Integer, primary_key=True, autoincrement=False, comment="of event time, from 1970, UTC"),
+    Column("stored", BigInteger, nullable=False, comment="records that were stored in time"),
+    comment="Hours that were due while nobody knew what the site had produced in them.",
+)
+
+source_shares = Table(
+    "source_shares",
+    metadata,
+    Column("objective", String(63), primary_key=True),
+    Column("site", String(63), primary_key=True),
+    Column("stream", String(127), primary_key=True),
+    Column("expected", Double, nullable=False),
+    Column("produced", Double, nullable=False),
+    comment="How much of what is expected each source delivered by itself; older hours count less and less.",
 )

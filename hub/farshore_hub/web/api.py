@@ -11,7 +11,7 @@ from farshore_hub.web import problems
 from farshore_hub.web.auth import CERTIFICATE_SCHEME
 from farshore_hub.web.pages.install import install
 from farshore_hub.web.problems import Problem
-from farshore_hub.web.routes import audit, fleet, health, hours, records, sites, sites_door
+from farshore_hub.web.routes import alerts, audit, fleet, health, hours, records, sites, sites_door
 from farshore_hub.web.services import Services
 from farshore_protocol import __version__
 
@@ -21,6 +21,7 @@ _ROUTERS: Final = (
     fleet.router,
     records.router,
     hours.router,
+    alerts.router,
     audit.router,
     health.router,
 )

@@ -60,8 +60,14 @@ def needs(role: Role) -> Callable[..., Awaitable[None]]:
     return check
 
 
+async def token_name(hub: Hub, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> str:
+    """The name of the token that a request brings; for routes that need one."""
+    return await hub.run(lambda: api_tokens.name_of(hub.fleet, credentials.credentials if credentials else ""))
+
+
 SignedInSite = Annotated[str, Depends(signed_in_site)]
 ClientCertificate = Annotated[Peer | None, Depends(client_certificate)]
+TokenName = Annotated[str, Depends(token_name)]
 Viewer: Final = Depends(needs(Role.VIEWER))
 Operator: Final = Depends(needs(Role.OPERATOR))
 Admin: Final = Depends(needs(Role.ADMIN))

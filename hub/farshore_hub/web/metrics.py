@@ -20,6 +20,8 @@ from farshore_hub.store import damages
 from farshore_hub.store.engine import reading
 from farshore_hub.store.metrics import receipted_by_reason
 from farshore_hub.views import StreamView
+from farshore_hub.watch.watcher import Watcher
+from farshore_hub.web.alert_metrics import Alerting
 
 MAX_SITES: Final = 1000
 _COMMIT_BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
@@ -29,7 +31,7 @@ _US_PER_S: Final = 1_000_000
 class HubMetrics:
     """Makes the text of `/metrics`; blocking."""
 
-    def __init__(self, tally: Tally, reporter: Reporter) -> None:
+    def __init__(self, tally: Tally, reporter: Reporter, watcher: Watcher) -> None:
         self._tally = tally
         self._registry = CollectorRegistry()
         self._commits = Histogram(
@@ -40,6 +42,7 @@ class HubMetrics:
         )
         self._registry.register(_Received(tally))
         self._registry.register(_Standing(reporter))
+        self._registry.register(Alerting(reporter.fleet.engine, watcher))
 
     def text(self) -> bytes:
         """The figures in Prometheus' text format."""

@@ -15,6 +15,7 @@ from farshore_hub.lake.reader import LakeReader
 from farshore_hub.overview import Overview
 from farshore_hub.receive.receiver import Receiver
 from farshore_hub.reports import Reporter
+from farshore_hub.watch.desk import Desk
 from farshore_hub.web.bodies import BodyReader
 from farshore_protocol.ports import Runner
 
@@ -28,6 +29,7 @@ class Services:
         receiver: takes parcels.
         reporter: completeness.
         overview: the fleet and single sites as people look at them.
+        desk: alerts, silences and maintenance.
         lake: SQL and export.
         opener: opens sealed batches.
         query_timeout_s, max_query_rows: bounds of one query.
@@ -44,6 +46,7 @@ class Services:
     receiver: Receiver
     reporter: Reporter
     overview: Overview
+    desk: Desk
     lake: LakeReader
     opener: Opener
     query_timeout_s: float

@@ -11,7 +11,10 @@ from farshore_hub.web.problems import PROBLEM_TYPE
 from tests.hub.web.running import JSON, RunningHub
 
 PUBLIC = {"/v1/ca", "/v1/enrol", "/healthz", "/readyz"}
-WITH_BODY = {"/v1/parcels", "/v1/enrol", "/v1/renew", "/v1/sites", "/v1/sites/{name}/token", "/v1/query"}
+WITH_BODY = {
+    *("/v1/parcels", "/v1/enrol", "/v1/renew", "/v1/sites", "/v1/sites/{name}/token", "/v1/query"),
+    *("/v1/alerts/{number}/acknowledge", "/v1/silences", "/v1/maintenance"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +31,8 @@ def test_every_route_is_described_once_with_a_summary(described: Any) -> None:  
         ("get", "/healthz"),
         ("get", "/metrics"),
         ("get", "/readyz"),
+        ("get", "/v1/alerts"),
+        ("get", "/v1/alerts/{number}"),
         ("get", "/v1/audit"),
         ("get", "/v1/ca"),
         ("get", "/v1/completeness"),
@@ -38,14 +43,21 @@ def test_every_route_is_described_once_with_a_summary(described: Any) -> None:  
         ("get", "/v1/forks/{fork}"),
         ("get", "/v1/forks/{fork}/records"),
         ("get", "/v1/losses"),
+        ("get", "/v1/maintenance"),
+        ("get", "/v1/silences"),
         ("get", "/v1/sites"),
         ("get", "/v1/sites/{name}"),
         ("get", "/v1/sites/{name}/statement"),
         ("get", "/v1/streams/{stream}/records"),
+        ("post", "/v1/alerts/{number}/acknowledge"),
         ("post", "/v1/enrol"),
+        ("post", "/v1/maintenance"),
+        ("post", "/v1/maintenance/{number}/end"),
         ("post", "/v1/parcels"),
         ("post", "/v1/query"),
         ("post", "/v1/renew"),
+        ("post", "/v1/silences"),
+        ("post", "/v1/silences/{number}/end"),
         ("post", "/v1/sites"),
         ("post", "/v1/sites/{name}/revoke"),
         ("post", "/v1/sites/{name}/token"),
@@ -83,9 +95,13 @@ def test_who_may_ask_is_described(described: Any) -> None:  # noqa: ANN401
             assert set(needed) <= set(schemes)
 
 
+def _somewhere(path: str) -> str:
+    return path.replace("{name}", "a").replace("{stream}", "a").replace("{number}", "1")
+
+
 def test_what_is_described_as_public_is(hub: RunningHub, described: Any) -> None:  # noqa: ANN401
     for method, path, one in operations(described):
-        reply = hub.ask(method.upper(), path.replace("{name}", "a").replace("{stream}", "a"))
+        reply = hub.ask(method.upper(), _somewhere(path))
         assert (reply.status == 401) == ({} not in one.get("security", [{}])), (method, path)
         assert str(reply.status) in one["responses"], (method, path)
 
@@ -96,7 +112,7 @@ def test_bodies_are_described_where_they_are_needed(hub: RunningHub, described: 
     for method, path, one in operations(described):
         if "requestBody" in one and path != "/v1/parcels":
             (kind,) = one["requestBody"]["content"]
-            reply = hub.ask(method.upper(), path.replace("{name}", "a"), b"x", kind=kind, role=Role.ADMIN)
+            reply = hub.ask(method.upper(), _somewhere(path), b"x", kind=kind, role=Role.ADMIN)
             assert reply.status == 400, (method, path)
             assert str(reply.status) in one["responses"], (method, path)
 

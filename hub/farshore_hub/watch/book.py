@@ -1,0 +1,149 @@
+"""Keeps the book of alerts: writes what a look decided, and puts into the outbox what is to be told. Blocking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Final, Protocol
+
+from sqlalchemy import Connection
+
+from farshore_hub.alerts.decide import Decision, Subject
+from farshore_hub.alerts.hysteresis import Phase, Standing
+from farshore_hub.alerts.kinds import Kind
+from farshore_hub.alerts.rules import Rule, Rules
+from farshore_hub.store import alerts, declared, messages
+from farshore_hub.store.alerts import AlertRow, EventRow
+from farshore_hub.watch.telling import CLEARED, RAISED, Declared, bodies_of, document_of, text_of
+
+_KEY_BYTES: Final = 16
+
+
+class Listener(Protocol):
+    """A channel, as far as the book has to know it."""
+
+    @property
+    def name(self) -> str:
+        """What its messages are kept under."""
+        ...
+
+    def wants(self, kind: Kind, site: str) -> bool:
+        """Whether it is to be told of such alerts."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """Where alerts are written down.
+
+    Attributes:
+        hub: the hub's name, in every message.
+        listeners: who is told.
+        token: draws so many random bytes.
+        runbooks: what the address of every runbook begins with.
+    """
+
+    hub: str
+    rules: Rules
+    listeners: Sequence[Listener]
+    token: Callable[[int], bytes]
+    runbooks: str
+
+    def write(self, connection: Connection, rows: Sequence[AlertRow], made: Sequence[Decision], now_us: int) -> None:
+        """Write what was decided about `rows`, which are all that stand, and about what is new."""
+        by_subject = {subject_of(row): row for row in rows}
+        changed = {each.subject: _after(by_subject.get(each.subject), each, now_us) for each in made}
+        added = _added(connection, [row for at, row in changed.items() if at not in by_subject])
+        known = [row for at, row in changed.items() if at in by_subject]
+        gone = [row for row in known if row.phase is Phase.QUIET and row.raised_us is None]
+        alerts.forget(connection, [row.id for row in gone])
+        stay = [row for row in known if row not in gone]
+        untouched = [row for at, row in by_subject.items() if at not in changed]
+        told = self._tell(connection, [*untouched, *stay, *added], now_us)
+        alerts.change(connection, [*(row for row in stay if row.id not in told), *told.values()])
+        written = {row.id: row for row in [*stay, *added]}
+        alerts.add_events(connection, [*_events(made, written.values(), now_us)])
+
+    def _tell(self, connection: Connection, rows: Sequence[AlertRow], now_us: int) -> dict[int, AlertRow]:
+        """Put into the outbox what nobody was told yet; the rows that this changes."""
+        open_ = [row for row in rows if row.raised_us is not None and row.told_us is None and row.cleared_us is None]
+        ended = [row for row in rows if row.told_us is not None and row.cleared_us == now_us]
+        if not open_ and not ended:
+            return {}
+        holds = Declared.at(
+            now_us, declared.silences_after(connection, now_us), declared.maintenances_after(connection, now_us)
+        )
+        loud = [row for row in open_ if not holds.keeps_quiet(row, self._rule(row), now_us)]
+        told = {row.id: replace(row, told_us=now_us) for row in loud}
+        news = [*((row, RAISED) for row in told.values()), *((row, CLEARED) for row in ended)]
+        for listener in self.listeners:
+            wanted = [
+                document_of(row, change, self.runbooks) for row, change in news if listener.wants(row.kind, row.site)
+            ]
+            bodies = bodies_of(self.hub, wanted, now_us)
+            messages.put(connection, [(listener.name, self.token(_KEY_BYTES).hex(), body) for body in bodies], now_us)
+        return told
+
+    def _rule(self, row: AlertRow) -> Rule:
+        return self.rules.of(row.kind, row.site, row.stream)
+
+
+def subject_of(row: AlertRow) -> Subject:
+    """What an alert is about."""
+    return Subject(row.kind, row.site, row.stream, row.facet)
+
+
+def standing_of(row: AlertRow) -> Standing:
+    """Where it stands."""
+    return Standing(row.phase, row.since_us, row.mark)
+
+
+def _after(row: AlertRow | None, made: Decision, now_us: int) -> AlertRow:
+    """The row after a decision; a new one has no number yet."""
+    row = row or _new(made)
+    after = replace(row, phase=made.after.phase, since_us=made.after.since_us, mark=made.after.mark)
+    if made.seen is not None and (made.is_raised or row.raised_us is None):
+        severity = made.seen.severity or made.rule.severity
+        after = replace(after, value=made.seen.value, text=text_of(made.subject, made.seen), severity=severity)
+    if made.is_raised:
+        after = replace(after, raised_us=now_us)
+    if made.is_cleared:
+        after = replace(after, mark=row.mark, cleared_us=now_us)
+    return after
+
+
+def _new(made: Decision) -> AlertRow:
+    at = made.subject
+    return AlertRow(
+        id=0,
+        kind=at.kind,
+        site=at.site,
+        stream=at.stream,
+        facet=at.facet,
+        severity=made.rule.severity,
+        phase=made.after.phase,
+        since_us=made.after.since_us,
+        mark=made.after.mark,
+        value=0.0,
+        text="",
+        raised_us=None,
+        told_us=None,
+        acknowledged_us=None,
+        acknowledged_by=None,
+        cleared_us=None,
+    )
+
+
+def _added(connection: Connection, rows: Sequence[AlertRow]) -> list[AlertRow]:
+    values = [{name: value for name, value in asdict(row).items() if name != "id"} for row in rows]
+    return [replace(row, id=number) for row, number in zip(rows, alerts.add(connection, values), strict=True)]
+
+
+def _events(made: Sequence[Decision], rows: Iterable[AlertRow], now_us: int) -> list[EventRow]:
+    by_subject = {subject_of(row): row for row in rows}
+    events: list[EventRow] = []
+    for each in made:
+        if each.is_raised or each.is_cleared:
+            row = by_subject[each.subject]
+            events.append(EventRow(row.id, now_us, RAISED if each.is_raised else CLEARED, "", row.text))
+    return events

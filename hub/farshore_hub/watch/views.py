@@ -1,0 +1,97 @@
+"""What people and scripts are shown of alerts: the same JSON from the API and from the commands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from farshore_hub.alerts.kinds import FACTS, Kind, Severity, Unit
+from farshore_hub.store.alerts import AlertRow, EventRow
+from farshore_hub.watch.telling import runbook_of
+
+TimeUs = Annotated[int | None, Field(description="microseconds since 1970; null for never")]
+
+
+class _View(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class AlertView(_View):
+    """An alert that was raised; it stands until `cleared_us`."""
+
+    id: int
+    kind: Kind
+    severity: Severity
+    site: str = Field(description="empty: of the hub itself")
+    stream: str = Field(description="empty: of the whole site")
+    facet: str = Field(description="which of several: a reason, an objective, a folder")
+    state: str = Field(description="raised, acknowledged or cleared")
+    value: float = Field(description="as it was when it was raised")
+    unit: Unit
+    text: str
+    raised_us: TimeUs
+    told_us: int | None = Field(description="when the channels were told; null while it is kept quiet")
+    acknowledged_us: TimeUs
+    acknowledged_by: str | None
+    cleared_us: TimeUs
+    runbook: str = Field(description="where it says what to do")
+
+
+class AlertEventView(_View):
+    """What became of an alert."""
+
+    at_us: int
+    change: str
+    said_by: str = Field(description="a person; empty: the hub")
+    text: str
+
+
+class AlertStoryView(BaseModel):
+    """An alert with its history."""
+
+    alert: AlertView
+    events: list[AlertEventView]
+
+
+class SilenceView(_View):
+    """Alerts that stand and are not told."""
+
+    id: int
+    kind: str = Field(description="empty: every kind")
+    sites: str
+    streams: str
+    from_us: int
+    until_us: int
+    reason: str
+    made_by: str
+
+
+class MaintenanceView(_View):
+    """Sites that are worked on."""
+
+    id: int
+    sites: str
+    from_us: int
+    until_us: int
+    reason: str
+    made_by: str
+
+
+def alert_view(row: AlertRow, runbooks: str) -> AlertView:
+    """A row for people and scripts."""
+    own = {name: getattr(row, name) for name in AlertView.model_fields if hasattr(row, name)}
+    return AlertView(**own, state=_state(row), unit=FACTS[row.kind].unit, runbook=runbook_of(row, runbooks))
+
+
+def story_view(row: AlertRow, events: list[EventRow], runbooks: str) -> AlertStoryView:
+    """A row and what became of it."""
+    return AlertStoryView(
+        alert=alert_view(row, runbooks), events=[AlertEventView.model_validate(each) for each in events]
+    )
+
+
+def _state(row: AlertRow) -> str:
+    if row.cleared_us is not None:
+        return "cleared"
+    return "raised" if row.acknowledged_us is None else "acknowledged"
