@@ -87,7 +87,7 @@ def look(path: Path) -> Found:
     headed = with_header(found)
     frames = list(read_frames(headed))
     pages = path.stat().st_size // PAGE_BYTES if path.exists() else 0
-    raw, flipped, homeless = with_flips_set_right(headed, frames, pages)
+    raw, flipped, unplaced = with_flips_set_right(headed, frames, pages)
     if flipped:
         frames = list(read_frames(raw))
     last = _last_durable(frames)
@@ -102,8 +102,8 @@ def look(path: Path) -> Found:
     what = f"{len(rotten)} of {len(frames)} frames" if rotten else "the header"
     return Found(
         f"{what} of the write-ahead log had rotted",
-        with_fresh_checksums(raw, frames[: last + 1], homeless),
-        is_whole=not any(frame.offset in homeless for frame in frames[: last + 1]),
+        with_fresh_checksums(raw, frames[: last + 1], unplaced),
+        is_whole=not any(frame.offset in unplaced for frame in frames[: last + 1]),
     )
 
 
@@ -123,7 +123,7 @@ def with_flips_set_right(raw: bytes, frames: list[Frame], pages: int) -> tuple[b
     step = FRAME_HEADER_BYTES + page_bytes
     if not page_bytes or not _may_have_flips(raw, frames, step, salts):
         return raw, set(), set()
-    out, flipped, homeless = bytearray(raw), set(), set()
+    out, flipped, unplaced = bytearray(raw), set(), set()
     intact = {frame.offset for frame in frames if frame.is_intact}
     most_pages = max([pages, *(place(raw[frame.offset : frame.offset + 8])[1] for frame in frames)])
     for at in range(HEADER_BYTES, len(raw) - step + 1, step):
@@ -135,10 +135,10 @@ def with_flips_set_right(raw: bytes, frames: list[Frame], pages: int) -> tuple[b
                 flipped.add(at)
                 known = as_far_as_known(found, candidates, pages, most_pages)
                 out[at : at + step] = known or found
-                homeless |= set() if known else {at}
+                unplaced |= set() if known else {at}
         if place(out[at : at + 8])[0] == 1:
             pages = struct.unpack_from(">I", out, at + FRAME_HEADER_BYTES + SIZE_AT)[0]
-    return bytes(out), flipped, homeless
+    return bytes(out), flipped, unplaced
 
 
 def _may_have_flips(raw: bytes, frames: list[Frame], step: int, salts: bytes) -> bool:
@@ -233,12 +233,12 @@ def _last_durable(frames: list[Frame]) -> int:
     return commits[-1] if len(commits) >= DURABLE_COMMITS else -1
 
 
-def with_fresh_checksums(raw: bytes, frames: list[Frame], homeless: set[int]) -> bytes:
-    """The log up to the last of `frames` as one commit, without the homeless ones, with checksums that follow."""
+def with_fresh_checksums(raw: bytes, frames: list[Frame], unplaced: set[int]) -> bytes:
+    """The log up to the last of `frames` as one commit, without the unplaced ones, with checksums that follow."""
     order, page_bytes, salts = _header(raw)
     sums: Sums = struct.unpack(">II", raw[24:32])
     out = bytearray(raw[:HEADER_BYTES])
-    kept = [frame for frame in frames if frame.offset not in homeless]
+    kept = [frame for frame in frames if frame.offset not in unplaced]
     for frame in kept:
         page = raw[frame.offset + FRAME_HEADER_BYTES : frame.offset + FRAME_HEADER_BYTES + page_bytes]
         pages = place(raw[frames[-1].offset : frames[-1].offset + 8])[1] if frame is kept[-1] else 0
