@@ -27,7 +27,8 @@ RSS_MIB: Final = 1024
 ONE_INPUT_S: Final = 30
 """A watchdog, generous enough for a machine that is busy with other things."""
 
-_GRACE_S: Final = 120
+_GRACE_S: Final = 900
+"""For a start, with all that is to be instrumented, on a machine that is busy with other things."""
 
 
 @dataclass(frozen=True, slots=True)
