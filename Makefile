@@ -109,3 +109,4 @@ clean: ## remove what was made, the virtual environment too
 system-packages:
 	@sh packaging/ensure-postgres.sh
 	@sh packaging/ensure-mosquitto.sh
+	@sh packaging/ensure-chromium.sh

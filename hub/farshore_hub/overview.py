@@ -17,7 +17,6 @@ from farshore_hub.store.accounts import open_existing, read_accounts
 from farshore_hub.store.engine import reading
 from farshore_hub.store.fleet import Site
 from farshore_hub.views import (
-    RangeView,
     SiteLineView,
     SiteReportView,
     SiteView,
@@ -94,10 +93,10 @@ class Overview:
                 "certificate_ends_us": fleet_store.last_certificate_end(connection, site.id),
                 "starts": store.count_lives(connection, site.id),
                 "receipts": store.receipt_sums(connection, site.id),
+                "repairs": store.site_repairs(connection, site.id),
                 "forks": store.site_forks(connection, site.id),
                 "arrivals": store.arrivals(connection, site.id, now_us - ARRIVALS_US),
             }
-            wanted = list(store.wanted_ranges(connection, site.id))
         streams = completeness(rows, now_us=now_us, silent_after_us=self._silent_after_us)
         line = self._line(site, now_us)
         for stream in streams:
@@ -113,10 +112,6 @@ class Overview:
                 "line": SiteLineView.model_validate(line),
                 "streams": [StreamView.model_validate(each) for each in streams],
                 "watermarks": marks,
-                "wanted": [
-                    RangeView(incarnation=life.hex(), stream=stream, first=first, last=last)
-                    for life, stream, first, last in wanted
-                ],
             },
             from_attributes=True,
         )

@@ -166,13 +166,17 @@ class ForkView(_View):
     received_us: TimeUs
 
 
-class RangeView(_View):
-    """Sequences of a stream in one incarnation."""
+class RepairView(_View):
+    """Records whose stored copy was found damaged: the hub asks the site for them again."""
 
-    incarnation: Hex
     stream: str
+    incarnation: Hex
     first: int
     last: int
+    cause: str = Field(description="batch, lake or ledger: what was damaged")
+    found_us: TimeUs
+    settled_us: TimeUs
+    outcome: str | None = Field(description="healed or lost; null while they are asked for")
 
 
 class ArrivalsView(_View):
@@ -202,6 +206,6 @@ class SiteReportView(_View):
     streams: list[StreamView]
     watermarks: list[WatermarkView]
     receipts: list[ReceiptSumView]
-    wanted: list[RangeView] = Field(description="what the hub asks for again, because its copy is damaged")
+    repairs: list[RepairView] = Field(description="what was found damaged here, the newest first")
     forks: list[ForkView]
     arrivals: list[ArrivalsView] = Field(description="of the last days, hour by hour; hours without any are left out")

@@ -46,6 +46,11 @@ class Hub:
     def address(self) -> str:
         return f"https://127.0.0.1:{self.port}"
 
+    @property
+    def token(self) -> str:
+        """The admin's."""
+        return self._token
+
     def start(self) -> None:
         """Start it, and return when it takes parcels."""
         self.daemon.start()

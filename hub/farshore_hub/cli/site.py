@@ -153,8 +153,8 @@ def _print_report(report: SiteReportView) -> None:
     print_table(("stream", "state", *_COUNTS, "watermark"), rows, numbers=(*_COUNTS, "watermark"))
     for gap in (gap for stream in report.streams for gap in stream.gaps):
         click.echo(f"missing: {gap.stream} {gap.first}-{gap.last} (incarnation {gap.incarnation})")
-    for each in report.wanted:
-        click.echo(f"asked for again: {each.stream} {each.first}-{each.last} (incarnation {each.incarnation})")
+    for each in report.repairs:
+        click.echo(f"{each.outcome or 'asked for again'}: {each.stream} {each.first}-{each.last} ({each.cause})")
     for given in report.receipts:
         click.echo(f"given up: {given.stream} {given.records:,} records, {given.reason} ({given.count:,} receipts)")
     for fork in report.forks:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, func, select
 
 from farshore_hub.store.accounts import AccountKey
-from farshore_hub.store.schema import accounts, batches, forks, intervals, receipts
+from farshore_hub.store.schema import accounts, batches, damages, forks, receipts
 from farshore_protocol.hours import HOUR_US
 
 _MAX_ROWS: Final = 500
-"""Forks that are shown; whoever has more has other things to do than to read them."""
+"""Forks and repairs that are shown; whoever has more has other things to do than to read them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +41,24 @@ class ForkRow:
     first: int
     last: int
     received_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class RepairRow:
+    """Records whose stored copy was found damaged, and what became of them.
+
+    Attributes:
+        outcome: healed or lost; None while the hub still asks for them.
+    """
+
+    stream: str
+    incarnation: bytes
+    first: int
+    last: int
+    cause: str
+    found_us: int
+    settled_us: int | None
+    outcome: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +117,21 @@ def count_lives(connection: Connection, site_id: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def wanted_ranges(connection: Connection, site_id: int) -> Iterator[tuple[bytes, str, int, int]]:
-    """Incarnation, stream, first and last of what the hub asks the site for again."""
+def site_repairs(connection: Connection, site_id: int) -> list[RepairRow]:
+    """What was found damaged of a site, the newest first."""
+    own = (accounts.c.stream, accounts.c.incarnation)
+    found = (damages.c.first, damages.c.last, damages.c.cause, damages.c.found_us, damages.c.settled_us)
     query = (
-        select(accounts.c.incarnation, accounts.c.stream, intervals.c.first, intervals.c.last)
-        .join_from(intervals, accounts, intervals.c.account_id == accounts.c.id)
-        .where(accounts.c.site_id == site_id, intervals.c.kind == "wanted")
-        .order_by(accounts.c.stream, intervals.c.first)
+        select(*own, *found, damages.c.outcome)
+        .join_from(damages, accounts, damages.c.account_id == accounts.c.id)
+        .where(damages.c.site_id == site_id)
+        .order_by(damages.c.id.desc())
+        .limit(_MAX_ROWS)
     )
-    for life, stream, first, last in connection.execute(query):
-        yield bytes(life), stream, first, last
+    return [
+        RepairRow(stream, bytes(life), first, last, cause, found_us, settled_us, outcome)
+        for stream, life, first, last, cause, found_us, settled_us, outcome in connection.execute(query)
+    ]
 
 
 def newest_accounts(connection: Connection, site_id: int) -> set[AccountKey]:

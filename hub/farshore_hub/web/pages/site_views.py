@@ -11,12 +11,13 @@ from typing import Final, Protocol
 from farshore_hub.ledger.completeness import State
 from farshore_hub.ledger.hours import HourLine, base_if_quarantine
 from farshore_hub.ledger.standing import Standing
-from farshore_hub.views import ArrivalsView, GapView, RangeView, SiteReportView, StreamView
+from farshore_hub.views import ArrivalsView, GapView, RepairView, SiteReportView, StreamView
 from farshore_hub.web.pages.address import SPANS, site_url, stream_url
 from farshore_hub.web.pages.cells import WORDS as CELL_WORDS
 from farshore_hub.web.pages.cells import Cell, Ribbon, letter, letters, ribbon
 from farshore_hub.web.pages.views import WORDS, Choice, first_hour_us, span_words
 from farshore_protocol.hours import HOUR_US
+from farshore_protocol.ranges import EMPTY, RangeSet
 
 PARTS: Final = ("stored", "pending", "shed", "quarantined", "gap")
 PART_WORDS: Final = {
@@ -98,7 +99,12 @@ class HourRow:
 
 @dataclass(frozen=True, slots=True)
 class GapRow:
-    """Sequences that are missing, or were, and what is being done about them."""
+    """Sequences that are missing, or were, and what is being done about them.
+
+    Attributes:
+        repair: wanted, healed or lost.
+        at_us: since when, where that is known.
+    """
 
     stream: str
     life: str
@@ -106,6 +112,7 @@ class GapRow:
     last: int
     repair: str
     what: str
+    at_us: int | None = None
 
     @property
     def count(self) -> int:
@@ -164,8 +171,8 @@ def site_page(report: SiteReportView, asked: SiteAsked, lines: Sequence[HourLine
         now_us: the hub's clock.
     """
     streams = [each for each in report.streams if asked.stream in {None, each.stream}]
-    gaps = [_gap(gap) for each in streams for gap in each.gaps]
-    repaired = [_wanted(each) for each in report.wanted if asked.stream in {None, each.stream}]
+    gaps = [gap for each in streams for gap in each.gaps]
+    repairs = [each for each in report.repairs if asked.stream in {None, base_if_quarantine(each.stream)}]
     from_us = first_hour_us(now_us, asked.hours)
     lines = [each for each in lines if asked.stream in {None, each.stream}]
     totals: Counted = report.line if asked.stream is None else streams[0]
@@ -181,7 +188,7 @@ def site_page(report: SiteReportView, asked: SiteAsked, lines: Sequence[HourLine
         parts=parts_of(totals),
         produced=totals.produced,
         streams=[_stream(report, each, lines) for each in streams],
-        gaps=_unasked(gaps, repaired)[:_MAX_GAPS],
+        gaps=gap_rows(gaps[:_MAX_GAPS], repairs[:_MAX_GAPS]),
         gaps_beyond=max(0, len(gaps) - _MAX_GAPS),
         hours=asked.hours,
         spans=[Choice(span_words(each), _spanned(url, each), each == asked.hours) for each in SPANS],
@@ -275,19 +282,33 @@ def _stream(report: SiteReportView, line: StreamView, lines: Sequence[HourLine])
     )
 
 
-def _gap(gap: GapView) -> GapRow:
-    return GapRow(gap.stream, gap.incarnation[:_SHORT_LIFE], gap.first, gap.last, "lost", "nowhere; nobody has it")
+_REPAIRS: Final = {
+    None: ("wanted", "damaged at the hub; it asks the site for them again"),
+    "healed": ("healed", "were damaged at the hub, and are stored again"),
+    "lost": ("lost", "were damaged at the hub, and the site has them no more"),
+}
 
 
-def _wanted(wanted: RangeView) -> GapRow:
-    what = "the hub's copy is damaged; it asks the site again"
-    return GapRow(wanted.stream, wanted.incarnation[:_SHORT_LIFE], wanted.first, wanted.last, "wanted", what)
+def gap_rows(gaps: Sequence[GapView], repairs: Sequence[RepairView]) -> list[GapRow]:
+    """What is missing and what was repaired: what is asked for first, then what nobody has, then what has ended."""
+    asked: dict[tuple[str, str], RangeSet] = {}
+    for each in repairs:
+        if each.outcome is None:
+            key = each.stream, each.incarnation
+            asked[key] = asked.get(key, EMPTY) | RangeSet(((each.first, each.last),))
+    lost = [
+        GapRow(gap.stream, gap.incarnation[:_SHORT_LIFE], first, last, "lost", "nowhere: nobody has them")
+        for gap in gaps
+        for first, last in RangeSet(((gap.first, gap.last),)) - asked.get((gap.stream, gap.incarnation), EMPTY)
+    ]
+    shown = [_repair(each) for each in repairs]
+    return [row for row in shown if row.repair == "wanted"] + lost + [row for row in shown if row.repair != "wanted"]
 
 
-def _unasked(gaps: list[GapRow], wanted: list[GapRow]) -> list[GapRow]:
-    """The gaps, and what is asked for again in the place of the gap that it is."""
-    asked = {(each.stream, each.life, each.first, each.last) for each in wanted}
-    return wanted + [each for each in gaps if (each.stream, each.life, each.first, each.last) not in asked]
+def _repair(each: RepairView) -> GapRow:
+    repair, what = _REPAIRS[each.outcome]
+    life, at_us = each.incarnation[:_SHORT_LIFE], each.settled_us or each.found_us
+    return GapRow(each.stream, life, each.first, each.last, repair, what, at_us)
 
 
 def _clock(offset_us: int | None) -> Fact:

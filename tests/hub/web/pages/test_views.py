@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from farshore_hub.errors import Invalid
 from farshore_hub.ledger.hours import HourState
 from farshore_hub.ledger.standing import Choice, Order, SiteLine, Standing
+from farshore_hub.views import GapView, RepairView
 from farshore_hub.web.pages.address import SPANS, FleetAddress, fleet_address
 from farshore_hub.web.pages.cells import Cell, letters, ribbon, said
 from farshore_hub.web.pages.render import duration, moment, number, offset, plural
-from farshore_hub.web.pages.site_views import chart_of, parts_of
+from farshore_hub.web.pages.site_views import chart_of, gap_rows, parts_of
 from farshore_hub.web.pages.views import fleet_page, strip
 from farshore_protocol.hours import HOUR_US
 
@@ -187,3 +188,28 @@ def _pairs(runs: str) -> list[tuple[str, str]]:
         else:
             pairs.append((char, ""))
     return pairs
+
+
+def repair(first: int, last: int, outcome: str | None) -> RepairView:
+    return RepairView(
+        stream="boiler",
+        incarnation="aa" * 8,
+        first=first,
+        last=last,
+        cause="batch",
+        found_us=5,
+        settled_us=7 if outcome else None,
+        outcome=outcome,
+    )
+
+
+def test_what_is_asked_for_again_is_no_loss_and_what_has_ended_comes_last() -> None:
+    gaps = [GapView(incarnation="aa" * 8, stream="boiler", first=1, last=9)]
+    rows = gap_rows(gaps, [repair(20, 30, "healed"), repair(4, 6, None)])
+    assert [(row.repair, row.first, row.last, row.at_us) for row in rows] == [
+        ("wanted", 4, 6, 5),
+        ("lost", 1, 3, None),
+        ("lost", 7, 9, None),
+        ("healed", 20, 30, 7),
+    ]
+    assert [row.count for row in rows] == [3, 3, 3, 11]

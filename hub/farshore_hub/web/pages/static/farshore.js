@@ -121,7 +121,7 @@
     const button = $("#theme");
     button.hidden = false;
     button.textContent = { system: "Auto", light: "Light", dark: "Dark" }[theme()];
-    button.setAttribute("aria-label", `Theme: ${theme()}; change it`);
+    button.setAttribute("aria-label", `Theme: ${button.textContent}`);
     button.onclick = () => choose(themes[(themes.indexOf(theme()) + 1) % themes.length]);
   }
 
