@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanag
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from farshore_agent import loops, metrics, status
 from farshore_agent.buffer import Buffer, Settled
@@ -32,9 +32,11 @@ from farshore_agent.lock import StateLock
 from farshore_agent.net.server import Server
 from farshore_agent.settings import AgentSettings, load
 from farshore_agent.settings.inputs import InputSettings, installed
-from farshore_agent.tables.loop import Outside, TableLoop, open_shadow
 from farshore_protocol.ports import Runner
 from farshore_shell.system import ThreadRunner, World, real_world
+
+if TYPE_CHECKING:
+    from farshore_agent.tables.loop import TableLoop
 
 _LOG: Final = logging.getLogger(__name__)
 BUFFER: Final = "buffer.db"
@@ -265,6 +267,9 @@ class Agent:
     @asynccontextmanager
     async def _capturing(self, machine: Machine) -> AsyncIterator[list[TableLoop]]:
         """The loops of the captured tables, which `_loops` runs; their files are open for as long as the block runs."""
+        # An agent that captures none does without the whole room.
+        from farshore_agent.tables.loop import Outside, TableLoop, open_shadow  # noqa: PLC0415
+
         with machine.worker("tables") as runner:
             shadow = await runner(partial(open_shadow, self._settings.state_dir))
             context, outside = self.context(), Outside(self._world.random, lambda: self.delivery.report.offset_us)

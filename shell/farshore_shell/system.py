@@ -11,11 +11,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
+from farshore_protocol.limits import KIB
 from farshore_protocol.ports import Clock, Random
 
 T = TypeVar("T")
+
+_M_MMAP_THRESHOLD: Final = -3
+_M_ARENA_MAX: Final = -8
+"""Of mallopt(3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,19 @@ def allow_many_files() -> None:
 def write_for_us_only() -> None:
     """From now on nobody but this user may read what this process makes; for daemons."""
     os.umask(0o077)
+
+
+def keep_memory_small() -> None:
+    """Give large blocks back as soon as they are free, where the C library can be told so; before threads are made.
+
+    glibc keeps a heap for each thread, and learns from large blocks that come and go to keep them.
+    """
+    import ctypes  # noqa: PLC0415 - nothing else needs it
+
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, 1)
+        mallopt(_M_MMAP_THRESHOLD, 256 * KIB)
 
 
 def make_for_us_only(path: Path) -> None:

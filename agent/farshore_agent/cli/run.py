@@ -48,10 +48,11 @@ def command(config: Path | None, log_format: str, log_level: str) -> None:
     import asyncio
 
     from farshore_agent.app import run_agent
-    from farshore_shell.system import write_for_us_only
+    from farshore_shell.system import keep_memory_small, write_for_us_only
 
     settings = options.load_settings(config)
     write_for_us_only()
+    keep_memory_small()
     _log_to_stderr(log_format, log_level)
     asyncio.run(run_agent(settings, tell=_tell))
 

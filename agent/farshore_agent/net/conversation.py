@@ -57,9 +57,14 @@ class Conversation(asyncio.Protocol):
             sending.cancel()
 
     async def _send(self, transport: asyncio.Transport, head: bytes, body: bytes) -> None:
-        """Hand the request over piece by piece, so that an early answer can spare the rest."""
-        transport.write(head)
-        for start in range(0, len(body), _PIECE_BYTES):
+        """Hand the request over piece by piece, so that an early answer can spare the rest.
+
+        The head goes with the first piece: small requests are one TLS record and one packet.
+        """
+        first = body[:_PIECE_BYTES]
+        transport.write(head + first)
+        self._moved_bytes += len(first)
+        for start in range(_PIECE_BYTES, len(body), _PIECE_BYTES):
             await self._writable.wait()
             piece = body[start : start + _PIECE_BYTES]
             transport.write(piece)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final, TypeVar
@@ -49,6 +48,8 @@ def _read(each: Setting, given: dict[str, Any], at: tuple[str, ...], reading: Re
 
 def closest(given: object, known: Iterable[str]) -> str:
     """The remedy for a word that is probably a misspelling, or nothing."""
+    import difflib  # noqa: PLC0415 - settings are usually right
+
     matches = difflib.get_close_matches(str(given), list(known), n=1)
     return f"did you mean {matches[0]!r}?" if matches else ""
 
