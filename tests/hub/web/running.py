@@ -119,7 +119,7 @@ def running_hub(
     admin = initialise(data_dir, ["https://127.0.0.1:8443"], None, database, SystemClock(), SystemRandom())
     with (data_dir / "hub.toml").open("a") as settings:
         settings.write(extra_settings)
-    with open_hub(data_dir) as hub, _served(hub, tls=tls) as address:
+    with open_hub(data_dir) as hub, served(hub, tls=tls) as address:
         parts = urlsplit(address)
         assert parts.port
         running = RunningHub(hub, folder, parts.port, parts.scheme)
@@ -130,7 +130,8 @@ def running_hub(
 
 
 @contextlib.contextmanager
-def _served(hub: OpenedHub, *, tls: bool) -> Iterator[str]:
+def served(hub: OpenedHub, *, tls: bool) -> Iterator[str]:
+    """The hub in a thread of its own; its address."""
     address: list[str] = []
     ready, stop = threading.Event(), asyncio.Event()
     loops: list[asyncio.AbstractEventLoop] = []

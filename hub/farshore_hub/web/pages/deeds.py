@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, Response
 
 from farshore_hub.durations import parse_duration_s
 from farshore_hub.errors import Conflict, HubError, Invalid, Unauthenticated
 from farshore_hub.fleet import sessions, sites
 from farshore_hub.fleet.sessions import Session
+from farshore_hub.watch.desk import MAX_ID
 from farshore_hub.web.auth import MAX_TOKEN_CHARS
 from farshore_hub.web.bodies import STRANGERS
 from farshore_hub.web.pages.address import site_url
@@ -139,6 +140,16 @@ async def post_revocation(request: Request, name: SiteName, hub: Hub, session: A
     await read_deed(request, hub, session)
     await hub.run(lambda: sites.revoke(hub.fleet, name))
     return seen_other(site_url(name))
+
+
+@router.post("/alerts/{number}/acknowledge")
+async def post_acknowledgement(
+    request: Request, number: Annotated[int, Path(ge=1, le=MAX_ID)], hub: Hub, session: Operating
+) -> Response:
+    """Take care of an alert, under the name of the session's token."""
+    await read_deed(request, hub, session)
+    await hub.run(lambda: hub.desk.acknowledge(number, session.name))
+    return seen_other("/alerts")
 
 
 def _sign_in_page(after: str, error: HubError | None = None) -> HTMLResponse:

@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from farshore_hub.errors import Unknown
+from farshore_hub.fleet.api_tokens import Role
+from farshore_hub.fleet.sessions import Session
 from farshore_hub.ledger.hours import HourLine
+from farshore_hub.store.alerts import Asked
 from farshore_hub.views import SiteReportView
+from farshore_hub.watch.views import AlertView
 from farshore_hub.web.pages.address import FleetAddress
 from farshore_hub.web.pages.cells import letters
 from farshore_hub.web.pages.live import Pieces
@@ -20,8 +24,11 @@ from farshore_protocol.hours import HOUR_US
 
 _FLEET_PARTS: Final = ("summary", "strip")
 _SITE_PARTS: Final = ("state", "balance", "streams", "chart", "gaps")
-_OF_SITE: Final = ("facts", "receipts", "forks")
+_OF_SITE: Final = ("facts", "alerts", "receipts", "forks")
 _HOURS: Final = "hours"
+_ALERTS: Final = 500
+_PAST: Final = 50
+"""Alerts that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,16 @@ class SiteData:
 
     report: SiteReportView
     lines: list[HourLine]
+    alerts: list[AlertView]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsPage:
+    """What `/alerts` shows; with the session of whoever may acknowledge them."""
+
+    open: list[AlertView]
+    past: list[AlertView]
+    session: Session | None
 
 
 class Reading:
@@ -70,7 +87,21 @@ class Reading:
         data = await self._shared.get(key, lambda: self._services.run_long(lambda: self._read_site(name, asked.hours)))
         if asked.stream is not None and all(each.stream != asked.stream for each in data.report.streams):
             raise Unknown(f"nothing was heard of a stream {asked.stream[:80]!r} at {name}")
-        return site_page(data.report, asked, data.lines, self._clock.now_us())
+        return site_page(data.report, asked, data.lines, data.alerts, self._clock.now_us())
+
+    async def alerts(self, session: Session) -> AlertsPage:
+        """What `/alerts` shows.
+
+        Raises:
+            Busy: as its text says.
+        """
+        desk, run = self._services.desk, self._services.run_long
+        found = await self._shared.get(
+            "alerts", lambda: run(lambda: desk.listed(Asked(open_only=False, limit=_ALERTS)))
+        )
+        standing = await self._shared.get("standing", lambda: run(lambda: desk.listed(Asked(limit=_ALERTS))))
+        past = [each for each in found if each.cleared_us is not None]
+        return AlertsPage(standing, past[:_PAST], session if session.role.covers(Role.OPERATOR) else None)
 
     def _read_cells(self, hours: int) -> dict[str, str]:
         rows = self._services.reporter.fleet_hours(*self._span(hours))
@@ -82,7 +113,8 @@ class Reading:
 
     def _read_site(self, name: str, hours: int) -> SiteData:
         lines = self._services.reporter.hours(name, *self._span(hours))
-        return SiteData(self._services.overview.site(name), lines)
+        alerts = self._services.desk.listed(Asked(site=name, limit=_ALERTS))
+        return SiteData(self._services.overview.site(name), lines, alerts)
 
     def _span(self, hours: int) -> tuple[int, int]:
         """The first and the last of the last so many hours; the last one is not over."""
@@ -101,3 +133,8 @@ def site_pieces(page: SitePage) -> Pieces:
     """The parts of a site's page that change."""
     parts = (*_SITE_PARTS, *((_HOURS,) if page.stream else _OF_SITE))
     return Pieces({f"site-{part}": html(f"_site_{part}.html", page=page) for part in parts})
+
+
+def alert_pieces(page: AlertsPage) -> Pieces:
+    """The parts of the alerts' page that change."""
+    return Pieces({f"alerts-{part}": html(f"_alerts_{part}.html", page=page) for part in ("open", "past")})

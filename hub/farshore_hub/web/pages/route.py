@@ -73,7 +73,10 @@ class PageRoute(APIRoute):
 
 def frame(session: Session | None, *, live: str | None = None, shown: str = "", current: str = "") -> dict[str, Any]:
     """What every page shows around its own matter."""
-    places = [{"label": "Fleet", "url": "/", "is_current": current == "fleet"}]
+    places = [
+        {"label": label, "url": url, "is_current": current == url}
+        for label, url in (("Fleet", "/"), ("Alerts", "/alerts"), ("Audit", "/audit"))
+    ]
     return {"session": session, "live": live, "shown": shown, "nav": places}
 
 

@@ -14,12 +14,13 @@ from farshore_hub.fleet.sessions import Session
 from farshore_hub.ledger.standing import Order, Standing
 from farshore_hub.web.pages.address import fleet_address, hours_of, site_url
 from farshore_hub.web.pages.live import EVENT_STREAM, Pieces, Watch
-from farshore_hub.web.pages.reading import fleet_pieces, site_pieces
+from farshore_hub.web.pages.reading import alert_pieces, fleet_pieces, site_pieces
 from farshore_hub.web.pages.render import HEADERS, page
 from farshore_hub.web.pages.route import Page, PageRoute, Pages, frame
 from farshore_hub.web.pages.signing import Viewing
 from farshore_hub.web.pages.site_views import SiteAsked
 from farshore_hub.web.pages.views import WORDS
+from farshore_hub.web.routes.audit import audit_state
 from farshore_hub.web.services import Hub, Services
 from farshore_protocol.limits import MAX_NAME_CHARS
 
@@ -46,7 +47,7 @@ async def get_fleet(request: Request, session: Viewing, pages: Page) -> HTMLResp
         words=[(each.value, WORDS[each]) for each in Standing],
         orders=_ORDERS,
         may_operate=session.role.covers(Role.OPERATOR),
-        **frame(session, live=f"/live?{address.query}", shown=pieces.state, current="fleet"),
+        **frame(session, live=f"/live?{address.query}", shown=pieces.state, current="/"),
     )
 
 
@@ -62,6 +63,31 @@ async def get_stream(
 ) -> HTMLResponse:
     """One stream of one site."""
     return await _site_page(pages, session, name, SiteAsked(stream, hours_of(request.query_params)))
+
+
+@router.get("/alerts")
+async def get_alerts(session: Viewing, pages: Page) -> HTMLResponse:
+    """What is wrong, and what was."""
+    pieces = alert_pieces(await pages.reading.alerts(session))
+    told = frame(session, live="/live/alerts", shown=pieces.state, current="/alerts")
+    return page("alerts.html", pieces=pieces.html, **told)
+
+
+@router.get("/live/alerts")
+async def get_live_alerts(request: Request, session: Viewing, pages: Page, hub: Hub) -> StreamingResponse:
+    """What changes of them."""
+
+    async def look() -> Pieces:
+        return alert_pieces(await pages.reading.alerts(session))
+
+    return _told(pages, hub, session, look, _shown(request))
+
+
+@router.get("/audit")
+async def get_audit(session: Viewing, hub: Hub) -> HTMLResponse:
+    """What the audits have found."""
+    found = await hub.run(lambda: audit_state(hub))
+    return page("audit.html", audit=found, **frame(session, current="/audit"))
 
 
 @router.get("/live")

@@ -12,6 +12,7 @@ from farshore_hub.ledger.completeness import State
 from farshore_hub.ledger.hours import HourLine, base_if_quarantine
 from farshore_hub.ledger.standing import Standing
 from farshore_hub.views import ArrivalsView, GapView, RepairView, SiteReportView, StreamView
+from farshore_hub.watch.views import AlertView
 from farshore_hub.web.pages.address import SPANS, site_url, stream_url
 from farshore_hub.web.pages.cells import WORDS as CELL_WORDS
 from farshore_hub.web.pages.cells import Cell, Ribbon, letter, letters, ribbon
@@ -140,6 +141,7 @@ class SitePage:
     parts: list[Part]
     produced: int
     streams: list[StreamRow]
+    alerts: list[AlertView]
     gaps: list[GapRow]
     gaps_beyond: int
     hours: int
@@ -161,13 +163,16 @@ class SiteAsked:
     hours: int
 
 
-def site_page(report: SiteReportView, asked: SiteAsked, lines: Sequence[HourLine], now_us: int) -> SitePage:
+def site_page(
+    report: SiteReportView, asked: SiteAsked, lines: Sequence[HourLine], alerts: Sequence[AlertView], now_us: int
+) -> SitePage:
     """What the page of a site shows.
 
     Args:
         report: everything about the site.
         asked: the stream and the span.
         lines: the hours of that span, for every stream.
+        alerts: those of the site that stand.
         now_us: the hub's clock.
     """
     streams = [each for each in report.streams if asked.stream in {None, each.stream}]
@@ -188,6 +193,7 @@ def site_page(report: SiteReportView, asked: SiteAsked, lines: Sequence[HourLine
         parts=parts_of(totals),
         produced=totals.produced,
         streams=[_stream(report, each, lines) for each in streams],
+        alerts=list(alerts),
         gaps=gap_rows(gaps[:_MAX_GAPS], repairs[:_MAX_GAPS]),
         gaps_beyond=max(0, len(gaps) - _MAX_GAPS),
         hours=asked.hours,

@@ -39,7 +39,7 @@ Limit = Annotated[int, Query(ge=1, le=MAX_LOSSES, description="the most that is 
 @router.get("/v1/audit", summary="What the audits have found", responses=responses(401, 403))
 async def get_audit(hub: Hub) -> AuditStateView:
     """How far the present audit is, what the last one found, and what became of what was found damaged."""
-    return await hub.run(lambda: _state(hub))
+    return await hub.run(lambda: audit_state(hub))
 
 
 @router.get("/v1/losses", summary="What is not stored, and why", responses=responses(401, 403, 404, 422))
@@ -90,6 +90,7 @@ async def get_statement(name: SiteInPath, hub: Hub, since_us: Begin, until_us: E
     return Response(raw, media_type=STATEMENT_TYPE)
 
 
-def _state(hub: Services) -> AuditStateView:
+def audit_state(hub: Services) -> AuditStateView:
+    """What is kept of audits, for the API and the page."""
     with reading(hub.fleet.engine) as connection:
         return state_view(progress.load(connection), damages.tally(connection))

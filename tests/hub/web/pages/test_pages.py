@@ -9,10 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
+from farshore_hub.alerts.hysteresis import Phase
+from farshore_hub.alerts.kinds import Kind, Severity
 from farshore_hub.fleet import api_tokens
 from farshore_hub.fleet.api_tokens import Role
+from farshore_hub.store.engine import writing
 from farshore_hub.store.fleet import SiteState
+from farshore_hub.store.schema import alerts
 from farshore_protocol.enrolment import read_token
 from tests.hub.web.pages.browsing import Browser
 from tests.hub.web.pages.conftest import SignedIn
@@ -169,3 +174,39 @@ def test_a_hub_stops_at_once_though_pages_are_live(tmp_path: Path) -> None:
         assert next_event(answer)[0] == "pieces"
     assert answer.read() == b""
     connection.close()
+
+
+def raise_alert(hub: RunningHub) -> int:
+    row = {
+        "kind": Kind.GAP.value,
+        "site": "pump-7",
+        "stream": "boiler",
+        "facet": "",
+        "severity": Severity.CRITICAL.value,
+        "phase": Phase.RAISED.value,
+        "since_us": 1,
+        "mark": "",
+        "value": 3.0,
+        "text": "3 records are nowhere",
+        "raised_us": hub.hub.fleet.clock.now_us(),
+    }
+    with writing(hub.hub.engine) as connection:
+        return int(connection.execute(insert(alerts).values(row).returning(alerts.c.id)).scalar_one())
+
+
+def test_an_alert_is_shown_and_taken_care_of_under_ones_name(hub: RunningHub, signed_in: SignedIn) -> None:
+    number = raise_alert(hub)
+    viewer, operator = signed_in(Role.VIEWER), signed_in(Role.OPERATOR)
+    assert "3 records are nowhere" in viewer.get("/sites/pump-7").body.decode()
+    shown = viewer.get("/alerts").body.decode()
+    assert "3 records are nowhere" in shown
+    assert "Acknowledge" not in shown
+    assert "Acknowledge" in operator.get("/alerts").body.decode()
+    assert viewer.do(f"/alerts/{number}/acknowledge").status == 403
+    assert operator.do(f"/alerts/{number}/acknowledge").headers["location"] == "/alerts"
+    told = hub.ask("GET", f"/v1/alerts/{number}", role=Role.VIEWER).json["alert"]
+    assert (told["state"], told["acknowledged_by"]) == ("acknowledged", str(Role.OPERATOR))
+
+
+def test_a_hub_that_was_never_audited_says_when_it_will_be(signed_in: SignedIn) -> None:
+    assert "farshore-hub audit" in signed_in(Role.VIEWER).get("/audit").body.decode()

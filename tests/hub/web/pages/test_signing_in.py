@@ -21,6 +21,10 @@ NEEDED = {
     ("GET", "/"): Role.VIEWER,
     ("GET", "/sites/{name}"): Role.VIEWER,
     ("GET", "/sites/{name}/streams/{stream}"): Role.VIEWER,
+    ("GET", "/alerts"): Role.VIEWER,
+    ("GET", "/audit"): Role.VIEWER,
+    ("GET", "/live/alerts"): Role.VIEWER,
+    ("POST", "/alerts/{number}/acknowledge"): Role.OPERATOR,
     ("GET", "/live"): Role.VIEWER,
     ("GET", "/live/sites/{name}"): Role.VIEWER,
     ("GET", "/live/sites/{name}/streams/{stream}"): Role.VIEWER,
@@ -41,7 +45,7 @@ def site(hub: RunningHub) -> None:
 
 
 def path_of(route: str) -> str:
-    return route.replace("{name}", SITE).replace("{stream}", "nothing")
+    return route.replace("{name}", SITE).replace("{stream}", "nothing").replace("{number}", "1")
 
 
 def test_the_table_names_every_route_of_the_page() -> None:
