@@ -1,0 +1,127 @@
+"""What the hub has lost comes again by itself; what two copies of one machine have sent is all there."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import select, update
+
+from farshore_hub.audit.auditor import ask_for_audit
+from farshore_hub.store import damages
+from farshore_hub.store.engine import open_engine, reading, writing
+from farshore_hub.store.schema import batches
+from tests.acceptance.commands import until
+from tests.acceptance.conftest import MakeSite
+from tests.acceptance.hub import Hub
+from tests.acceptance.proxy import Proxy
+from tests.acceptance.records import canonical
+from tests.acceptance.settled import assert_settled, drain
+from tests.acceptance.site import READINGS, Site
+from tests.acceptance.twins import LIFE, twins
+
+ALLOWED = 1.05
+"""Bytes over the link for a byte that was damaged; the site's heartbeats in the meantime are among them."""
+
+
+def test_damaged_batches_come_again_by_themselves_and_cost_no_more_than_they_are(
+    own_hub: Hub, sites: MakeSite, proxied: Callable[[Hub], Proxy], chance: random.Random
+) -> None:
+    link = proxied(own_hub)
+    site = sites(own_hub, port=link.port)
+    for _ in range(8):
+        records = [{**record, "noise": site.noise(1_000)} for record in site.supply.readings(400)]
+        assert site.post(records).status == 200
+        drain(own_hub, site)
+    until_in_lake(own_hub, site)
+    damaged_bytes = destroy(own_hub, chance, 3)
+    before = link.up_bytes
+    engine = open_engine(f"sqlite:///{own_hub.data / 'hub.db'}")
+    ask_for_audit(engine, 1)
+
+    def is_healed() -> bool:
+        own_hub.daemon.check()
+        with reading(engine) as connection:
+            return [each.outcome for each in damages.tally(connection)] == ["healed"]
+
+    until("the damaged batches are stored again", is_healed)
+    resent_bytes = link.up_bytes - before
+    engine.dispose()
+    assert_settled(own_hub, site)
+    until_in_lake(own_hub, site)
+    assert resent_bytes >= damaged_bytes
+    assert resent_bytes <= ALLOWED * damaged_bytes, (resent_bytes, damaged_bytes)
+    said = own_hub.run("audit")
+    assert said.code == 0, said.out
+
+
+def test_of_two_copies_of_a_running_agent_nothing_is_lost_and_one_begins_anew(
+    own_hub: Hub, sites: MakeSite, folder: Path
+) -> None:
+    made = sites(own_hub)
+    made.must_post(50)
+    drain(own_hub, made)
+    made.stop()
+    site, twin = twins(own_hub, made, folder)
+    try:
+        site.start()
+        site.must_post(60)
+        drain(own_hub, site)
+        twin.start()
+        twin.must_post(60)
+        until("the hub has found the fork", lambda: bool(forks(own_hub)))
+        twin.must_post(60)
+        site.must_post(60)
+        for each in (site, twin):
+            until(f"{each.folder.name} has delivered everything", lambda each=each: is_empty(each))  # type: ignore[misc]
+    finally:
+        site.kill()
+        twin.kill()
+    found = forks(own_hub)
+    assert {fork["incarnation"] for fork in found} == {LIFE.hex()}
+    exported = [own_hub.do("forks", "export", fork["id"]).out for fork in found]
+    aside = Counter(canonical(json.loads(line)) for lines in exported for line in lines.splitlines())
+    assert aside <= twin.acknowledged[READINGS]
+    stored = own_hub.stored(site.name, READINGS)
+    assert stored + aside == site.acknowledged[READINGS] + twin.acknowledged[READINGS]
+    line = own_hub.completeness(site.name)[READINGS]
+    assert (line["forked"], line["gap"], line["stored"]) == (aside.total(), 0, stored.total())
+    shown = own_hub.do("forks", "show", found[0]["id"], "--json").json
+    assert shown["in_its_place"]
+    assert "kept aside" in own_hub.do("completeness").out
+
+
+def forks(hub: Hub) -> list[dict[str, str]]:
+    status, body = hub.request("GET", "/v1/forks")
+    assert status == 200, body
+    found: list[dict[str, str]] = json.loads(body)
+    return found
+
+
+def is_empty(site: Site) -> bool:
+    site.daemon.check()
+    return bool(site.status()["buffer"]["pending"] == 0)
+
+
+def until_in_lake(hub: Hub, site: Site) -> None:
+    ids = Counter(json.loads(content)["id"] for content in site.acknowledged[READINGS].elements())
+    until("the readings are in the lake", lambda: hub.in_lake(READINGS) == ids)
+
+
+def destroy(hub: Hub, chance: random.Random, count: int) -> int:
+    """Damage random sealed batches, and every file of the lake; how many bytes the batches had."""
+    engine = open_engine(f"sqlite:///{hub.data / 'hub.db'}")
+    size = 0
+    with writing(engine) as connection:
+        for at in chance.sample(list(connection.scalars(select(batches.c.id))), count):
+            raw = bytearray(connection.scalar(select(batches.c.raw).where(batches.c.id == at)) or b"")
+            raw[chance.randrange(len(raw))] ^= 1 << chance.randrange(8)
+            size += len(raw)
+            connection.execute(update(batches).where(batches.c.id == at).values(raw=bytes(raw)))
+    engine.dispose()
+    for path in (hub.data / "lake" / READINGS).glob("*.parquet"):
+        path.unlink()
+    return size
