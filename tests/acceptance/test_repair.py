@@ -8,14 +8,12 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import select, update
-
 from farshore_hub.audit.auditor import ask_for_audit
 from farshore_hub.store import damages
-from farshore_hub.store.engine import open_engine, reading, writing
-from farshore_hub.store.schema import batches
+from farshore_hub.store.engine import open_engine, reading
 from tests.acceptance.commands import until
 from tests.acceptance.conftest import MakeSite
+from tests.acceptance.harm import destroy
 from tests.acceptance.hub import Hub
 from tests.acceptance.proxy import Proxy
 from tests.acceptance.records import canonical
@@ -37,9 +35,9 @@ def test_damaged_batches_come_again_by_themselves_and_cost_no_more_than_they_are
         assert site.post(records).status == 200
         drain(own_hub, site)
     until_in_lake(own_hub, site)
-    damaged_bytes = destroy(own_hub, chance, 3)
     before = link.up_bytes
     engine = open_engine(f"sqlite:///{own_hub.data / 'hub.db'}")
+    damaged_bytes = destroy(engine, own_hub.data / "lake" / READINGS, chance, 3)
     ask_for_audit(engine, 1)
 
     def is_healed() -> bool:
@@ -109,19 +107,3 @@ def is_empty(site: Site) -> bool:
 def until_in_lake(hub: Hub, site: Site) -> None:
     ids = Counter(json.loads(content)["id"] for content in site.acknowledged[READINGS].elements())
     until("the readings are in the lake", lambda: hub.in_lake(READINGS) == ids)
-
-
-def destroy(hub: Hub, chance: random.Random, count: int) -> int:
-    """Damage random sealed batches, and every file of the lake; how many bytes the batches had."""
-    engine = open_engine(f"sqlite:///{hub.data / 'hub.db'}")
-    size = 0
-    with writing(engine) as connection:
-        for at in chance.sample(list(connection.scalars(select(batches.c.id))), count):
-            raw = bytearray(connection.scalar(select(batches.c.raw).where(batches.c.id == at)) or b"")
-            raw[chance.randrange(len(raw))] ^= 1 << chance.randrange(8)
-            size += len(raw)
-            connection.execute(update(batches).where(batches.c.id == at).values(raw=bytes(raw)))
-    engine.dispose()
-    for path in (hub.data / "lake" / READINGS).glob("*.parquet"):
-        path.unlink()
-    return size

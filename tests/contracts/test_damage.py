@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+
 from sqlalchemy import select, update
 
 from farshore_hub.doctor.database import about_batch, damaged_batches, look_at_ledger, repair
+from farshore_hub.store.accounts import open_accounts, save_accounts
 from farshore_hub.store.audit import want_again
 from farshore_hub.store.engine import reading, writing
+from farshore_hub.store.inbox import active_sites
 from farshore_hub.store.lake import release_quarantined
 from farshore_hub.store.schema import accounts, batches, intervals
 from farshore_protocol.messages import Reason, Receipt
+from farshore_protocol.ranges import RangeSet
 from farshore_shell.findings import Severity
 from tests.contracts.hub_world import HubWorld
 
@@ -83,6 +88,34 @@ async def test_a_sound_batch_is_not_asked_for_again(hub: HubWorld) -> None:
         assert at is not None
         assert not want_again(connection, at, 7)
     assert hub.balances()["ship", "boiler"] == (10, 10, 0, 0, 0)
+
+
+async def test_a_repair_waits_for_a_parcel_that_is_committed_and_overwrites_nothing(hub: HubWorld) -> None:
+    """On PostgreSQL a repair read the account, a parcel was committed, and the repair wrote what it had read."""
+    site = hub.add_site("ship")
+    await hub.deliver(site.parcel(site.batch(1, 10), head=20), "ship")
+    spoil(hub, 1)
+    with reading(hub.engine) as connection:
+        batch, account_id, site_id = connection.execute(
+            select(batches.c.id, batches.c.account_id, accounts.c.site_id).join(accounts)
+        ).one()
+
+    def repair_it() -> None:
+        with writing(hub.engine) as connection:
+            want_again(connection, batch, 7)
+
+    repairing = threading.Thread(target=repair_it)
+    with writing(hub.engine) as connection:
+        # As a parcel does it: the site is locked, then its accounts are read and written.
+        active_sites(connection, [site_id])
+        key = (site_id, site.incarnation, "boiler")
+        before = open_accounts(connection, {key})[key][1]
+        repairing.start()
+        repairing.join(0.3)
+        assert repairing.is_alive()
+        save_accounts(connection, {account_id: (before, before.with_stored(RangeSet(((11, 20),))))}, 7)
+    repairing.join()
+    assert hub.balances()["ship", "boiler"] == (20, 10, 0, 0, 10)
 
 
 async def test_a_ledger_that_lost_an_interval_or_miscounts_is_rebuilt_from_the_batches(hub: HubWorld) -> None:

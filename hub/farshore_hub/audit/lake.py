@@ -74,8 +74,8 @@ class LakeCare:
     def heal_lost(self, stream: str) -> None:
         """Begin a table that is gone anew: what is still sealed is written again, the rest is wanted from the sites."""
         with writing(self.engine) as connection:
-            for batch in lake_store.release_lost_table(connection, stream):
-                store.want_rows_again(connection, batch, self.clock.now_us())
+            lost = lake_store.release_lost_table(connection, stream)
+        self._want(lost)
 
     def explain(self, stream: str, found: Found) -> Iterator[Difference]:
         """What a look at a table has found, in words; changes nothing."""
@@ -115,10 +115,14 @@ class LakeCare:
         if lost:
             self._keep(stream, lost)
             self._table(stream).remove_rows(_condition(each.entry for each in lost))
-            with writing(self.engine) as connection:
-                for each in lost:
-                    store.want_rows_again(connection, each.entry.id, self.clock.now_us())
+            self._want(each.entry.id for each in lost)
         _log.warning("lake of %s: %d batch(es) rebuilt, %d wanted again", stream, len(sound), len(lost))
+
+    def _want(self, batches: Iterable[int]) -> None:
+        """A transaction for each: one that locks several sites could wait for a commit that waits for it."""
+        for batch in batches:
+            with writing(self.engine) as connection:
+                store.want_rows_again(connection, batch, self.clock.now_us())
 
     def _table(self, stream: str) -> StreamTable:
         return self.tables.open_or_create(stream)
