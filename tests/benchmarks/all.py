@@ -51,6 +51,7 @@ RUNS: Final = (
     Run("drain", "", "--records 50_000"),
     Run("drain", "--round-trip-ms 100 --mbit-s 10", "--records 50_000 --round-trip-ms 100 --mbit-s 10"),
     Run("recovery", "", ""),
+    Run("repair", "", ""),
     Run("backlog", "", "--sizes 20_000 100_000"),
     Run("sites", "--batches 1_000", "--sites 1 16 --batches 100"),
     Run("sites", "--sites 1 10 100 1_000 --in-flight 16 --per-batch 100", "--sites 1 10 --in-flight 4 --batches 50"),
