@@ -31,9 +31,9 @@ def make_statement(fleet: Fleet, site: str, from_us: int, to_us: int) -> bytes:
         Unknown: there is no such site.
         Invalid: the period ends before it begins.
     """
+    sites.find(fleet, site)
     if to_us <= from_us:
         raise Invalid("the period ends before it begins", remedy="give --from the earlier time")
-    sites.find(fleet, site)
     with reading(fleet.engine) as connection:
         streams = _streams(connection, site, from_us, to_us)
     statement = {

@@ -12,6 +12,7 @@ from farshore_hub.cli.options import as_json, data_dir, print_json, print_table,
 from farshore_hub.fleet import sites
 from farshore_hub.opening import open_hub
 from farshore_hub.receive.opener import BatchOpener
+from farshore_hub.reports import check_stream
 
 command = click.Group("forks", help="List, show and export what two machines have sent as one site.")
 
@@ -33,11 +34,13 @@ def listing(*, site: str | None, stream: str | None, as_json: bool, data_dir: Pa
       farshore-hub forks list --site pump-station-7 --json
 
     \b
-    Exit codes: 0 listed, 6 there is no such site
+    Exit codes: 0 listed, 5 the stream's name is not one, 6 there is no such site
     """
     with open_hub(data_dir) as hub:
         if site is not None:
             sites.find(hub.fleet, site)
+        if stream is not None:
+            check_stream(stream)
         found = list_forks(hub.engine, site, stream)
     if as_json:
         print_json([each.model_dump(mode="json") for each in found])

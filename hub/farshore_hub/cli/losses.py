@@ -11,6 +11,7 @@ from farshore_hub.cli.options import as_json, data_dir, print_json, print_table,
 from farshore_hub.fleet import sites
 from farshore_hub.ledger.losses import LossCause
 from farshore_hub.opening import open_hub
+from farshore_hub.reports import check_stream
 
 
 @click.command("losses")
@@ -34,11 +35,13 @@ def command(
       farshore-hub losses --site pump-station-7 --cause hub-damage --json
 
     \b
-    Exit codes: 0 listed, 6 there is no such site
+    Exit codes: 0 listed, 5 the stream's name is not one, 6 there is no such site
     """
     with open_hub(data_dir) as hub:
         if site is not None:
             sites.find(hub.fleet, site)
+        if stream is not None:
+            check_stream(stream)
         found = find_losses(hub.engine, site, stream, None if cause is None else LossCause(cause), limit)
     if as_json:
         print_json(found.model_dump(mode="json"))

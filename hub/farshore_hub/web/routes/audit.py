@@ -14,6 +14,7 @@ from farshore_hub.audit.statement import make_statement
 from farshore_hub.audit.views import AuditStateView, state_view
 from farshore_hub.fleet import sites
 from farshore_hub.ledger.losses import LossCause
+from farshore_hub.reports import check_stream
 from farshore_hub.store import damages
 from farshore_hub.store.engine import reading
 from farshore_hub.web.auth import Viewer
@@ -47,16 +48,14 @@ async def get_losses(
     hub: Hub, site: SiteName = None, stream: StreamName = None, cause: Cause = None, limit: Limit = 1000
 ) -> LossesView:
     """Every range that was produced and is neither stored nor on its way, with its cause as far as it is known."""
-    if site is not None:
-        await hub.run(lambda: sites.find(hub.fleet, site))
+    await hub.run(lambda: _check(hub, site, stream))
     return await hub.run_long(lambda: found.find_losses(hub.fleet.engine, site, stream, cause, limit))
 
 
 @router.get("/v1/forks", summary="What is kept aside", responses=responses(401, 403, 404, 422))
 async def get_forks(hub: Hub, site: SiteName = None, stream: StreamName = None) -> list[ForkView]:
     """Batches whose sequences were stored already with other content: two machines have been one site."""
-    if site is not None:
-        await hub.run(lambda: sites.find(hub.fleet, site))
+    await hub.run(lambda: _check(hub, site, stream))
     return await hub.run_long(lambda: found.list_forks(hub.fleet.engine, site, stream))
 
 
@@ -88,6 +87,13 @@ async def get_statement(name: SiteInPath, hub: Hub, since_us: Begin, until_us: E
     """Of one site; the period is by when the hub stored what came. Anybody can verify it with the hub's key."""
     raw = await hub.run_long(lambda: make_statement(hub.fleet, name, since_us, until_us))
     return Response(raw, media_type=STATEMENT_TYPE)
+
+
+def _check(hub: Services, site: str | None, stream: str | None) -> None:
+    if site is not None:
+        sites.find(hub.fleet, site)
+    if stream is not None:
+        check_stream(stream)
 
 
 def audit_state(hub: Services) -> AuditStateView:
