@@ -22,6 +22,7 @@ from farshore_hub.ledger.hours import HOURS_PER_DAY
 from farshore_hub.opening import open_hub
 from farshore_hub.store.days import Day
 from farshore_hub.store.engine import writing
+from farshore_hub.store.lake import CommitState
 from farshore_hub.store.ranges import pack_ranges
 from farshore_hub.store.schema import (
     account_days,
@@ -29,6 +30,7 @@ from farshore_hub.store.schema import (
     batches,
     certificates,
     intervals,
+    lake_commits,
     receipts,
     site_days,
     sites,
@@ -61,7 +63,7 @@ class Rows:
 
     def store(self, engine: Engine) -> None:
         """In the order in which they need each other."""
-        for table in (sites, certificates, accounts, intervals, receipts, batches, account_days, site_days):
+        for table in (lake_commits, sites, certificates, accounts, intervals, receipts, batches, account_days, site_days):
             rows = self.of.get(table, [])
             for at in range(0, len(rows), _ROWS):
                 with writing(engine) as connection:
@@ -71,6 +73,8 @@ class Rows:
 def make_up(engine: Engine, count: int, now_us: int) -> None:
     """Put so many sites with eight days of history into an empty hub; the same ones every time."""
     rows, chance = Rows(), random.Random(7)
+    for number, stream in enumerate(STREAMS, 1):
+        rows.add(lake_commits, id=number, stream=stream, state=CommitState.DONE.value, created_us=now_us)
     for number in range(1, count + 1):
         kind = FEW[number % len(FEW)] if count <= _WITH_DETAILS else KINDS[chance.randrange(len(KINDS))]
         _add_site(rows, number, kind, now_us, detailed=count <= _WITH_DETAILS)
@@ -181,6 +185,7 @@ def _add_batches(rows: Rows, account: int, days: dict[int, Day], chance: random.
                     digest=digest,
                     content_digest=digest,
                     received_us=received_us,
+                    lake_commit=account % len(STREAMS) + 1,
                 )
                 first += stored
 
