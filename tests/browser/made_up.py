@@ -63,7 +63,17 @@ class Rows:
 
     def store(self, engine: Engine) -> None:
         """In the order in which they need each other."""
-        for table in (lake_commits, sites, certificates, accounts, intervals, receipts, batches, account_days, site_days):
+        for table in (
+            lake_commits,
+            sites,
+            certificates,
+            accounts,
+            intervals,
+            receipts,
+            batches,
+            account_days,
+            site_days,
+        ):
             rows = self.of.get(table, [])
             for at in range(0, len(rows), _ROWS):
                 with writing(engine) as connection:

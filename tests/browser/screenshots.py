@@ -1,6 +1,6 @@
 """Photographs the page over a made-up fleet: docs/images/.
 
-    python -m tests.browser.screenshots
+python -m tests.browser.screenshots
 """
 
 from __future__ import annotations
