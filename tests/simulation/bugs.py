@@ -60,7 +60,7 @@ class Bug:
 
 def _answer(buffer: Buffer, appends: list[QueuedAppend]) -> None:
     """Tell the producers which sequences their records are going to have."""
-    life, group = buffer._store.life, merge(appends, buffer._now_us())
+    life, group = buffer._store.life, merge(appends, buffer._now_us(), buffer._store._policies)
     for queued, offset in zip(appends, group.offsets, strict=True):
         heads = buffer._store._database.connection.execute(_HEAD, (life.id, queued.stream)).fetchall()
         before = (int(str(heads[0][0])) if heads else 0) + offset
@@ -142,7 +142,7 @@ def _receipt_in_a_later_transaction() -> Iterator[None]:
 def _head_not_claimed() -> Iterator[None]:
     claim = statement._claim
 
-    def modest(database: Database, row: StreamRow, *rest: int) -> Claim:
+    def modest(database: Database, row: StreamRow, *rest: Any) -> Claim:  # noqa: ANN401
         return msgspec.structs.replace(claim(database, row, *rest), head=row.acknowledged.highest)
 
     with patch.object(statement, "_claim", modest):

@@ -16,6 +16,7 @@ from farshore_agent.buffer.streams import all_streams
 from farshore_hub.ledger.account import balance
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.store.accounts import open_accounts
+from farshore_hub.store.days import unpack_day
 from farshore_hub.store.engine import reading
 from farshore_protocol.messages import Reason
 from farshore_protocol.ranges import EMPTY, RangeSet
@@ -131,6 +132,7 @@ def judge(world: World) -> Iterator[str]:
     yield from _content(world, ledger)
     yield from _promises(world, ledger)
     yield from _accounts(world)
+    yield from _hours(world)
     yield from _receipts(world, ledger)
 
 
@@ -224,6 +226,28 @@ def _accounts(world: World) -> Iterator[str]:
             yield f"{key}: {stands.pending} are pending, although everything is drained"
         if unexplained := stands.gaps - excused:
             yield f"{key}: {unexplained} are named as a gap, and nothing was destroyed there"
+
+
+def _hours(world: World) -> Iterator[str]:
+    """The hours of every account add up to it: what is stored, shed and nowhere, and all of it together."""
+    with opened(world.hub.image(), "hub.db") as connection:
+        uncounted: dict[int, int] = defaultdict(int)
+        rows = connection.execute('SELECT account_id, first, "count", take FROM batches WHERE hours IS NULL')
+        for at, first, count, take in rows:
+            uncounted[at] += RangeSet.of(*taken(first, count, take)).count
+        days: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+        for at, raw in connection.execute("SELECT account_id, counts FROM account_days"):
+            day = unpack_day(raw)
+            sums = (sum(day.known), sum(day.stored), sum(day.shed), sum(day.gap))
+            days[at] = [one + other for one, other in zip(days[at], sums, strict=True)]
+        columns = "id, head, stored_count, receipted_count, told_count"
+        for at, head, stored, receipted, told in connection.execute(f"SELECT {columns} FROM accounts"):
+            known, *counted = days[at]
+            stands = [stored - uncounted[at], receipted, head - stored - receipted]
+            if counted != stands:
+                yield f"account {at} has stored, shed and lost {stands}, its hours say {counted}"
+            if known != head and told == head:
+                yield f"account {at} has produced {head}, its hours say {known}"
 
 
 def _receipts(world: World, ledger: Ledger) -> Iterator[str]:

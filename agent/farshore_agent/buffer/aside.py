@@ -9,6 +9,7 @@ import logging
 from typing import Final
 
 from farshore_agent.buffer.connection import Database
+from farshore_agent.buffer.hours import of_chunk
 from farshore_agent.buffer.receipts import GivenUp, give_up
 from farshore_agent.buffer.streams import StreamRow
 from farshore_agent.buffer.tail import Chunk, drop_chunks
@@ -30,6 +31,7 @@ def put_aside(database: Database, row: StreamRow, chunk: Chunk, error: Exception
         *_, body = database.the_row("one_chunk", chunk.id)
         database.run("put_aside", row.incarnation, row.name, chunk.first, chunk.count, now_us, why, body)
         database.run("drop_put_aside", MAX_KEPT)
+        hours = {(chunk.first, chunk.last): of_chunk(database, chunk.id)}
         drop_chunks(database, row.id, [chunk])
         ranges = RangeSet(((chunk.first, chunk.last),))
-        give_up(database, row.id, ranges, GivenUp(Reason.QUARANTINED, now_us, why))
+        give_up(database, row.id, ranges, GivenUp(Reason.QUARANTINED, now_us, why, hours=hours))

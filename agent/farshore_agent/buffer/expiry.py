@@ -12,7 +12,7 @@ from farshore_agent.buffer.connection import Database
 from farshore_agent.buffer.outbox import drop_batch
 from farshore_agent.buffer.receipts import GivenUp, give_up
 from farshore_agent.buffer.room import Candidate
-from farshore_agent.buffer.shed import CLOCK_WAS_SET_US, drop_parts, oldest_parts
+from farshore_agent.buffer.shed import CLOCK_WAS_SET_US, drop_parts, hours_of_parts, oldest_parts
 from farshore_agent.buffer.streams import StreamRow, all_streams
 from farshore_agent.settings import StreamPolicies
 from farshore_protocol.messages import Reason
@@ -48,9 +48,10 @@ def _oldest(database: Database, row: StreamRow, policies: StreamPolicies) -> Ite
 
 
 def _give_up(database: Database, row: StreamRow, parts: list[Candidate], now_us: int) -> None:
+    hours = hours_of_parts(database, parts)
     drop_parts(database, row, parts)
     ranges = RangeSet.of(*((part.first, part.last) for part in parts))
-    give_up(database, row.id, ranges, GivenUp(Reason.EXPIRED, now_us, "older than the stream's max_age"))
+    give_up(database, row.id, ranges, GivenUp(Reason.EXPIRED, now_us, "older than the stream's max_age", hours=hours))
 
 
 def tidy(database: Database, *, receipts_before_us: int, epoch: bytes, dictionaries: Iterable[bytes]) -> None:

@@ -13,8 +13,10 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
 
+from farshore_agent.buffer.hours import Runs, runs_of
 from farshore_agent.buffer.model import Admitted, Appended, Checkpoint, Refused
 from farshore_agent.buffer.shaped import Record
+from farshore_agent.settings import StreamPolicies
 from farshore_protocol.names import QUARANTINE, base_of, companion_of
 
 MAX_GROUP_APPENDS: Final = 10_000
@@ -34,16 +36,18 @@ class QueuedAppend:
 
 @dataclass(slots=True)
 class StreamGroup:
-    """What one commit adds to one stream; the event times bound all of its records."""
+    """What one commit adds to one stream; the event times bound all of its records, and `hours` tells each."""
 
     stream: str
     records: list[Record] = field(default_factory=list)
     oldest_us: int = 2**62
     newest_us: int = -(2**62)
+    hours: Runs = field(default_factory=list)
 
-    def add(self, records: Sequence[Record], oldest_us: int, newest_us: int) -> None:
+    def add(self, records: Sequence[Record], oldest_us: int, newest_us: int, time_field: str | None) -> None:
         """Append records; all of them together lie between the two times."""
         self.records += records
+        self.hours += runs_of(records, oldest_us, newest_us, time_field)
         self.oldest_us = min(self.oldest_us, oldest_us)
         self.newest_us = max(self.newest_us, newest_us)
 
@@ -75,17 +79,18 @@ def next_group(queue: Iterable[QueuedAppend], *, max_bytes: int) -> list[QueuedA
     return taken
 
 
-def merge(appends: Iterable[QueuedAppend], now_us: int) -> Group:
+def merge(appends: Iterable[QueuedAppend], now_us: int, policies: StreamPolicies) -> Group:
     """Join appends into one group; `now_us` is when the refused ones were refused."""
     group = Group()
     for queued in appends:
         admitted, into = queued.admitted, _of(group, queued.stream)
         group.offsets.append(len(into.records))
         if admitted.records:
-            into.add(admitted.records, admitted.oldest_us, admitted.newest_us)
+            times = (admitted.oldest_us, admitted.newest_us, policies.of(queued.stream).time_field)
+            into.add(admitted.records, *times)
         if admitted.refused:
             quarantine = _of(group, companion_of(base_of(queued.stream), QUARANTINE))
-            quarantine.add(list(_quarantined(admitted.refused, now_us)), now_us, now_us)
+            quarantine.add(list(_quarantined(admitted.refused, now_us)), now_us, now_us, None)
         if queued.checkpoint:
             group.checkpoints[queued.checkpoint.key] = queued.checkpoint.value
     return group

@@ -11,12 +11,14 @@ from typing import Final
 
 from farshore_agent.buffer.connection import Database, Malformed, translated
 from farshore_agent.buffer.epochs import unconfirmed_epoch
+from farshore_agent.buffer.hours import keep, of_chunk
 from farshore_agent.buffer.model import LoadedBatch, OutboxBatch
 from farshore_agent.buffer.queries import QUERIES
 from farshore_agent.buffer.receipts import declare_missing
 from farshore_agent.buffer.streams import StreamRow, stream_by_id
 from farshore_agent.buffer.tail import Chunk, drop_chunks
 from farshore_protocol.batch import SealedBatch, digest_of, parse_batch
+from farshore_protocol.hours import Hours, added
 from farshore_protocol.limits import MAX_PARCEL_ATTACHMENTS
 from farshore_protocol.messages import KeyEpoch
 
@@ -39,12 +41,13 @@ def store_sealed(database: Database, sealings: Iterable[Sealing]) -> None:
     """Replace chunks by their batches, all in one transaction."""
     with database.transaction():
         for sealing in sealings:
+            hours = added(of_chunk(database, chunk.id) for chunk in sealing.chunks)
             with database.overwriting():
                 drop_chunks(database, sealing.stream.id, sealing.chunks)
-            _add(database, sealing)
+            _add(database, sealing, hours)
 
 
-def _add(database: Database, sealing: Sealing) -> None:
+def _add(database: Database, sealing: Sealing, hours: Hours) -> None:
     row, chunks, header = sealing.stream, sealing.chunks, sealing.batch.header
     batch = database.insert(
         "add_batch",
@@ -65,6 +68,7 @@ def _add(database: Database, sealing: Sealing) -> None:
     )
     database.run("set_sending_order", batch, -batch if sealing.newest_first else batch)
     database.run("add_body", batch, sealing.batch.raw, sealing.summary)
+    keep(database, "add_batch_hours", batch, hours)
 
 
 def waiting(database: Database, *, max_bytes: int, max_batches: int) -> list[OutboxBatch]:

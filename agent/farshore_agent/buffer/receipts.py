@@ -5,11 +5,14 @@ All functions run inside a transaction of their caller.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from farshore_agent.buffer.connection import Database
+from farshore_agent.buffer.hours import Parts, pack, unpack, within
 from farshore_agent.buffer.streams import StreamRow, pack_ranges, stream_by_id
+from farshore_protocol.hours import Hours, added, to_wire
+from farshore_protocol.limits import MAX_HOURS
 from farshore_protocol.messages import Reason, Receipt
 from farshore_protocol.ranges import RangeSet, upto
 
@@ -25,12 +28,14 @@ class GivenUp:
         detail: for people; may be empty.
         at_us: when.
         summary: the records that stand for them: stream, first, last.
+        hours: how many of them belong to which hour, by range; of ranges that are not named nobody knows.
     """
 
     reason: Reason
     at_us: int
     detail: str = ""
     summary: tuple[str, int, int] | None = None
+    hours: Parts = field(default_factory=dict)
 
 
 def give_up(database: Database, stream: int, ranges: RangeSet, why: GivenUp) -> int:
@@ -45,13 +50,28 @@ def give_up(database: Database, stream: int, ranges: RangeSet, why: GivenUp) -> 
 
 
 def _write(database: Database, stream: int, first: int, last: int, why: GivenUp) -> None:
+    hours = within(why.hours, first, last)
     if why.summary is None:
         before = database.row("receipt_ending_at", stream, first - 1, why.reason.value, why.detail)
         if before:
             database.run("extend_receipt", before[0], last, why.at_us)
+            _set_hours(database, before[0], added([_hours_of(database, before[0]), hours]))
             return
     summary = why.summary or (None, None, None)
-    database.insert("add_receipt", stream, first, last, why.reason.value, why.at_us, why.detail, *summary)
+    receipt = database.insert("add_receipt", stream, first, last, why.reason.value, why.at_us, why.detail, *summary)
+    _set_hours(database, receipt, hours)
+
+
+def _set_hours(database: Database, receipt: int, hours: Hours) -> None:
+    if 0 < len(hours) <= MAX_HOURS:
+        database.run("set_receipt_hours", receipt, pack(hours))
+    else:
+        database.run("drop_receipt_hours", receipt)
+
+
+def _hours_of(database: Database, receipt: int) -> dict[int, int]:
+    row = database.row("receipt_hours", receipt)
+    return unpack(row[0]) if row else {}
 
 
 def present(database: Database, stream: int) -> RangeSet:
@@ -81,7 +101,7 @@ def open_receipts(database: Database, limit: int) -> list[Receipt]:
     rows = database.rows("open_receipts", limit)
     for row in rows:
         database.run("state_receipt", row[0])
-    return [_receipt(row) for row in rows]
+    return [_receipt(row, _hours_of(database, row[0])) for row in rows]
 
 
 def settle_receipts(database: Database, stream: int, at_hub: RangeSet, archived: int, now_us: int) -> None:
@@ -95,7 +115,7 @@ def settle_receipts(database: Database, stream: int, at_hub: RangeSet, archived:
     database.run("drop_archived_receipts", stream, archived)
 
 
-def _receipt(row: tuple[Any, ...]) -> Receipt:
+def _receipt(row: tuple[Any, ...], hours: Hours) -> Receipt:
     _, _, incarnation, name, first, last, reason, at_us, detail, *summary = row
     stands_for = (summary[0], summary[1], summary[2]) if summary[0] else None
-    return Receipt(incarnation, name, first, last, Reason(reason), at_us, detail, stands_for)
+    return Receipt(incarnation, name, first, last, Reason(reason), at_us, detail, stands_for, to_wire(hours))

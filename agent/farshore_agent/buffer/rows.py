@@ -14,6 +14,7 @@ from farshore_agent.buffer.connection import Database
 from farshore_agent.buffer.streams import StreamRow, pack_ranges
 from farshore_protocol.batch import BatchHeader, digest_of, parse_batch
 from farshore_protocol.errors import ProtocolError
+from farshore_protocol.hours import HOUR_US
 from farshore_protocol.ranges import EMPTY
 
 ROWS_PER_TRANSACTION: Final = 200
@@ -76,11 +77,14 @@ class StoredBatch:
         return (self.header.incarnation, self.header.stream) == (stream.incarnation, stream.name)
 
     def row(self, batch: int, stream: StreamRow, now_us: int) -> Row:
-        """A row of `batches` for bytes whose own row is lost; what nobody knows any more is as of now."""
+        """A row of `batches` for bytes whose own row is lost; what nobody knows any more is as of now.
+
+        Its records are not all of this hour, and nothing says of which: their oldest time is put into the hour before.
+        """
         head = self.header
         place = (batch, stream.id, head.first, head.last, len(self.raw), self.digest, head.epoch, head.dictionary)
         order = -batch if stream.newest_first else batch
-        return (*place, stream.priority, order, 0, now_us, now_us, now_us, now_us, None, None, 0)
+        return (*place, stream.priority, order, 0, now_us - HOUR_US, now_us, now_us, now_us, None, None, 0)
 
 
 class Writer:

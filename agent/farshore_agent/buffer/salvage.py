@@ -64,7 +64,7 @@ class _Source:
 
     def __init__(self, connection: apsw.Connection, unread: set[str]) -> None:
         self._connection = connection
-        self._unread = unread
+        self.unread = unread
 
     def rows(self, table: str) -> Iterator[Row]:
         """Every row that can be read, each once."""
@@ -77,11 +77,11 @@ class _Source:
             for row in self._read(table, f"WHERE id >= {start} ORDER BY id"):
                 if row[0] <= highest:
                     # A damaged tree gives rows in any order: only what grows comes to an end.
-                    self._unread.add(table)
+                    self.unread.add(table)
                     break
                 highest, skip = row[0], 1
                 yield row
-            if table not in self._unread:
+            if table not in self.unread:
                 return
             start, skip = highest + skip, skip * 2
         yield from self._read(table, f"WHERE id > {highest} ORDER BY id DESC")
@@ -94,7 +94,7 @@ class _Source:
         try:
             yield from self._connection.execute(f"SELECT * FROM {table} {which}")  # noqa: S608 - our own tables
         except (apsw.Error, UnicodeDecodeError):
-            self._unread.add(table)
+            self.unread.add(table)
 
 
 def _copy(source: _Source, writer: Writer) -> dict[int, Row]:
@@ -108,6 +108,10 @@ def _copy(source: _Source, writer: Writer) -> dict[int, Row]:
         writer.put(table, (row for row in source.rows(table) if is_epoch(row)))
     for table in ("dictionaries", "checkpoints", "notes", "set_aside"):
         writer.put(table, source.rows(table))
+    for table in ("hours", "chunk_hours", "batch_hours", "receipt_hours"):
+        # Nothing is looked for page by page for them: without them only the hours of some records are not known.
+        writer.put(table, source.rows(table))
+        source.unread.discard(table)
     return orphans
 
 

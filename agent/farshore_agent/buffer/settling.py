@@ -10,6 +10,7 @@ from farshore_agent.buffer.model import Settled
 from farshore_agent.buffer.outbox import drop_batch, give_up_needing
 from farshore_agent.buffer.receipts import GivenUp, give_up, lost_part, settle_receipts
 from farshore_agent.buffer.settle import Change, LifeView, change_of, needs_holding_back, why_ignored
+from farshore_agent.buffer.statement import Said
 from farshore_agent.buffer.streams import StreamRow, begin_life, pack_ranges, stream_by_name
 from farshore_protocol.messages import Account, Answer, Reason, Refusal, Refused
 from farshore_protocol.ranges import Range, RangeSet
@@ -23,9 +24,10 @@ _ACKNOWLEDGED = 2
 class Settlement:
     """One answer being applied; counts what it changes."""
 
-    def __init__(self, database: Database, answer: Answer, now_us: int) -> None:
+    def __init__(self, database: Database, answer: Answer, said: Said, now_us: int) -> None:
         self._database = database
         self._answer = answer
+        self._said = said
         self._now_us = now_us
         self._unconfirmed: set[bytes] = set()
         self._batches = self._records = self._returned = self._receipts = self._refused = 0
@@ -48,6 +50,7 @@ class Settlement:
             is_other_hub, needs_whole = self._note_hub()
             self._database.run("note_answer", answered.id, self._answer.number)
             self._confirm(self._answer.held)
+            self._note_told(is_another_start=needs_whole)
             for account in self._answer.accounts:
                 self._apply_account(account, life)
             for refusal in self._answer.refusals:
@@ -78,6 +81,13 @@ class Settlement:
             self._database.run("unconfirm_epochs")
             self._database.run("unconfirm_dictionaries")
         return is_other_hub, before[0] != now
+
+    def _note_told(self, *, is_another_start: bool) -> None:
+        """What this statement told by the hour the hub knows now; of the rest, after another start, nobody knows."""
+        if is_another_start:
+            self._database.run("untell_hours")
+        for stream, hour, count in self._said:
+            self._database.run("tell_hour", stream, hour, count)
 
     def _confirm(self, held: Iterable[bytes]) -> None:
         for name in held:

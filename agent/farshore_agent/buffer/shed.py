@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from farshore_agent.buffer import summary
 from farshore_agent.buffer.chunk import Damaged, encode_chunks
 from farshore_agent.buffer.connection import Database
+from farshore_agent.buffer.hours import of_batch, of_chunk
 from farshore_agent.buffer.outbox import drop_batch
 from farshore_agent.buffer.receipts import GivenUp, give_up
 from farshore_agent.buffer.room import SLACK_PART, Candidate, Demand, Kind, by_urgency, choose, reserve_bytes
 from farshore_agent.buffer.streams import StreamRow, all_streams, stream_by_id
 from farshore_agent.buffer.tail import Addition, Chunk, add_inside, checked, drop_chunks
 from farshore_agent.settings import StreamPolicies, WhenFull
+from farshore_protocol.hours import Hours, hour_of
 from farshore_protocol.messages import Reason
 from farshore_protocol.names import HOURLY, companion_of
 from farshore_protocol.ranges import RangeSet
@@ -110,11 +112,12 @@ class Shedder:
 
     def _give_up(self, row: StreamRow, parts: list[Candidate], life: Life, now_us: int) -> None:
         stays = self._summary(row, parts) if parts[0].when_full is WhenFull.THIN else {}
+        hours = hours_of_parts(self._database, parts)
         drop_parts(self._database, row, parts)
         ranges = RangeSet.of(*((part.first, part.last) for part in parts))
-        why = GivenUp(Reason.EVICTED, now_us, "the buffer was full")
+        why = GivenUp(Reason.EVICTED, now_us, "the buffer was full", hours=hours)
         if stays:
-            why = self._write_summary(row, stays, life, now_us)
+            why = replace(self._write_summary(row, stays, life, now_us), hours=hours)
         give_up(self._database, row.id, ranges, why)
 
     def _summary(self, row: StreamRow, parts: Iterable[Candidate]) -> summary.Summary:
@@ -137,7 +140,8 @@ class Shedder:
         name = companion_of(row.name, HOURLY)
         hours = [hour for hour, _ in stays]
         chunks = list(encode_chunks(list(summary.records_of(stays)), max_records=summary.MAX_SERIES))
-        addition = Addition(name, chunks, min(hours), max(hours))
+        runs = [(hour_of(hour), 1) for hour, _ in sorted(stays)]
+        addition = Addition(name, chunks, min(hours), max(hours), runs)
         first, last = add_inside(self._database, (life.id, life.incarnation), addition, self._policies, now_us)
         detail = f"the buffer was full; the summary is in incarnation {life.incarnation.hex()}"
         return GivenUp(Reason.THINNED, now_us, detail, (name, first, last))
@@ -150,6 +154,12 @@ def oldest_parts(database: Database, row: StreamRow, policies: StreamPolicies) -
     for kind, query in sources:
         for part, first, last, size, since_us in database.rows(query, row.id, CANDIDATES_PER_STREAM):
             yield Candidate(kind, part, row.id, row.name, row.priority, first, last, size, since_us, policy.when_full)
+
+
+def hours_of_parts(database: Database, parts: Iterable[Candidate]) -> dict[tuple[int, int], Hours]:
+    """The hours of batches and chunks that are about to go."""
+    of = {Kind.BATCH: of_batch, Kind.CHUNK: of_chunk}
+    return {(part.first, part.last): of[part.kind](database, part.id) for part in parts}
 
 
 def drop_parts(database: Database, row: StreamRow, parts: Iterable[Candidate]) -> None:

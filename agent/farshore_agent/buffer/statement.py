@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from farshore_agent.buffer.connection import Database
+from farshore_agent.buffer.hours import of_batch
 from farshore_agent.buffer.model import Manifest
 from farshore_agent.buffer.receipts import open_receipts
 from farshore_agent.buffer.streams import StreamRow, all_streams, stream_by_name
-from farshore_protocol.limits import MAX_PARCEL_CLAIMS, MAX_PARCEL_RECEIPTS, MAX_RANGES, MAX_STATEMENT_RANGES
-from farshore_protocol.messages import Claim
+from farshore_protocol.hours import to_wire
+from farshore_protocol.limits import (
+    MAX_HOURS,
+    MAX_PARCEL_CLAIMS,
+    MAX_PARCEL_RECEIPTS,
+    MAX_RANGES,
+    MAX_STATEMENT_HOURS,
+    MAX_STATEMENT_RANGES,
+)
+from farshore_protocol.messages import Claim, Receipt
+
+Said = list[tuple[int, int, int]]
+"""Stream, hour and count of what a statement tells by the hour."""
+
+
+@dataclass(slots=True)
+class _Room:
+    """What a statement has room for yet, beside a claim's first range."""
+
+    ranges: int
+    hours: int = MAX_STATEMENT_HOURS
+    said: Said = field(default_factory=list)
 
 
 def make_manifest(
     database: Database, life: int, *, whole: bool, streams: Iterable[tuple[bytes, str]], batches: Iterable[int]
-) -> Manifest:
-    """Take the next statement number and say what is asked for, in one transaction.
+) -> tuple[Manifest, Said]:
+    """Take the next statement number and say what is asked for, in one transaction; and what it tells by the hour.
 
     A manifest that is not whole names `streams`, and those that its receipts are about. `batches` go with it.
     """
     with database.transaction():
-        for batch in batches:
-            database.run("mark_sent", batch)
+        sealed = _sent(database, batches)
         number = int(database.the_row("take_number", life)[0])
         receipts = open_receipts(database, MAX_PARCEL_RECEIPTS)
         rows = (
@@ -31,11 +53,31 @@ def make_manifest(
         )
         is_whole = whole and len(rows) <= MAX_PARCEL_CLAIMS
         rows = rows[:MAX_PARCEL_CLAIMS]
-        claims, room = [], MAX_STATEMENT_RANGES - len(rows)
-        for row in rows:
-            claims.append(_claim(database, row, life, number, min(MAX_RANGES, 1 + room)))
-            room -= max(0, len(claims[-1].held) // 2 - 1)
-    return Manifest(number, claims, receipts, is_whole)
+        room = _Room(MAX_STATEMENT_RANGES - len(rows))
+        receipts = [_within(room, receipt) for receipt in receipts]
+        claims = [_claim(database, row, (life, number), sealed[row.id], room) for row in rows]
+    return Manifest(number, claims, receipts, is_whole), room.said
+
+
+def _sent(database: Database, batches: Iterable[int]) -> dict[int, list[tuple[int, list[int]]]]:
+    """By stream the first sequence and the hours of the batches, which go with this statement."""
+    found: dict[int, list[tuple[int, list[int]]]] = defaultdict(list)
+    for batch in batches:
+        database.run("mark_sent", batch)
+        place = database.row("batch_place", batch)
+        hours = of_batch(database, batch)
+        if place and hours:
+            found[place[0]].append((place[1], to_wire(hours)))
+    return found
+
+
+def _within(room: _Room, receipt: Receipt) -> Receipt:
+    """The receipt, without its hours where there is no room for them."""
+    room.hours -= len(receipt.hours) // 2
+    if room.hours >= 0:
+        return receipt
+    room.hours += len(receipt.hours) // 2
+    return Receipt(*(getattr(receipt, name) for name in receipt.__struct_fields__[:-1]))
 
 
 def _named(database: Database, streams: Iterable[tuple[bytes, str]]) -> list[StreamRow]:
@@ -43,15 +85,40 @@ def _named(database: Database, streams: Iterable[tuple[bytes, str]]) -> list[Str
     return [row for row in found if row]
 
 
-def _claim(database: Database, row: StreamRow, life: int, number: int, max_ranges: int) -> Claim:
+def _claim(
+    database: Database,
+    row: StreamRow,
+    stated: tuple[int, int],
+    sealed: Sequence[tuple[int, list[int]]],
+    room: _Room,
+) -> Claim:
+    life, number = stated
     is_closed = row.life != life
     if is_closed and not row.closed and row.closing_number is None:
         database.run("mark_closing", row.id, number)
     held = row.held
     # More ranges than a link may carry: the last ones are claimed as one, with what the hub has between them, which it
     # takes out again. What neither has would show as pending until there are fewer ranges; never a gap that is none.
-    ranges = held.within(max_ranges).to_wire()
-    return Claim(row.incarnation, row.name, row.head, ranges, _oldest_us(database, row) if held else None, is_closed)
+    ranges = held.within(min(MAX_RANGES, 1 + room.ranges)).to_wire()
+    room.ranges -= max(0, len(ranges) // 2 - 1)
+    oldest_us = _oldest_us(database, row) if held else None
+    brought = [each for each in sealed if _takes(room, len(each[1]) // 2)]
+    hours = _hours(database, row.id, room)
+    return Claim(row.incarnation, row.name, row.head, ranges, oldest_us, is_closed, hours, brought)
+
+
+def _takes(room: _Room, hours: int) -> bool:
+    fits = hours <= room.hours
+    room.hours -= hours if fits else 0
+    return fits
+
+
+def _hours(database: Database, stream: int, room: _Room) -> list[int]:
+    """What the hub was not told of, as far as there is room; the rest goes with a later statement."""
+    rows = database.rows("untold_hours", stream, min(MAX_HOURS, room.hours))
+    room.hours -= len(rows)
+    room.said += [(stream, hour, count) for hour, count in rows]
+    return [number for row in rows for number in row]
 
 
 def _oldest_us(database: Database, row: StreamRow) -> int | None:

@@ -34,6 +34,9 @@ from farshore_protocol.sealing import EpochKey
 SHRINK_PAGES: Final = 256
 """Free pages given back to the file system in one step."""
 
+MAX_SAID: Final = 16
+"""Statements whose answers may be outstanding. What a later answer would have settled is told again."""
+
 Outcome = Appended | AgentError
 
 
@@ -51,6 +54,7 @@ class Store:
         self._sealer: Sealer | None = None
         self._epoch: KeyEpoch | None = None
         self._ballast = Ballast(path, settings.max_bytes)
+        self._said: dict[tuple[bytes, int], statement.Said] = {}
 
     @classmethod
     def open(
@@ -85,6 +89,7 @@ class Store:
     def _begin(self, database: Database, incarnation: bytes, now_us: int) -> None:
         database.limit(self._settings.max_bytes)
         self._database = database
+        self._said.clear()
         self._scrubber = Scrubber()
         self._shedder = Shedder(database, self._settings.max_bytes, self._policies)
         with database.transaction():
@@ -108,7 +113,7 @@ class Store:
             BufferFull, BufferBroken: nothing was stored.
         """
         try:
-            group = merge(appends, now_us)
+            group = merge(appends, now_us, self._policies)
             additions = tail.encode_group(group, max_records=self._seal.max_records)
         except Unencodable:
             return self._each_apart(appends, now_us)
@@ -241,11 +246,18 @@ class Store:
 
     def manifest(self, *, whole: bool, streams: Iterable[tuple[bytes, str]], batches: Iterable[int]) -> Manifest:
         """What the next statement says, which goes with these batches."""
-        return statement.make_manifest(self._database, self.life.id, whole=whole, streams=streams, batches=batches)
+        made, said = statement.make_manifest(
+            self._database, self.life.id, whole=whole, streams=streams, batches=batches
+        )
+        self._said[self.life.incarnation, made.number] = said
+        while len(self._said) > MAX_SAID:
+            del self._said[next(iter(self._said))]
+        return made
 
     def settle(self, answer: Answer, fresh_incarnation: bytes, now_us: int) -> Settled:
         """Apply an answer of the hub. After a fork a new life begins, and the key is not used any more."""
-        settled = Settlement(self._database, answer, now_us).apply(self.life.id, fresh_incarnation)
+        said = self._said.pop((answer.incarnation, answer.number), [])
+        settled = Settlement(self._database, answer, said, now_us).apply(self.life.id, fresh_incarnation)
         if settled.forked:
             row = self._database.the_row("newest_life")
             self.life = Life(row[0], row[1])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from farshore_agent.buffer.chunk import Damaged, EncodedChunk, checksum, decode_chunk, encode_chunks
 from farshore_agent.buffer.connection import PAGE_BYTES, Database, translated
 from farshore_agent.buffer.group import Group
+from farshore_agent.buffer.hours import Runs, count, cut, keep
 from farshore_agent.buffer.queries import QUERIES
 from farshore_agent.buffer.receipts import declare_missing
 from farshore_agent.buffer.seal_policy import Tail
@@ -21,12 +22,13 @@ _ROW_BYTES = 256
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """Encoded records that a commit adds to one stream; the event times bound all of them."""
+    """Encoded records that a commit adds to one stream; the event times bound all of them, `hours` tells each."""
 
     stream: str
     chunks: list[EncodedChunk]
     oldest_us: int
     newest_us: int
+    hours: Runs
 
     @property
     def cost_bytes(self) -> int:
@@ -61,10 +63,9 @@ def encode_group(group: Group, *, max_records: int) -> list[Addition]:
         Unencodable: a record holds what no record may hold.
     """
     return [
-        Addition(
-            each.stream, list(encode_chunks(each.records, max_records=max_records)), each.oldest_us, each.newest_us
-        )
+        Addition(each.stream, chunks, each.oldest_us, each.newest_us, each.hours)
         for each in group.streams.values()
+        for chunks in [list(encode_chunks(each.records, max_records=max_records))]
     ]
 
 
@@ -98,10 +99,11 @@ def add_inside(
 
 def _add(database: Database, stream: int, head: int, incarnation: bytes, addition: Addition, now_us: int) -> int:
     records = size = 0
-    for chunk in addition.chunks:
+    spread = cut(addition.hours, (chunk.count for chunk in addition.chunks))
+    for chunk, hours in zip(addition.chunks, spread, strict=True):
         first = head + records + 1
         identity = checksum(chunk.body, incarnation=incarnation, stream=addition.stream, first=first, count=chunk.count)
-        database.run(
+        row = database.insert(
             "add_chunk",
             stream,
             first,
@@ -114,6 +116,8 @@ def _add(database: Database, stream: int, head: int, incarnation: bytes, additio
             now_us,
             chunk.body,
         )
+        keep(database, "add_chunk_hours", row, hours)
+        count(database, stream, hours)
         records += chunk.count
         size += len(chunk.body)
     database.run("advance_stream", stream, head + records, records, size)

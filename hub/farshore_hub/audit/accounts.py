@@ -13,6 +13,7 @@ from farshore_hub.store import accounts
 from farshore_hub.store import audit as store
 from farshore_hub.store.audit import AccountRow
 from farshore_hub.store.engine import writing
+from farshore_hub.store.inbox import lock_sites
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def rebuild(engine: Engine, site: int, now_us: int) -> list[tuple[AccountRow, Ba
     """
     changed = []
     with writing(engine) as connection:
-        store.lock_site(connection, site)
+        lock_sites(connection, [site])
         for held in list(held_against_batches(connection, site)):
             rebuilt = held.audited.rebuilt
             if rebuilt != held.account or held.miscounts:

@@ -9,6 +9,7 @@ the commit before anything is appended, so it holds up nothing and is never take
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
 import pyarrow as pa
 from deltalake.exceptions import DeltaError
@@ -16,8 +17,9 @@ from sqlalchemy import Engine
 
 from farshore_hub.errors import NotReady
 from farshore_hub.lake.digests import digest_of
+from farshore_hub.lake.event_times import hours_of
 from farshore_hub.lake.loading import BadBatch, Loader
-from farshore_hub.lake.naming import ColumnMap
+from farshore_hub.lake.naming import TIME, ColumnMap
 from farshore_hub.lake.rows import joined
 from farshore_hub.lake.settings import LakeSettings
 from farshore_hub.lake.tables import LakeTables
@@ -25,6 +27,8 @@ from farshore_hub.store import lake as store
 from farshore_hub.store.audit import want_again
 from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.lake import LakeBatch, LakeCommit
+from farshore_hub.store.post_days import count_stored
+from farshore_protocol.hours import Hours
 from farshore_protocol.ports import Clock
 
 _log = logging.getLogger(__name__)
@@ -86,8 +90,21 @@ class Commits:
             rows = self._load(commit)
             if rows is not None:
                 table.append(commit.id, rows)
+        counted = self._counted(commit)
         with writing(self._engine) as connection:
             store.finish_commit(connection, commit.id)
+            count_stored(connection, counted, self._clock.now_us())
+
+    def _counted(self, commit: LakeCommit) -> dict[int, Hours]:
+        """The hours of batches whose agents did not tell them, being older, and of those that were taken in part."""
+        with reading(self._engine) as connection:
+            batches = store.uncounted(connection, commit.id)
+        names = self._loader.names(commit.stream)
+        found: dict[int, Hours] = {}
+        for batch in batches:
+            with suppress(BadBatch):
+                found[batch.id] = hours_of(self._loader.rows(batch, names).column(TIME))
+        return found
 
     def _load(self, commit: LakeCommit) -> pa.Table | None:
         with reading(self._engine) as connection:

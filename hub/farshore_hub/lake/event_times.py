@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from farshore_protocol.columns import Columns
 from farshore_protocol.event_time import BadTime, event_time_us, unit_of
+from farshore_protocol.hours import END_HOUR, FIRST_HOUR, HOUR_US, OUTSIDE
 from farshore_protocol.limits import EARLIEST_EVENT_US, LATEST_EVENT_US
 
 TIME_FIELD: Final = "ts"
@@ -33,6 +34,18 @@ def event_times(columns: Columns) -> pa.Array:
     if quick is not None:
         return quick
     return pa.array([_event_time(cell) for cell in cells], TIME_TYPE)
+
+
+def hours_of(times: pa.ChunkedArray) -> dict[int, int]:
+    """How many records belong to which hour; those without a time to none, which is counted as outside."""
+    known = times.combine_chunks().cast(pa.int64()).drop_null().to_numpy()
+    hours = known // HOUR_US
+    hours[(hours < FIRST_HOUR) | (hours >= END_HOUR)] = OUTSIDE
+    found, counts = np.unique(hours, return_counts=True)
+    counted = dict(zip(found.tolist(), counts.tolist(), strict=True))
+    if times.null_count:
+        counted[OUTSIDE] = counted.get(OUTSIDE, 0) + times.null_count
+    return counted
 
 
 def _from_texts(cells: list[Any]) -> pa.Array | None:

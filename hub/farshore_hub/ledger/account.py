@@ -21,6 +21,8 @@ class Account:
         oldest_us: event time of the oldest of it.
         closed: the site gives out no more in this incarnation.
         stated_by, number: the incarnation and the number of the statement whose claim was applied last.
+        told: how many of the records that it gave out the site has told the hours of.
+        placed: the hours of some that are shed or nowhere are inferred.
     """
 
     stored: RangeSet = EMPTY
@@ -32,6 +34,8 @@ class Account:
     closed: bool = False
     stated_by: bytes | None = None
     number: int = 0
+    told: int = 0
+    placed: bool = False
 
     def with_claim(self, claim: Claim, held: RangeSet, stated_by: bytes, number: int) -> Account:
         """The account after a claim; that of an older statement changes nothing but a higher head."""

@@ -6,8 +6,8 @@ First everything is loaded and decided, then everything is written: no parcel ca
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection
@@ -15,14 +15,18 @@ from sqlalchemy import Connection
 from farshore_hub.ledger.account import Account
 from farshore_hub.ledger.damage import Outcome as DamageOutcome
 from farshore_hub.ledger.damage import outcome_of
+from farshore_hub.ledger.placing import hours_of_part
 from farshore_hub.ledger.verdict import Fate, StoredBatch, Verdict, decide, fits
 from farshore_hub.receive.room import with_room
 from farshore_hub.receive.verify import VerifiedBatch, VerifiedParcel
 from farshore_hub.store import accounts, damages, inbox
 from farshore_hub.store.accounts import AccountKey
 from farshore_hub.store.damages import OpenDamage
-from farshore_hub.store.ranges import pack_ranges
-from farshore_protocol.messages import Claim, Receipt, Refusal, Refused
+from farshore_hub.store.journal import MIN_SILENCE_US, add_claims, add_silences, claim_row, says_something_new
+from farshore_hub.store.post_days import HourChange, save_with_hours
+from farshore_hub.store.ranges import pack_hours, pack_ranges
+from farshore_protocol.hours import Hours
+from farshore_protocol.messages import Claim, Receipt, Refusal, Refused, Statement
 from farshore_protocol.ranges import EMPTY, RangeSet
 
 
@@ -101,6 +105,8 @@ class _Posting:
         self._batches: list[dict[str, Any]] = []
         self._forks: list[dict[str, Any]] = []
         self._receipts: list[dict[str, Any]] = []
+        self._claims: list[dict[str, Any]] = []
+        self._hours = {account_id: HourChange(key[0]) for key, (account_id, _) in opened.items()}
 
     def decide(self, parcel: VerifiedParcel) -> Outcome:
         """Decide everything about one parcel."""
@@ -109,16 +115,24 @@ class _Posting:
         self._forgotten |= {(site_id, *each) for each in unnamed}
         for claim, held in [*parcel.claims, *((Claim(*each, head=0, held=[]), EMPTY) for each in unnamed)]:
             at = self._ids[site_id, claim.incarnation, claim.stream]
-            statement = parcel.statement
-            self._after[at] = self._after[at].with_claim(claim, held, statement.incarnation, statement.number)
+            self._claim(at, claim, held, parcel.statement)
         for batch in parcel.batches:
-            self._decide_batch(self._ids[site_id, batch.header.incarnation, batch.header.stream], batch, outcome)
+            of = (batch.header.incarnation, batch.header.stream)
+            hours = parcel.hours.get((*of, batch.header.first), {})
+            self._decide_batch(self._ids[site_id, *of], batch, hours, outcome)
         self._take_receipts(parcel)
         answered = dict.fromkeys([*_named(parcel), *unnamed, *self._wanted(site_id)])
         named = {each: self._after[self._ids[site_id, *each]] for each in answered}
         brought = dict.fromkeys((batch.header.incarnation, batch.header.stream) for batch in parcel.batches)
         outcome.accounts = with_room(named, brought)
         return outcome
+
+    def _claim(self, at: int, claim: Claim, held: RangeSet, statement: Statement) -> None:
+        before, hours = self._after[at], dict(zip(claim.hours[::2], claim.hours[1::2], strict=True))
+        after = self._after[at] = before.with_claim(claim, held, statement.incarnation, statement.number)
+        if says_something_new(before, after, hours):
+            self._claims.append(claim_row(at, after, hours, self._now_us))
+            self._hours[at].tell(hours)
 
     def _unnamed(self, parcel: VerifiedParcel) -> list[tuple[bytes, str]]:
         """What is not settled and a whole statement does not claim: the site no longer has it, on a lost disk say."""
@@ -147,10 +161,22 @@ class _Posting:
         for at, receipts in by_account.items():
             receipted = RangeSet.of(*((receipt.first, receipt.last) for receipt in receipts))
             if fits(self._after[at].receipted, receipted):
-                self._after[at] = self._after[at].with_receipts(receipted)
-                self._receipts += [_receipt_row(at, receipt, self._now_us) for receipt in receipts]
+                for receipt in receipts:
+                    self._take_receipt(at, receipt)
 
-    def _decide_batch(self, at: int, batch: VerifiedBatch, outcome: Outcome) -> None:
+    def _take_receipt(self, at: int, receipt: Receipt) -> None:
+        account, whole = self._after[at], RangeSet(((receipt.first, receipt.last),))
+        fresh = whole - (account.stored - account.wanted) - account.receipted
+        hours = dict(zip(receipt.hours[::2], receipt.hours[1::2], strict=True))
+        shed = hours_of_part(hours, whole.count, fresh.count)
+        if shed is None:
+            self._hours[at].recount = True
+        else:
+            self._hours[at].shed_more(shed)
+        self._after[at] = account.with_receipts(whole)
+        self._receipts.append(_receipt_row(at, receipt, hours, self._now_us))
+
+    def _decide_batch(self, at: int, batch: VerifiedBatch, hours: Hours, outcome: Outcome) -> None:
         first, last = batch.header.first, batch.header.last
         newcomer = StoredBatch(first, batch.header.count, batch.digest, batch.content_digest)
         known = self._known(at, first) if self._after[at].stored.clip(first, last) else []
@@ -164,15 +190,21 @@ class _Posting:
             # Of an overlapping batch, too: its bytes among the batches go once its rows are in the lake for long.
             self._forks.append(self._row(at, batch))
         if verdict.take:
-            self._store(at, batch, newcomer, verdict)
+            self._store(at, batch, hours, verdict)
             outcome.records += verdict.take.count
 
-    def _store(self, at: int, batch: VerifiedBatch, newcomer: StoredBatch, verdict: Verdict) -> None:
+    def _store(self, at: int, batch: VerifiedBatch, hours: Hours, verdict: Verdict) -> None:
+        header, partial, change = batch.header, verdict.fate is Fate.OVERLAP, self._hours[at]
+        # What was given up and has come after all is not shed any more.
+        change.recount |= bool(self._after[at].receipted and self._after[at].receipted & verdict.take)
         self._after[at] = self._after[at].with_stored(verdict.take)
-        partial = verdict.fate is Fate.OVERLAP
-        self._added[at, newcomer.first].append(replace(newcomer, partial=partial))
+        newcomer = StoredBatch(header.first, header.count, batch.digest, batch.content_digest, partial)
+        self._added[at, header.first].append(newcomer)
+        taken = hours_of_part(hours, header.count, verdict.take.count) or {}
+        change.store(taken)
         take = pack_ranges(verdict.take) if partial else None
-        self._batches.append({**self._row(at, batch), "content_digest": batch.content_digest, "take": take})
+        of_what = {"content_digest": batch.content_digest, "take": take, "hours": pack_hours(taken)}
+        self._batches.append(self._row(at, batch) | of_what)
 
     def _known(self, at: int, first: int) -> list[StoredBatch]:
         return [*inbox.starting_at(self._connection, at, first), *self._added[at, first]]
@@ -195,13 +227,28 @@ class _Posting:
         inbox.add_batches(self._connection, self._batches)
         inbox.add_forks(self._connection, self._forks)
         inbox.add_receipts(self._connection, self._receipts)
-        changed = {at: (before, self._after[at]) for at, before in self._before.items()}
-        accounts.save_accounts(self._connection, changed, self._now_us)
+        add_claims(self._connection, self._claims)
+        changed = {
+            at: (before, self._after[at])
+            for at, before in self._before.items()
+            if before != self._after[at] or self._hours[at].days
+        }
+        save_with_hours(self._connection, changed, self._hours, self._now_us)
         self._settle_damages()
-        inbox.heard_from(self._connection, [_heard(parcel, self._now_us) for parcel in parcels])
+        heard = [_heard(parcel, self._now_us) for parcel in parcels]
+        add_silences(self._connection, [*_silences(parcels, heard)])
+        inbox.heard_from(self._connection, heard)
 
 
-def _receipt_row(at: int, receipt: Receipt, now_us: int) -> dict[str, Any]:
+def _silences(parcels: Sequence[VerifiedParcel], heard: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The silences that these parcels have ended."""
+    for parcel, row in zip(parcels, heard, strict=True):
+        since_us = parcel.site.last_seen_us
+        if since_us is not None and row["seen_us"] - since_us >= MIN_SILENCE_US:
+            yield {"site_id": parcel.site.id, "since_us": since_us, "until_us": row["seen_us"]}
+
+
+def _receipt_row(at: int, receipt: Receipt, hours: Hours, now_us: int) -> dict[str, Any]:
     stream, first, last = receipt.summary or (None, None, None)
     return {
         "account_id": at,
@@ -214,6 +261,7 @@ def _receipt_row(at: int, receipt: Receipt, now_us: int) -> dict[str, Any]:
         "summary_stream": stream,
         "summary_first": first,
         "summary_last": last,
+        "hours": pack_hours(hours if sum(hours.values()) == receipt.last - receipt.first + 1 else None),
     }
 
 

@@ -18,8 +18,9 @@ from farshore_hub.receive.keys import ReceivingKeys
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.store.engine import reading
 from farshore_hub.store.fleet import Site, SiteState, find_site
-from farshore_protocol import errors
+from farshore_protocol import errors, hours
 from farshore_protocol.batch import DIGEST_BYTES, ID_BYTES, BatchHeader, Kind, SealedBatch, digest_of, parse_batch
+from farshore_protocol.hours import Hours
 from farshore_protocol.limits import MAX_DICTIONARY_BYTES, MAX_TEXT_CHARS
 from farshore_protocol.messages import Claim, KeyEpoch, Parcel, Refusal, Refused, Statement
 from farshore_protocol.names import BadName, check_any_stream, check_site
@@ -49,6 +50,7 @@ class VerifiedParcel:
         signer: the site's signing key.
         by_file: it did not come from the site itself, and may be old.
         claims: each with its range set, checked.
+        hours: of batches, by incarnation, stream and first sequence: how many records belong to which hour.
         dictionaries: id and sealed batch.
         refusals: batches that are not taken.
     """
@@ -59,6 +61,7 @@ class VerifiedParcel:
     claims: list[tuple[Claim, RangeSet]]
     size: int
     by_file: bool = False
+    hours: dict[tuple[bytes, str, int], Hours] = field(default_factory=dict)
     epochs: list[KeyEpoch] = field(default_factory=list)
     batches: list[VerifiedBatch] = field(default_factory=list)
     dictionaries: list[tuple[bytes, bytes]] = field(default_factory=list)
@@ -93,7 +96,9 @@ class Verifier:
             signer = Ed25519PublicKey.from_public_bytes(site.signing_key or b"")
             statement = open_statement(parcel, signer)
             claims = _checked_claims(statement)
-            verified = VerifiedParcel(site, signer, statement, claims, len(raw), by_file=signed_in is None)
+            verified = VerifiedParcel(
+                site, signer, statement, claims, len(raw), by_file=signed_in is None, hours=_checked_hours(statement)
+            )
             keys = self._new_keys(connection, parcel, verified)
             for one in parcel.batches:
                 try:
@@ -168,6 +173,17 @@ def _checked_claims(statement: Statement) -> list[tuple[Claim, RangeSet]]:
         if last < first:
             raise errors.Malformed(f"a receipt ends at {last}, before it starts at {first}")
     return [(claim, RangeSet.from_wire(claim.held)) for claim in statement.claims]
+
+
+def _checked_hours(statement: Statement) -> dict[tuple[bytes, str, int], Hours]:
+    """The hours of the batches, once all counts by the hour of the statement make sense."""
+    for counts in [*(each.hours for each in statement.claims), *(each.hours for each in statement.receipts)]:
+        hours.from_wire(counts)
+    return {
+        (claim.incarnation, claim.stream, first): hours.from_wire(counts)
+        for claim in statement.claims
+        for first, counts in claim.sealed
+    }
 
 
 def _check_names(names: Iterable[str], check: Callable[[str], str]) -> None:

@@ -34,6 +34,8 @@ _FACTS: Final = (
     accounts.c.closed,
     accounts.c.stated_by,
     accounts.c.statement_number,
+    accounts.c.told_count,
+    accounts.c.placed,
 )
 
 _OF_SITE: Final = (sites.c.name, sites.c.last_seen_us, sites.c.revoked_us)
@@ -172,6 +174,8 @@ def _account(row: _Row, sets: Mapping[str, RangeSet]) -> Account:
         closed=row.closed,
         stated_by=bytes(row.stated_by) if row.stated_by is not None else None,
         number=row.statement_number,
+        told=row.told_count,
+        placed=row.placed,
     )
 
 
@@ -188,6 +192,8 @@ def _row(account_id: int, account: Account, now_us: int) -> dict[str, Any]:
         "stated_us": now_us,
         "stored_count": stands.stored,
         "receipted_count": stands.receipted,
+        "told_count": account.told,
+        "placed": account.placed,
     }
 
 

@@ -14,12 +14,12 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, updat
 
 from farshore_hub.ledger.account import Account
 from farshore_hub.ledger.damage import Cause
-from farshore_hub.store.accounts import AccountKey, open_accounts, save_accounts
+from farshore_hub.store.accounts import AccountKey, open_accounts
 from farshore_hub.store.damages import add_damages
-from farshore_hub.store.dialect import locked
-from farshore_hub.store.inbox import NOTHING_TAKEN
+from farshore_hub.store.inbox import NOTHING_TAKEN, lock_sites
 from farshore_hub.store.lake import CommitState
-from farshore_hub.store.ranges import unpack_ranges
+from farshore_hub.store.post_days import HourChange, save_with_hours
+from farshore_hub.store.ranges import unpack_hours, unpack_ranges
 from farshore_hub.store.schema import accounts, batches, intervals, lake_commits, row_digests, sites
 from farshore_protocol.batch import digest_of
 from farshore_protocol.ranges import RangeSet
@@ -243,13 +243,9 @@ def replace_account(connection: Connection, key: AccountKey, after: Account, now
     """Write an account as it should be; the counts beside it, too. Its site is locked already."""
     [(at, before)] = open_accounts(connection, {key}).values()
     # Counts are written with whatever changes: an account that is right may have counts that are not.
-    save_accounts(connection, {at: (replace(before, number=-1), after)}, now_us)
+    changed = {at: (replace(before, number=-1), after)}
+    save_with_hours(connection, changed, {at: HourChange(key[0], recount=True)}, now_us)
     add_damages(connection, (key[0], at), after.wanted - before.wanted, Cause.LEDGER, 0, now_us)
-
-
-def lock_site(connection: Connection, site: int) -> None:
-    """Let nobody else change the accounts of a site before this transaction ends."""
-    connection.execute(locked(connection, select(sites.c.id).where(sites.c.id == site)))
 
 
 def give_up_spare(connection: Connection, batch: int) -> None:
@@ -277,7 +273,7 @@ def want_rows_again(connection: Connection, batch: int, now_us: int) -> None:
 def _owned(connection: Connection, batch: int) -> Any:  # noqa: ANN401 - a row of that query
     query = select(accounts.c.site_id, accounts.c.incarnation, accounts.c.stream, batches)
     query = query.join_from(batches, accounts, batches.c.account_id == accounts.c.id).where(batches.c.id == batch)
-    lock_site(connection, connection.execute(query).one().site_id)
+    lock_sites(connection, [connection.execute(query).one().site_id])
     # Read again: it may have changed before the lock was given.
     return connection.execute(query).one()
 
@@ -289,6 +285,8 @@ def _want(connection: Connection, row: Any, why: str, cause: Cause, now_us: int)
     [(at, account)] = open_accounts(connection, {key}).values()
     missing = taken_of(row.first, row.count, row.take) & account.stored
     wanted = account.wanted | missing
-    save_accounts(connection, {at: (account, replace(account, wanted=wanted))}, now_us)
+    change = HourChange(row.site_id, recount=True)
+    change.store(unpack_hours(row.hours), -1)
+    save_with_hours(connection, {at: (account, replace(account, wanted=wanted))}, {at: change}, now_us)
     size = 0 if row.raw is None else len(row.raw)
     add_damages(connection, (row.site_id, at), missing, cause, size, now_us)

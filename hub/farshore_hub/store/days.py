@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import add
 from typing import Final
 
 import msgspec
@@ -22,6 +23,7 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(list[list[int]])
 _CODES: Final = {state: code for code, state in enumerate(STATES)}
 _NO_STATES: Final = bytes(HOURS_PER_DAY)
+MAX_COUNT: Final = 2**62
 _FEW_SITES: Final = 300
 
 
@@ -46,9 +48,13 @@ class Day:
 
     def pack(self) -> bytes:
         """The day for a column."""
+        parts = [self.produced, self.stored, self.shed, self.gap]
         if self.produced == self.stored and not any(self.shed) and not any(self.gap):
-            return _ENCODER.encode([self.produced])
-        return _ENCODER.encode([self.produced, self.stored, self.shed, self.gap])
+            parts = [self.produced]
+        try:
+            return _ENCODER.encode(parts)
+        except OverflowError:
+            return _ENCODER.encode([[bounded(count) for count in part] for part in parts])
 
     def states(self) -> bytes:
         """A byte for the state of each hour."""
@@ -59,9 +65,31 @@ class Day:
         """The counts of one hour of the day."""
         return HourCounts(self.known[at], self.stored[at], self.shed[at], self.gap[at])
 
-    def is_empty(self) -> bool:
-        """Whether there is nothing to keep."""
-        return not (any(self.produced) or any(self.stored) or any(self.shed) or any(self.gap))
+    def copy(self) -> Day:
+        """The same day, apart."""
+        return Day(self.produced.copy(), self.stored.copy(), self.shed.copy(), self.gap.copy())
+
+    def grow(self, after: Day, before: Day) -> None:
+        """Add the difference between two days of an account; here everything known counts as produced."""
+        self.produced = _plus_difference(self.produced, after.known, before.known)
+        self.stored = _plus_difference(self.stored, after.stored, before.stored)
+        self.shed = _plus_difference(self.shed, after.shed, before.shed)
+        self.gap = _plus_difference(self.gap, after.gap, before.gap)
+
+    def plus(self, other: Day) -> Day:
+        """Both together."""
+        mine = (self.produced, self.stored, self.shed, self.gap)
+        theirs = (other.produced, other.stored, other.shed, other.gap)
+        return Day(*(list(map(add, one, more)) for one, more in zip(mine, theirs, strict=True)))
+
+
+def _plus_difference(total: list[int], after: list[int], before: list[int]) -> list[int]:
+    return [have + now - was for have, now, was in zip(total, after, before, strict=True)]
+
+
+def bounded(count: int) -> int:
+    """A count that a column can hold. No site produces so much; one that says so has its sums cut."""
+    return max(-MAX_COUNT, min(MAX_COUNT, count))
 
 
 def unpack_day(raw: bytes) -> Day:

@@ -95,6 +95,12 @@ def active_sites(connection: Connection, ids: Iterable[int]) -> set[int]:
     return set(connection.scalars(locked(connection, query)))
 
 
+def lock_sites(connection: Connection, ids: Iterable[int]) -> None:
+    """Let nobody else write the accounts of these sites before this transaction ends."""
+    query = select(sites.c.id).where(sites.c.id.in_(sorted(set(ids)))).order_by(sites.c.id)
+    connection.execute(locked(connection, query)).all()
+
+
 def heard_from(connection: Connection, rows: Rows) -> None:
     """Note what was heard of sites: `site`, `seen_us` (never set back), `clock_offset_us`, `agent_version`."""
     if rows:

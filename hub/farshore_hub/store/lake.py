@@ -165,6 +165,11 @@ def finish_commit(connection: Connection, commit: int) -> None:
     connection.execute(update(lake_commits).where(lake_commits.c.id == commit).values(state=CommitState.DONE))
 
 
+def uncounted(connection: Connection, commit: int) -> list[LakeBatch]:
+    """The batches of a commit whose hours nobody has told."""
+    return _batches(connection, _select_batches().where(batches.c.lake_commit == commit, batches.c.hours.is_(None)))
+
+
 def batches_of(connection: Connection, commit: int) -> list[LakeBatch]:
     """The batches of a commit, oldest first."""
     return _batches(connection, _select_batches().where(batches.c.lake_commit == commit))

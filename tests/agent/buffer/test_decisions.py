@@ -120,7 +120,7 @@ async def test_a_group_knows_where_each_append_lies_and_the_last_checkpoint() ->
         queued("pump", 1, 1),
         queued("boiler", 3, 1, Checkpoint("a", b"2")),
     ]
-    group = merge(queue, START_US)
+    group = merge(queue, START_US, policies())
     assert group.offsets == [0, 0, 2]
     assert group.checkpoints == {"a": b"2"}
     assert {name: len(each.records) for name, each in group.streams.items()} == {"boiler": 5, "pump": 1}

@@ -117,7 +117,7 @@ class Stored:
         own = {"site_id": site_id, "incarnation": incarnation, "stream": stream}
         found = connection.scalar(select(accounts.c.id).filter_by(**own))
         if found is None:
-            found = _key(connection.execute(insert(accounts).values(own | {"held": b""})))
+            found = _key(connection.execute(insert(accounts).values(own | {"held": pack_ranges(RangeSet())})))
         return int(found)
 
     def payload(self, batch: int) -> bytes | None:

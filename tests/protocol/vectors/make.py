@@ -43,8 +43,22 @@ def parcel(epoch: KeyEpoch) -> dict[str, Any]:
         incarnation=peers.INCARNATION,
         number=7,
         at_us=1_795_435_200_000_000,
-        claims=[Claim(peers.INCARNATION, "boiler", 1200, [1001, 1200], 1_795_435_100_000_000)],
-        receipts=[Receipt(peers.INCARNATION, "boiler", 1, 500, Reason.THINNED, 5, "full", ("boiler.hourly", 1, 4))],
+        claims=[
+            Claim(
+                peers.INCARNATION,
+                "boiler",
+                1200,
+                [1001, 1200],
+                1_795_435_100_000_000,
+                hours=[498_731, 1000, 498_732, 200],
+                sealed=[(1001, [498_732, 3])],
+            )
+        ],
+        receipts=[
+            Receipt(
+                peers.INCARNATION, "boiler", 1, 500, Reason.THINNED, 5, "full", ("boiler.hourly", 1, 4), [498_731, 500]
+            )
+        ],
         whole=True,
         agent_version="0.1.0",
     )

@@ -167,6 +167,9 @@ UPDATE batches SET sent = 1 WHERE id = ?1 AND sent = 0;
 -- chunks_over: the chunks of a stream that touch a range
 SELECT first, first + count - 1 FROM chunks WHERE stream = ?1 AND first <= ?3 AND first + count > ?2 ORDER BY first;
 
+-- batch_place: whose batch it is, and its first record
+SELECT stream, first FROM batches WHERE id = ?1;
+
 -- batches_over: the batches of a stream that touch a range
 SELECT id, first, last, state, sent FROM batches
 WHERE stream = ?1 AND last >= ?2 AND last <= coalesce(
@@ -333,6 +336,43 @@ DELETE FROM receipts WHERE stream = ?1 AND state = 2 AND last <= ?2;
 
 -- drop_old_receipts: the hub has had them long enough
 DELETE FROM receipts WHERE state = 2 AND done_us < ?1;
+
+-- ------------------------------------------------------------ hours
+
+-- count_hour: records of an hour got a sequence
+INSERT INTO hours (stream, hour, count) VALUES (?1, ?2, ?3)
+ON CONFLICT (stream, hour) DO UPDATE SET count = count + excluded.count;
+
+-- untold_hours: what the hub was not told of, oldest hour first
+SELECT hour, count FROM hours INDEXED BY untold WHERE stream = ?1 AND told <> count ORDER BY hour LIMIT ?2;
+
+-- tell_hour: the hub was told
+UPDATE hours SET told = ?3 WHERE stream = ?1 AND hour = ?2;
+
+-- untell_hours: another start of the hub may know less
+UPDATE hours SET told = 0 WHERE told <> 0;
+
+-- add_chunk_hours: of a chunk that spans several
+INSERT INTO chunk_hours (chunk, hours) VALUES (?1, ?2);
+
+-- chunk_hours: how many records of which hour are in a chunk
+SELECT c.count, c.oldest_us, c.newest_us, h.hours FROM chunks c LEFT JOIN chunk_hours h ON h.chunk = c.id WHERE c.id = ?1;
+
+-- add_batch_hours: of a batch that spans several
+INSERT INTO batch_hours (batch, hours) VALUES (?1, ?2);
+
+-- batch_hours: the same of a batch
+SELECT b.last - b.first + 1, b.oldest_us, b.newest_us, h.hours
+FROM batches b LEFT JOIN batch_hours h ON h.batch = b.id WHERE b.id = ?1;
+
+-- set_receipt_hours: of the range of a receipt
+INSERT INTO receipt_hours (receipt, hours) VALUES (?1, ?2) ON CONFLICT (receipt) DO UPDATE SET hours = excluded.hours;
+
+-- receipt_hours: the same
+SELECT hours FROM receipt_hours WHERE receipt = ?1;
+
+-- drop_receipt_hours: it covers more now, of which nobody knows the hours
+DELETE FROM receipt_hours WHERE receipt = ?1;
 
 -- ------------------------------------------------ checkpoints, notes
 
