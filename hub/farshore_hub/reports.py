@@ -14,6 +14,7 @@ from farshore_hub.store import days
 from farshore_hub.store.accounts import read_accounts
 from farshore_hub.store.days import FleetSite
 from farshore_hub.store.engine import reading
+from farshore_hub.store.facts import accounts_at
 from farshore_hub.store.forks import count_forked
 from farshore_hub.views import CompletenessView, FleetRowView, FleetView, StreamView
 from farshore_protocol.hours import HOUR_US
@@ -39,7 +40,7 @@ class Reporter:
     silent_after_s: int
 
     def completeness(
-        self, site: str | None = None, stream: str | None = None, *, gaps: bool = False
+        self, site: str | None = None, stream: str | None = None, *, gaps: bool = False, at_us: int | None = None
     ) -> CompletenessView:
         """A line per site and stream.
 
@@ -47,6 +48,7 @@ class Reporter:
             site: only this one.
             stream: only this one.
             gaps: only the lines where something is missing, with its ranges.
+            at_us: as it was known at that time; now, if it is left out.
 
         Raises:
             Invalid, Unknown: the site or the stream is not one.
@@ -56,11 +58,14 @@ class Reporter:
         if stream is not None:
             check_stream(stream)
         with reading(self.fleet.engine) as connection:
-            rows = list(read_accounts(connection, site, stream))
+            if at_us is None:
+                rows = list(read_accounts(connection, site, stream))
+            else:
+                rows = list(accounts_at(connection, at_us, site, stream))
             forked = count_forked(connection)
         if stream is not None and not rows:
             raise Unknown(f"nothing was heard of a stream {stream!r}", remedy="farshore-hub completeness lists them")
-        now_us = self.fleet.clock.now_us()
+        now_us = self.fleet.clock.now_us() if at_us is None else at_us
         lines = completeness(rows, now_us=now_us, silent_after_us=self.silent_after_s * _US_PER_S)
         for line in lines:
             line.forked = forked.get((line.site, line.stream), 0)

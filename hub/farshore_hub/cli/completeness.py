@@ -35,6 +35,7 @@ _LETTERS: Final = {
 @click.option("--hours", "by_hour", is_flag=True, help="By the hour of event time: a site's streams, or every site.")
 @click.option("--from", "since_us", type=Time(), help="With --hours: from when on.  [default: a day back]")
 @click.option("--to", "until_us", type=Time(), help="With --hours: until when.  [default: now]")
+@click.option("--at", "at_us", type=Time(), help="As it was known at that time.")
 @click.option("--check", is_flag=True, help="Exit with 10 if anything is missing.")
 @as_json
 @data_dir
@@ -43,6 +44,7 @@ def command(
     stream: str | None,
     since_us: int | None,
     until_us: int | None,
+    at_us: int | None,
     data_dir: Path,
     **flags: bool,
 ) -> None:
@@ -55,6 +57,7 @@ def command(
     Examples:
       farshore-hub completeness
       farshore-hub completeness --site pump-station-7 --gaps
+      farshore-hub completeness --at 2026-11-25T12:00Z
       farshore-hub completeness --hours
       farshore-hub completeness --hours --site pump-station-7 --from 2026-11-25T00:00Z
       farshore-hub completeness --check --json
@@ -63,20 +66,21 @@ def command(
     Exit codes: 0 shown, 6 there is no such site or stream, 10 --check and something is missing
     """
     gaps, by_hour, as_json = flags["gaps"], flags["by_hour"], flags["as_json"]
-    _check_options(stream, gaps=gaps, by_hour=by_hour, limited=since_us is not None or until_us is not None)
+    limited = since_us is not None or until_us is not None
+    _check_options(stream, gaps=gaps or at_us is not None, by_hour=by_hour, limited=limited)
     with open_hub(data_dir) as hub:
         reporter = Reporter(hub.fleet, hub.place.settings.completeness.silent_after)
         if by_hour:
             missing = _show_hours(reporter, site, reporter.asked(since_us, until_us), as_json=as_json)
         else:
-            missing = _show_streams(reporter.completeness(site, stream, gaps=gaps), as_json=as_json)
+            missing = _show_streams(reporter.completeness(site, stream, gaps=gaps, at_us=at_us), as_json=as_json)
     if flags["check"] and missing:
         sys.exit(EXIT_GAPS)
 
 
 def _check_options(stream: str | None, *, gaps: bool, by_hour: bool, limited: bool) -> None:
     if by_hour and (stream is not None or gaps):
-        raise click.UsageError("--hours goes with --site, --from and --to alone")
+        raise click.UsageError("--hours goes with --site, --from and --to, and with no other choice")
     if limited and not by_hour:
         raise click.UsageError("--from and --to go with --hours")
 

@@ -26,6 +26,7 @@ _COMMANDS: Final = {
     "statement": ("statement", "Write and verify signed statements of what is complete."),
     "alerts": ("alerts", "Show, acknowledge and silence alerts."),
     "maintenance": ("maintenance", "Declare maintenance of sites."),
+    "ledger": ("ledger", "Make the ledger again from its facts, and compare."),
     "query": ("query", "Ask with SQL."),
     "export": ("export", "Write all records of a stream."),
     "import": ("import_", "Take parcels that came as files."),

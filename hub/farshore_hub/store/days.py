@@ -7,17 +7,17 @@ each a list of 24 counts.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import add
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
 from farshore_hub.ledger.hours import HOURS_PER_DAY, STATES, HourCounts, state_of
 from farshore_hub.store.schema import account_days, accounts, site_days, sites
-from farshore_protocol.hours import HOUR_US
+from farshore_protocol.hours import HOUR_US, Hours
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(list[list[int]])
@@ -65,6 +65,10 @@ class Day:
         """The counts of one hour of the day."""
         return HourCounts(self.known[at], self.stored[at], self.shed[at], self.gap[at])
 
+    def is_empty(self) -> bool:
+        """Whether there is nothing to keep."""
+        return not (any(self.produced) or any(self.stored) or any(self.shed) or any(self.gap))
+
     def copy(self) -> Day:
         """The same day, apart."""
         return Day(self.produced.copy(), self.stored.copy(), self.shed.copy(), self.gap.copy())
@@ -81,6 +85,20 @@ class Day:
         mine = (self.produced, self.stored, self.shed, self.gap)
         theirs = (other.produced, other.stored, other.shed, other.gap)
         return Day(*(list(map(add, one, more)) for one, more in zip(mine, theirs, strict=True)))
+
+
+def days_of_hours(produced: Hours, stored: Hours, shed: Hours, gap: Hours) -> dict[int, Day]:
+    """Counts by the hour as days."""
+    days: dict[int, Day] = defaultdict(Day)
+    for name, hours in (("produced", produced), ("stored", stored), ("shed", shed), ("gap", gap)):
+        for hour, count in hours.items():
+            getattr(days[hour // HOURS_PER_DAY], name)[hour % HOURS_PER_DAY] += count
+    return {number: day for number, day in days.items() if not day.is_empty()}
+
+
+def day_rows(account: int, days: Mapping[int, Day]) -> list[dict[str, Any]]:
+    """Rows of `account_days`."""
+    return [{"account_id": account, "day": number, "counts": day.pack()} for number, day in days.items()]
 
 
 def _plus_difference(total: list[int], after: list[int], before: list[int]) -> list[int]:

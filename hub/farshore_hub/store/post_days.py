@@ -251,11 +251,12 @@ def add_to_sites(connection: Connection, more: Mapping[tuple[int, int], Day]) ->
         for ids in _portions(some):
             for site_id, raw in connection.execute(_OF_SITES, {"day": number, "ids": ids}):
                 found[site_id, number] = unpack_day(raw)
-    rows = [_site_row(key, found.get(key, _NO_DAY).plus(day)) for key, day in more.items()]
+    rows = [site_row(key, found.get(key, _NO_DAY).plus(day)) for key, day in more.items()]
     upsert(connection, site_days, rows, ["states", "produced", "stored", "counts"])
 
 
-def _site_row(key: tuple[int, int], day: Day) -> dict[str, Any]:
+def site_row(key: tuple[int, int], day: Day) -> dict[str, Any]:
+    """A row of `site_days`, for a site and a day."""
     site_id, number = key
     totals = {"produced": bounded(sum(day.produced)), "stored": bounded(sum(day.stored))}
     return {"site_id": site_id, "day": number, "states": day.states(), "counts": day.pack(), **totals}

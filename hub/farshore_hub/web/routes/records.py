@@ -19,7 +19,7 @@ from farshore_hub.web.bodies import JSON_TYPE, json_body
 from farshore_hub.web.problems import responses, success
 from farshore_hub.web.services import Hub
 from farshore_hub.web.telling import told
-from farshore_protocol.limits import KIB
+from farshore_protocol.limits import KIB, LATEST_EVENT_US
 from farshore_protocol.names import ANY_STREAM_PATTERN, SITE_PATTERN
 
 router: Final = APIRouter(tags=["records"], dependencies=[Viewer])
@@ -53,6 +53,10 @@ Stream = Annotated[str, Field(max_length=_MAX_NAME_CHARS, json_schema_extra={"pa
 SiteName = Annotated[Site | SkipJsonSchema[None], Query(description="only this site")]
 StreamName = Annotated[Stream | SkipJsonSchema[None], Query(description="only this stream")]
 GapsOnly = Annotated[bool, Query(description="only where something is missing, with its ranges")]
+AtTime = Annotated[
+    Annotated[int, Field(ge=0, lt=LATEST_EVENT_US)] | SkipJsonSchema[None],
+    Query(description="as it was known at that time, in microseconds since 1970; left out: now"),
+]
 
 
 @router.get("/v1/completeness", summary="What is complete", responses=responses(401, 403, 404, 422))
@@ -61,9 +65,10 @@ async def get_completeness(
     site: SiteName = None,
     stream: StreamName = None,
     gaps: GapsOnly = False,  # noqa: FBT002 - FastAPI's way
+    at: AtTime = None,
 ) -> CompletenessView:
     """Per site and stream: produced = stored + pending + shed + quarantined + gap. A gap of 0 is complete."""
-    return await hub.run_long(lambda: hub.reporter.completeness(site, stream, gaps=gaps))
+    return await hub.run_long(lambda: hub.reporter.completeness(site, stream, gaps=gaps, at_us=at))
 
 
 @router.post(
