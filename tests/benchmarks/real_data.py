@@ -87,9 +87,11 @@ def measure(options: argparse.Namespace, folder: Path) -> list[Figure]:
 def _trickle(centre: Centre, stations: list[Station], trickle: Trickle) -> Iterator[Figure]:
     connecting, before = {}, {}
     for station in stations:
+        enrolled = station.bytes_so_far()
         station.edge.start()
         station.edge.until_linked()
-        before[station.data.name] = connecting[station.data.name] = station.bytes_so_far()
+        before[station.data.name] = station.bytes_so_far()
+        connecting[station.data.name] = before[station.data.name] - enrolled
     with ThreadPoolExecutor(len(stations)) as threads:
         late_s = max(threads.map(partial(_speak, trickle=trickle), stations))
     for station in stations:
