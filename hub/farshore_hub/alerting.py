@@ -16,6 +16,7 @@ from farshore_hub.opening import OpenedHub
 from farshore_hub.settings_watch import MqttTable, WebhookTable
 from farshore_hub.watch.book import Book
 from farshore_hub.watch.desk import Desk
+from farshore_hub.watch.promises import Promises
 from farshore_hub.watch.seeing import Eyes
 from farshore_hub.watch.watcher import Watcher, WatchSettings
 from farshore_protocol.ports import Runner
@@ -27,6 +28,12 @@ MQTT_TLS_PORT: Final = 8883
 def desk_of(hub: OpenedHub) -> Desk:
     """Where people look after this hub's alerts."""
     return Desk(hub.engine, hub.fleet.clock, hub.place.settings.alerts.runbooks)
+
+
+def promises_of(hub: OpenedHub) -> Promises:
+    """What this hub's streams and objectives promise."""
+    settings = hub.place.settings
+    return Promises(hub.engine, settings.expectations(), settings.objectives(), settings.completeness.silent_after)
 
 
 def channels_of(hub: OpenedHub, runner: Runner) -> list[Channel]:
@@ -44,7 +51,8 @@ def watcher_of(hub: OpenedHub, channels: Sequence[Channel], lake_fault: Callable
     """This hub's watcher."""
     settings, place = hub.place.settings, hub.place
     rules = settings.rules(settings.completeness.silent_after)
-    eyes = Eyes(hub.engine, rules, {"data": place.data_dir, "lake": place.lake}, lake_fault)
+    folders = {"data": place.data_dir, "lake": place.lake}
+    eyes = Eyes(hub.engine, rules, folders, lake_fault, promises_of(hub))
     book = Book(hub.keys.hub.hex(), rules, channels, hub.fleet.random.token, settings.alerts.runbooks)
     times = settings.alerts
     watch = WatchSettings(times.every, times.grace, times.keep, times.give_up)

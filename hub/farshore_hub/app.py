@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from farshore_hub.alerting import channels_of, desk_of, watcher_of
+from farshore_hub.alerting import channels_of, desk_of, promises_of, watcher_of
 from farshore_hub.audit.auditor import Auditor, AuditPace
 from farshore_hub.audit.lake import LakeCare
 from farshore_hub.bounded import BoundedRunner
@@ -175,6 +175,7 @@ def _services(
         receiver=receiver,
         reporter=reporter,
         desk=desk_of(hub),
+        promises=promises_of(hub),
         overview=Overview(hub.fleet, silent_after_s),
         lake=stack.enter_context(opened_reader(hub, opener)),
         opener=opener,

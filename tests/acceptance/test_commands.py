@@ -22,6 +22,7 @@ COMMANDS = {
         *("db upgrade", "db current"),
         *("alerts list", "alerts show", "alerts ack", "alerts silence", "alerts silences", "alerts unsilence"),
         *("alerts test", "maintenance add", "maintenance list", "maintenance end"),
+        *("expectations", "objectives"),
     ],
 }
 EVERY = [f"{name} {command}" for name, commands in COMMANDS.items() for command in commands]

@@ -24,6 +24,7 @@ from farshore_hub.store.messages import Message
 from farshore_hub.store.schema import batches, sites
 from farshore_hub.watch.book import Book
 from farshore_hub.watch.desk import Desk
+from farshore_hub.watch.promises import Promises
 from farshore_hub.watch.seeing import Eyes
 from farshore_hub.watch.watcher import Watcher, WatchSettings
 from farshore_protocol.messages import Claim, Reason, Receipt
@@ -78,7 +79,8 @@ class Watch:
         self.ears = Ears()
         self.lake_fault = ""
         self.rules = Rules([*(Change(kind, off=True) for kind in NOISE), *changes])
-        self.eyes = Eyes(hub.engine, self.rules, folders or {}, lambda: self.lake_fault)
+        promises = Promises(hub.engine, [], [], 900)
+        self.eyes = Eyes(hub.engine, self.rules, folders or {}, lambda: self.lake_fault, promises)
         book = Book("hub", self.rules, [self.ears], hub.random.token, "docs/runbooks/")
         self.settings = WatchSettings(**{"every_s": EVERY_S, "grace_s": 0, **settings})
         self.watcher = Watcher(hub.engine, self.eyes, book, hub.clock, inline, self.settings)

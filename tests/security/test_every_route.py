@@ -20,7 +20,7 @@ from fastapi.routing import APIRoute
 from farshore_hub.fleet import sites
 from farshore_hub.fleet.api_tokens import Role
 from farshore_hub.fleet.ca import CertificateAuthority, Validity, pem_of
-from farshore_hub.web.routes import alerts, audit, fleet, health, hours, records, sites_door
+from farshore_hub.web.routes import alerts, audit, fleet, health, hours, promises, records, sites_door
 from farshore_hub.web.routes import sites as sites_routes
 from farshore_protocol import wire
 from farshore_protocol.enrolment import JoinToken, RenewalRequest, read_membership, signed_renewal, write_token
@@ -60,6 +60,8 @@ ROUTES: Final = {
     ("GET", "/v1/alerts"): Role.VIEWER,
     ("GET", "/v1/alerts/{number}"): Role.VIEWER,
     ("GET", "/v1/silences"): Role.VIEWER,
+    ("GET", "/v1/expectations"): Role.VIEWER,
+    ("GET", "/v1/objectives"): Role.VIEWER,
     ("GET", "/v1/maintenance"): Role.VIEWER,
     ("POST", "/v1/alerts/{number}/acknowledge"): Role.OPERATOR,
     ("POST", "/v1/silences"): Role.OPERATOR,
@@ -122,6 +124,7 @@ def test_every_route_has_a_row_in_this_table(hub: RunningHub) -> None:
         fleet.router,
         health.router,
         hours.router,
+        promises.router,
         records.router,
         sites_door.router,
         sites_routes.router,

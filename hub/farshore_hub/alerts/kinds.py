@@ -148,7 +148,7 @@ def shown(unit: Unit, value: float) -> str:
     if unit is Unit.PERCENT:
         return f"{value:.1f} %"
     if unit is Unit.RATIO:
-        return f"{value:.1f} times the rate that the budget allows"
+        return f"{value:.1f} times what is allowed"
     noun = {Unit.RECORDS: "record", Unit.BATCHES: "batch"}[unit]
     plural = {"record": "records", "batch": "batches"}[noun]
     return f"{int(value):,} {noun if int(value) == 1 else plural}"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
 from farshore_hub.alerting import desk_of
 from farshore_hub.cli.alerts import who
-from farshore_hub.cli.options import Duration, as_json, data_dir, print_json, print_table, shown_time
+from farshore_hub.cli.options import Duration, Time, as_json, data_dir, print_json, print_table, shown_time
 from farshore_hub.errors import Invalid
 from farshore_hub.opening import open_hub
 
@@ -19,27 +17,10 @@ _US_PER_S = 1_000_000
 command = click.Group("maintenance", help="Declare maintenance of sites.")
 
 
-class Moment(click.ParamType[int]):
-    """A time such as `2026-11-26 14:00`, UTC unless it names its offset, in microseconds since 1970."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
-        """Read it, or say what is wrong."""
-        if isinstance(value, int):
-            return value
-        try:
-            moment = datetime.fromisoformat(value)
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            return int(moment.timestamp()) * _US_PER_S
-        except (ValueError, OverflowError):
-            self.fail(f"{value[:40]!r} is not a time: write it as in '2026-11-26 14:00' (UTC)", param, ctx)
-
-
 @command.command("add")
 @click.argument("sites")
-@click.option("--from", "from_us", type=Moment(), help="When it begins, as in '2026-11-26 14:00' UTC.  [default: now]")
-@click.option("--to", "until_us", type=Moment(), help="When it ends.")
+@click.option("--from", "from_us", type=Time(), help="When it begins, as in 2026-11-26T14:00Z.  [default: now]")
+@click.option("--to", "until_us", type=Time(), help="When it ends.")
 @click.option("--for", "lasts", type=Duration(), help="How long it lasts, as in 4h; instead of --to.")
 @click.option("--reason", default="", help="Why.")
 @click.option("--by", default=who, show_default="your login", help="Who says so.")
@@ -63,7 +44,7 @@ def add(
     \b
     Examples:
       farshore-hub maintenance add pump-station-7 --for 4h --reason "new router"
-      farshore-hub maintenance add 'pump-*' --from "2026-12-01 06:00" --to "2026-12-01 18:00"
+      farshore-hub maintenance add 'pump-*' --from 2026-12-01T06:00Z --to 2026-12-01T18:00Z
 
     \b
     Exit codes: 0 declared, 5 the pattern or the times make no sense

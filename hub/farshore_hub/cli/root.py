@@ -27,6 +27,8 @@ _COMMANDS: Final = {
     "alerts": ("alerts", "Show, acknowledge and silence alerts."),
     "maintenance": ("maintenance", "Declare maintenance of sites."),
     "ledger": ("ledger", "Make the ledger again from its facts, and compare."),
+    "expectations": ("expectations", "Show what a site's streams promise, and what they make of it."),
+    "objectives": ("objectives", "Show what is met, and how much of the error budgets is gone."),
     "query": ("query", "Ask with SQL."),
     "export": ("export", "Write all records of a stream."),
     "import": ("import_", "Take parcels that came as files."),

@@ -143,9 +143,10 @@ class FleetSite:
     untold_from: int | None
 
 
-_UNTOLD: Final = and_(
+UNTOLD: Final = and_(
     accounts.c.told_count < accounts.c.head, accounts.c.stored_count + accounts.c.receipted_count < accounts.c.head
 )
+"""Of an account: some of its records are at the edge, and the site has not told their hours."""
 
 
 def read_site_hours(connection: Connection, site_id: int, hours: range) -> SiteHours:
@@ -167,7 +168,7 @@ def read_site_hours(connection: Connection, site_id: int, hours: range) -> SiteH
 
 
 def _untold_from(connection: Connection, site_id: int) -> dict[str, int | None]:
-    untold = func.min(case((_UNTOLD, func.coalesce(accounts.c.oldest_us, 0))))
+    untold = func.min(case((UNTOLD, func.coalesce(accounts.c.oldest_us, 0))))
     query = select(accounts.c.stream, untold).where(accounts.c.site_id == site_id).group_by(accounts.c.stream)
     rows = connection.execute(query)
     return {stream: None if since_us is None else since_us // HOUR_US for stream, since_us in rows}
@@ -224,7 +225,7 @@ def _site_days(
 
 def _untold_sites(connection: Connection) -> dict[int, int]:
     oldest_us = func.min(func.coalesce(accounts.c.oldest_us, 0))
-    rows = connection.execute(select(accounts.c.site_id, oldest_us).where(_UNTOLD).group_by(accounts.c.site_id))
+    rows = connection.execute(select(accounts.c.site_id, oldest_us).where(UNTOLD).group_by(accounts.c.site_id))
     return {site_id: since_us // HOUR_US for site_id, since_us in rows}
 
 

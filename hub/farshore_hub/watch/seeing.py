@@ -19,6 +19,7 @@ from farshore_hub.ledger.completeness import AccountRow
 from farshore_hub.store import lake, looks
 from farshore_hub.store.accounts import read_unsettled
 from farshore_hub.store.engine import reading
+from farshore_hub.watch.promises import Promises
 from farshore_protocol.names import base_of
 
 RECEIPTS_WITHIN_S: Final = HOUR_S
@@ -39,12 +40,14 @@ class Eyes:
     Attributes:
         folders: whose disks must have room, by what they hold.
         lake_fault: what is wrong with the lake writer, or nothing.
+        promises: what streams and objectives promise.
     """
 
     engine: Engine
     rules: Rules
     folders: dict[str, Path]
     lake_fault: Callable[[], str]
+    promises: Promises
 
     def look(self, now_us: int) -> dict[Subject, Observation]:
         """Everything that may be worth telling, in one consistent view of the store."""
@@ -56,7 +59,7 @@ class Eyes:
                 *_forks(connection, now_us),
                 *self._lake(connection, now_us),
             ]
-        return dict(chain(found, self._disks()))
+        return dict(chain(found, self._disks(), self.promises.look(now_us).items()))
 
     def _balances(self, connection: Connection, now_us: int) -> Iterator[Seen]:
         ages: dict[Subject, float] = {}

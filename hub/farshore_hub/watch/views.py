@@ -7,7 +7,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from farshore_hub.alerts.kinds import FACTS, Kind, Severity, Unit
+from farshore_hub.expect.calendar import HOUR_US
+from farshore_hub.expect.expectation import ExpectedHour
+from farshore_hub.expect.objective import Basis
 from farshore_hub.store.alerts import AlertRow, EventRow
+from farshore_hub.watch.promises import ObjectiveStanding
 from farshore_hub.watch.telling import runbook_of
 
 TimeUs = Annotated[int | None, Field(description="microseconds since 1970; null for never")]
@@ -95,3 +99,68 @@ def _state(row: AlertRow) -> str:
     if row.cleared_us is not None:
         return "cleared"
     return "raised" if row.acknowledged_us is None else "acknowledged"
+
+
+class ExpectedHourView(BaseModel):
+    """One stream of a site in one hour: what was promised, what the agent got, and what never reached it."""
+
+    site: str
+    stream: str
+    hour_us: int = Field(description="when the hour begins, microseconds since 1970")
+    expected: float
+    produced: int
+    missing: float | None = Field(description="never reached the agent; null while the site has not told of the hour")
+
+
+class ObjectiveView(BaseModel):
+    """Where an objective stands over its period."""
+
+    name: str
+    sites: str
+    streams: str
+    of: Basis
+    target: float
+    within_s: int
+    period_s: int
+    met: float = Field(description="the share that was stored in time")
+    burned: float = Field(description="the share of the error budget that is gone; over 1 the objective is missed")
+    due: int
+    late: int
+    excused: int = Field(description="records of declared maintenance, which count for nothing")
+    open_hours: int = Field(description="hours of sites that have not said yet what they produced in them")
+    risks: dict[str, float] = Field(description="by window; from 1 on it is at risk")
+    worst: dict[str, int] = Field(description="late records by site, the worst first")
+
+
+def expected_hour_view(line: ExpectedHour, *, is_known: bool) -> ExpectedHourView:
+    """A line for people and scripts."""
+    return ExpectedHourView(
+        site=line.site,
+        stream=line.stream,
+        hour_us=line.hour * HOUR_US,
+        expected=line.expected,
+        produced=line.produced,
+        missing=line.missing if is_known else None,
+    )
+
+
+def objective_view(standing: ObjectiveStanding) -> ObjectiveView:
+    """An objective for people and scripts."""
+    of, budget = standing.objective, standing.budget
+    return ObjectiveView(
+        name=of.name,
+        sites=of.sites,
+        streams=of.streams,
+        of=of.of,
+        target=of.target,
+        within_s=of.within_s,
+        period_s=of.period_s,
+        met=budget.met,
+        burned=budget.burned,
+        due=budget.due,
+        late=budget.late,
+        excused=budget.excused,
+        open_hours=standing.open_hours,
+        risks=budget.risks,
+        worst=standing.worst,
+    )

@@ -11,7 +11,7 @@ from farshore_hub.web import problems
 from farshore_hub.web.auth import CERTIFICATE_SCHEME
 from farshore_hub.web.pages.install import install
 from farshore_hub.web.problems import Problem
-from farshore_hub.web.routes import alerts, audit, fleet, health, hours, records, sites, sites_door
+from farshore_hub.web.routes import alerts, audit, fleet, health, hours, promises, records, sites, sites_door
 from farshore_hub.web.services import Services
 from farshore_protocol import __version__
 
@@ -22,6 +22,7 @@ _ROUTERS: Final = (
     records.router,
     hours.router,
     alerts.router,
+    promises.router,
     audit.router,
     health.router,
 )

@@ -16,6 +16,7 @@ from farshore_hub.overview import Overview
 from farshore_hub.receive.receiver import Receiver
 from farshore_hub.reports import Reporter
 from farshore_hub.watch.desk import Desk
+from farshore_hub.watch.promises import Promises
 from farshore_hub.web.bodies import BodyReader
 from farshore_protocol.ports import Runner
 
@@ -30,6 +31,7 @@ class Services:
         reporter: completeness.
         overview: the fleet and single sites as people look at them.
         desk: alerts, silences and maintenance.
+        promises: expectations and objectives.
         lake: SQL and export.
         opener: opens sealed batches.
         query_timeout_s, max_query_rows: bounds of one query.
@@ -47,6 +49,7 @@ class Services:
     reporter: Reporter
     overview: Overview
     desk: Desk
+    promises: Promises
     lake: LakeReader
     opener: Opener
     query_timeout_s: float
