@@ -17,7 +17,7 @@ BACKLOG_BATCHES: Final = 4
 PRESSED_SHARE: Final = 0.8
 """From this share of the bound on, everything is sealed: batches are much smaller than their chunks."""
 
-TOGETHER: Final = 32
+TOGETHER: Final = 16
 """So many small batches are stored in one transaction; appends wait for it."""
 
 COMPANY_SHARE: Final = 1 / 2
