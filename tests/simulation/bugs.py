@@ -40,6 +40,7 @@ from farshore_hub.store import inbox
 from farshore_protocol import messages
 from farshore_protocol.messages import Claim
 from farshore_protocol.ranges import RangeSet, upto
+from tests.simulation.plan import OLD_BACKUPS
 
 _HEAD: Final = "SELECT head FROM streams WHERE life = ? AND name = ?"
 
@@ -48,11 +49,15 @@ Switch = Callable[[], AbstractContextManager[Any]]
 
 @dataclass(frozen=True)
 class Bug:
-    """A bug, how to plant it, and the kinds of trouble that it needs; none for those that always show."""
+    """A bug, how to plant it, and the kinds of trouble that it needs; none for those that always show.
+
+    `always`: kinds that every seed is given for it, where those that have all of them would be too few.
+    """
 
     name: str
     plant: Switch
     kinds: tuple[str, ...] = ()
+    always: tuple[str, ...] = ()
 
 
 # ------------------------------------------------------------------------ agent
@@ -256,6 +261,11 @@ def _refused_batch_acknowledged() -> Iterator[None]:
         yield
 
 
+def _ended_lives_forgotten() -> AbstractContextManager[Any]:
+    """As agents did, until a hub that was restored from an old backup had nobody left to tell it of them."""
+    return patch.object(expiry, "MAX_FINISHED_STREAMS", 0)
+
+
 BUGS: Final = (
     Bug("acknowledged before the commit", _acknowledged_before_the_commit, ("agent dies", "agent's disk full")),
     Bug("a timeout taken for success, and the batch deleted", _timeout_taken_for_success_and_deleted),
@@ -279,6 +289,7 @@ BUGS: Final = (
         _ledger_and_inbox_apart,
         ("hub dies", "hub's disk errors", "hub's disk full"),
     ),
+    Bug("lives that have ended forgotten", _ended_lives_forgotten, always=OLD_BACKUPS),
     Bug("a refused batch acknowledged", _refused_batch_acknowledged, ("hub restored",)),
 )
 

@@ -168,7 +168,8 @@ def hub_restored(world: World) -> None:
     if not hub.backups or rng.random() < 0.4:
         hub.back_up()
     else:
-        hub.restore(rng.randrange(max(0, len(hub.backups) - _BACKUPS), len(hub.backups)))
+        oldest = 0 if "short retention" in world.plan.kinds else max(0, len(hub.backups) - _BACKUPS)
+        hub.restore(rng.randrange(oldest, len(hub.backups)))
 
 
 def months_offline(world: World) -> None:

@@ -260,6 +260,7 @@ def _receipts(world: World, ledger: Ledger) -> Iterator[str]:
         Reason.UNRETAINED: plan.forgets and "hub restored" in plan.kinds,
     }
     for key, first, last, reason in ledger.receipts:
+        world.count(reason)
         is_gone = not (RangeSet(((first, last),)) - truth.risk.get(key, EMPTY))
         if not allowed.get(Reason(reason)) and not (reason == Reason.UNRETAINED and is_gone):
             yield f"{key}: {first}…{last} were given up as {reason}, for which this seed has no cause"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -36,6 +37,9 @@ MENU: Final = {
     "never restored": 3,
 }
 """Kinds of trouble and how often a seed has them. The last four are settings, and trouble where they meet others."""
+
+OLD_BACKUPS: Final = ("short retention", "hub restored", "agent dies", "agent stops")
+"""The hub goes back to before what its sites still keep, and lives of agents have ended meanwhile."""
 
 _SETTINGS: Final = """
 state_dir = "state"
@@ -90,14 +94,14 @@ class Plan:
     forgets: bool
 
 
-def plan_for(seed: int, folder: Path) -> Plan:
-    """The plan of a seed."""
+def plan_for(seed: int, folder: Path, always: Sequence[str] = ()) -> Plan:
+    """The plan of a seed; it has the kinds `always` in any case."""
     rng = random.Random(f"plan {seed}")
-    kinds: dict[str, None] = {}
+    kinds: dict[str, None] = dict.fromkeys(always)
     while len(kinds) < rng.randint(3, 6):
         kinds[rng.choices(list(MENU), weights=list(MENU.values()))[0]] = None
     if "never restored" in kinds:
-        kinds.pop("hub restored", None)
+        kinds.pop("never restored" if "hub restored" in always else "hub restored", None)
     full, short = "buffer full" in kinds, "short retention" in kinds
     text = _SETTINGS.format(
         meter=rng.choice(["evict", "thin", "refuse"]) if full else "refuse",

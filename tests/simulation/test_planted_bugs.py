@@ -22,7 +22,7 @@ def kinds_of(seed: int) -> tuple[str, ...]:
 def test_a_planted_bug_is_caught(bug: Bug) -> None:
     for seed in seeds_for(bug, kinds_of, WITHIN):
         with bug.plant():
-            verdict = run(seed)
+            verdict = run(seed, bug.always)
         if verdict.wrong:
             return
     pytest.fail(f"{WITHIN} seeds have not shown that {bug.name}")
@@ -32,5 +32,5 @@ def test_a_planted_bug_is_caught(bug: Bug) -> None:
 def test_what_the_protocol_heals_by_design_does_no_harm(bug: Bug) -> None:
     for seed in seeds_for(bug, kinds_of, HEALED_SEEDS):
         with bug.plant():
-            verdict = run(seed)
+            verdict = run(seed, bug.always)
         assert not verdict.wrong, "\n".join([*verdict.trace, *verdict.wrong])

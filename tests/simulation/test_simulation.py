@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation.plan import OLD_BACKUPS
 from tests.simulation.world import run
 
 SEEDS = 1_000
@@ -23,6 +24,19 @@ def test_nothing_is_lost_doubled_or_unexplained(first: int) -> None:
     for seed in range(first, first + BLOCK):
         verdict = run(seed)
         assert not verdict.wrong, "\n".join([*verdict.trace, f"seed {seed}: {verdict.kinds}", *verdict.wrong])
+
+
+OLD_BACKUP_SEEDS = 16
+
+
+def test_what_a_restored_hub_has_lost_and_its_sites_no_longer_keep_is_named() -> None:
+    """Whichever backup it was: every record that was promised is stored or has a receipt, also of lives long ended."""
+    unretained = 0
+    for seed in range(OLD_BACKUP_SEEDS):
+        verdict = run(seed, OLD_BACKUPS)
+        assert not verdict.wrong, "\n".join([*verdict.trace, f"seed {seed}: {verdict.kinds}", *verdict.wrong])
+        unretained += verdict.counts["unretained"]
+    assert unretained, "no hub has lost what its sites no longer keep: this shows nothing"
 
 
 @pytest.mark.parametrize("seed", [4, 9])

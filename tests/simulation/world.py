@@ -7,7 +7,7 @@ import hashlib
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -183,10 +183,10 @@ class World:
 
 
 @contextmanager
-def world_of(seed: int) -> Iterator[World]:
-    """A world, torn down afterwards."""
+def world_of(seed: int, always: Sequence[str] = ()) -> Iterator[World]:
+    """A world, torn down afterwards; the kinds `always` are part of its plan."""
     with scratch() as folder, traced(), snapshot.resumable(), _silence():
-        world = World(seed, plan_for(seed, folder), folder)
+        world = World(seed, plan_for(seed, folder, always), folder)
         asyncio.set_event_loop(world.loop)
         try:
             yield world
@@ -207,9 +207,9 @@ def _silence() -> Iterator[None]:
         logging.disable(before)
 
 
-def run(seed: int) -> Verdict:
-    """Run one seed."""
-    with world_of(seed) as world:
+def run(seed: int, always: Sequence[str] = ()) -> Verdict:
+    """Run one seed; the kinds `always` are part of its plan."""
+    with world_of(seed, always) as world:
         try:
             world.loop.run_until_complete(world.story())
             fingerprint = world.fingerprint()

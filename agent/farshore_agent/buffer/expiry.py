@@ -20,6 +20,10 @@ from farshore_protocol.ranges import RangeSet
 
 MAX_RETIRED_BATCHES: Final = 1_000
 
+MAX_FINISHED_STREAMS: Final = 1_024
+"""Rows that are kept of what is finished, so that a hub which was restored from an old backup can be told of it and the
+ledger names what is lost. Each start of the agent makes one for each of its streams."""
+
 
 def retire(database: Database, before_us: int) -> int:
     """Drop batches that were acknowledged before a time, a bounded number of them; how many."""
@@ -55,11 +59,11 @@ def _give_up(database: Database, row: StreamRow, parts: list[Candidate], now_us:
 
 
 def tidy(database: Database, *, receipts_before_us: int, epoch: bytes, dictionaries: Iterable[bytes]) -> None:
-    """Remove rows that have served: old receipts, finished streams, keys of nothing."""
+    """Remove rows that have served: old receipts, what was finished long ago, keys of nothing."""
     with database.transaction():
         database.run("release_held_back")
         database.run("drop_old_receipts", receipts_before_us)
-        database.run("drop_finished_streams")
+        database.run("drop_finished_streams", MAX_FINISHED_STREAMS)
         database.run("drop_empty_lives")
         database.run("drop_unused_dictionaries", b"".join(dictionaries))
         database.run("drop_unused_epochs", epoch)

@@ -76,6 +76,8 @@ class Settlement:
             self._database.run("set_note", "hub", now)
         if before is None:
             return False, False
+        if before[0] != now:
+            self._database.run("reopen_closing")
         is_other_hub = before[0][:8] != self._answer.hub
         if is_other_hub:
             self._database.run("unconfirm_epochs")

@@ -99,7 +99,7 @@ class Shedder:
 
     def _candidates(self, wanted: int, priority: int) -> Iterator[Candidate]:
         """The oldest parts of the streams, lowest priority first, until there is enough to choose from."""
-        rows = sorted(all_streams(self._database), key=lambda row: row.priority)
+        rows = sorted((row for row in all_streams(self._database) if row.held), key=lambda row: row.priority)
         level, size = -1, 0
         for row in rows:
             if row.priority > priority or (row.priority > level and size > wanted):

@@ -10,7 +10,7 @@ from farshore_agent.buffer.connection import Database
 from farshore_agent.buffer.hours import of_batch
 from farshore_agent.buffer.model import Manifest
 from farshore_agent.buffer.receipts import open_receipts
-from farshore_agent.buffer.streams import StreamRow, all_streams, stream_by_name
+from farshore_agent.buffer.streams import StreamRow, open_streams, stream_by_name
 from farshore_protocol.hours import to_wire
 from farshore_protocol.limits import (
     MAX_HOURS,
@@ -40,14 +40,15 @@ def make_manifest(
 ) -> tuple[Manifest, Said]:
     """Take the next statement number and say what is asked for, in one transaction; and what it tells by the hour.
 
-    A manifest that is not whole names `streams`, and those that its receipts are about. `batches` go with it.
+    A whole one leaves out what is finished; the hub has said that it knows of it. A manifest that is not whole names
+    `streams`, and those that its receipts are about. `batches` go with it.
     """
     with database.transaction():
         sealed = _sent(database, batches)
         number = int(database.the_row("take_number", life)[0])
         receipts = open_receipts(database, MAX_PARCEL_RECEIPTS)
         rows = (
-            all_streams(database)
+            open_streams(database)
             if whole
             else _named(database, [*streams, *((r.incarnation, r.stream) for r in receipts)])
         )

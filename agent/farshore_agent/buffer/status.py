@@ -10,7 +10,7 @@ import msgspec
 
 from farshore_agent.buffer.connection import BUSY_TIMEOUT_MS, Database, Malformed, translated
 from farshore_agent.buffer.model import BufferStatus, StreamStatus
-from farshore_agent.buffer.streams import StreamRow, all_streams
+from farshore_agent.buffer.streams import StreamRow, open_streams
 from farshore_agent.errors import BufferBroken
 
 REPAIRS: Final = "repairs"
@@ -32,7 +32,7 @@ def status_of(database: Database, max_bytes: int) -> BufferStatus:
     return BufferStatus(
         incarnation=newest[1] if newest else b"",
         streams=[
-            _stream(database, row, pending.get(row.id), receipted.get(row.id, {})) for row in all_streams(database)
+            _stream(database, row, pending.get(row.id), receipted.get(row.id, {})) for row in open_streams(database)
         ],
         file_bytes=database.file_bytes(),
         used_bytes=database.used_bytes(),

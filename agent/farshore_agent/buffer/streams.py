@@ -66,6 +66,12 @@ def all_streams(database: Database) -> list[StreamRow]:
     return [_row(values) for values in database.rows("all_streams")]
 
 
+def open_streams(database: Database) -> list[StreamRow]:
+    """The same without those that are finished: of earlier lives, with the hub, and only their row is left here."""
+    finished = {stream for (stream,) in database.rows("finished_streams")}
+    return [row for row in all_streams(database) if row.id not in finished]
+
+
 def stream_by_id(database: Database, stream: int) -> StreamRow:
     """One stream."""
     return _row(database.the_row("stream_by_id", stream))

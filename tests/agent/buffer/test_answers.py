@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from farshore_agent.buffer import statement
+from farshore_agent.buffer import expiry, statement
 from farshore_protocol.messages import Reason, Refusal, Refused
 from tests.agent.buffer.world import MIB, FakeHub, World, admitted, drain, exchange, readings
 
@@ -244,4 +244,61 @@ async def test_a_refusal_of_what_was_never_here_counts_for_nothing(world: World,
     manifest = await buffer.manifest(whole=True)
     refusals = [Refusal(b"never seen here.", Refused.NOT_AUTHENTIC)]
     assert (await buffer.settle(hub.answer(buffer.incarnation, manifest, refusals=refusals))).refused == 0
+    await buffer.close()
+
+
+async def _ended_life(world: World, hub: FakeHub, records: int) -> bytes:
+    """A life that delivered some records, ended, and of which the buffer keeps no batch any more."""
+    buffer = await world.open()
+    ended = buffer.incarnation
+    await buffer.append("boiler", admitted(readings(0, records)))
+    await drain(buffer, hub)
+    await buffer.close()
+    buffer = await world.open()
+    await exchange(buffer, hub)
+    world.clock.advance(8 * 86_400)
+    await buffer.expire()
+    await buffer.close()
+    return ended
+
+
+async def test_of_a_life_that_has_ended_nothing_is_said_to_a_hub_that_knows_it(world: World, hub: FakeHub) -> None:
+    await _ended_life(world, hub, 10)
+    buffer = await world.open()
+    assert (await buffer.manifest(whole=True)).claims == []
+    assert (await buffer.status()).streams == []
+    await buffer.close()
+
+
+async def test_a_hub_restored_from_before_a_life_that_has_ended_is_told_of_it_and_its_loss_is_named(
+    world: World, hub: FakeHub
+) -> None:
+    """Agents forgot such lives, so that nothing named what the hub had lost of them."""
+    ended = await _ended_life(world, hub, 10)
+    buffer = await world.open()
+    hub.life = b"life-002"
+    hub.records.clear()
+    hub.streams.clear()
+    await exchange(buffer, hub)
+    await buffer.close()  # between learning of the other hub and telling it everything
+    buffer = await world.open()
+    (claim,) = (await buffer.manifest(whole=True)).claims
+    assert (claim.incarnation, claim.head, claim.held, claim.closed) == (ended, 10, [], True)
+    await exchange(buffer, hub)
+    (receipt,) = (await buffer.manifest(whole=True)).receipts
+    assert (receipt.incarnation, receipt.first, receipt.last, receipt.reason) == (ended, 1, 10, Reason.UNRETAINED)
+    await drain(buffer, hub)
+    assert hub.receipted[ended, "boiler"].to_wire() == [1, 10]
+    await buffer.close()
+
+
+async def test_so_many_lives_that_have_ended_are_remembered_and_no_more(
+    world: World, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expiry, "MAX_FINISHED_STREAMS", 2)
+    ended = [await _ended_life(world, hub, 10) for _ in range(4)]
+    buffer = await world.open()
+    hub.life = b"life-002"
+    await exchange(buffer, hub)
+    assert [claim.incarnation for claim in (await buffer.manifest(whole=True)).claims] == ended[2:]
     await buffer.close()

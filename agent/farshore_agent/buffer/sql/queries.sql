@@ -73,11 +73,23 @@ UPDATE streams SET closing_number = NULL WHERE closed = 0 AND closing_number IS 
 -- mark_closed: the hub has read that a stream is closed
 UPDATE streams SET closed = 1 WHERE id = ?1;
 
--- drop_finished_streams: streams of earlier lives of which nothing is left, and the hub knows
-DELETE FROM streams
+-- reopen_closing: another life of the hub may have been restored from a backup, and never have heard of them
+UPDATE streams SET closed = 0, closing_number = NULL WHERE closed = 1;
+
+-- finished_streams: of earlier lives, of which nothing is left but their row, and the hub knows
+SELECT id FROM streams
 WHERE closed = 1 AND tail_records = 0
     AND NOT EXISTS (SELECT 1 FROM batches WHERE batches.stream = streams.id)
     AND NOT EXISTS (SELECT 1 FROM receipts WHERE receipts.stream = streams.id);
+
+-- drop_finished_streams: the same, all but the newest ?1 of them
+DELETE FROM streams WHERE id IN (
+    SELECT id FROM streams
+    WHERE closed = 1 AND tail_records = 0
+        AND NOT EXISTS (SELECT 1 FROM batches WHERE batches.stream = streams.id)
+        AND NOT EXISTS (SELECT 1 FROM receipts WHERE receipts.stream = streams.id)
+    ORDER BY id DESC LIMIT -1 OFFSET ?1
+);
 
 -- ------------------------------------------------------------- tail
 
