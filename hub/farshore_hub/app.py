@@ -24,11 +24,10 @@ from farshore_hub.lake.worker.workers import Workers
 from farshore_hub.lake.writer import LakeWriter
 from farshore_hub.loops import Loop
 from farshore_hub.notify.courier import Courier
-from farshore_hub.opening import OpenedHub, schema_fault
+from farshore_hub.opening import OpenedHub, reporter_of, schema_fault
 from farshore_hub.overview import Overview
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.receive.receiver import Receiver, archived_when_stored, never_archived
-from farshore_hub.reports import Reporter
 from farshore_hub.settings import Web
 from farshore_hub.store.engine import LIBRARY_REMEDY, fold_log, library_fault
 from farshore_hub.watch.watcher import Watcher
@@ -124,6 +123,7 @@ def opened_receiver(hub: OpenedHub, opener: BatchOpener, threads: Threads = _thr
             commit_on=threads(stack, "commit", 1),
             archived=never_archived if keeps else archived_when_stored,
         )
+        receiver.quota.max_bytes = hub.place.settings.sites.max_kept_bytes
         receiver.admission.room_bytes = hub.place.settings.web.max_bodies_bytes // 2
         yield receiver
 
@@ -168,7 +168,7 @@ def _services(
 ) -> Services:
     web = hub.place.settings.web
     silent_after_s = hub.place.settings.completeness.silent_after
-    reporter = Reporter(hub.fleet, silent_after_s)
+    reporter = reporter_of(hub)
     long = _threads(stack, "reports", LONG_THREADS)
     return Services(
         fleet=hub.fleet,

@@ -46,6 +46,9 @@ url = {url}
 # payloads = "30 d"        # how long a sealed batch is kept after its records are in the lake
 # archive = "never"        # sites keep what they delivered while it fits; or "stored": this hub is never restored
 
+# [sites]
+# max_kept_bytes = 107374182400  # of one site: sealed batches until they are given up; the rest stays at the site
+
 # [completeness]
 # silent_after = "15 min"  # of a site that was not heard for so long nobody can say that it is complete
 

@@ -13,6 +13,7 @@ from farshore_hub import settings
 from farshore_hub.errors import NotReady
 from farshore_hub.fleet.context import Fleet
 from farshore_hub.fleet.keys import HubKeys
+from farshore_hub.reports import Reporter
 from farshore_hub.settings import Place
 from farshore_hub.store import migrate
 from farshore_hub.store.engine import open_engine
@@ -70,3 +71,9 @@ def fleet_of(place: Place, keys: HubKeys, engine: Engine, world: World | None = 
     return Fleet(
         engine, keys, place.settings.addresses, rules.site_life, rules.renewal_grace, world.clock, world.random
     )
+
+
+def reporter_of(hub: OpenedHub) -> Reporter:
+    """Completeness of that hub, by its settings."""
+    rules = hub.place.settings
+    return Reporter(hub.fleet, rules.completeness.silent_after, rules.sites.max_kept_bytes)

@@ -16,6 +16,7 @@ from farshore_hub.store.days import FleetSite
 from farshore_hub.store.engine import reading
 from farshore_hub.store.facts import accounts_at
 from farshore_hub.store.forks import count_forked
+from farshore_hub.store.quota import over
 from farshore_hub.views import CompletenessView, FleetRowView, FleetView, StreamView
 from farshore_protocol.hours import HOUR_US
 from farshore_protocol.names import BadName, check_any_stream
@@ -38,6 +39,7 @@ class Reporter:
 
     fleet: Fleet
     silent_after_s: int
+    max_kept_bytes: int
 
     def completeness(
         self, site: str | None = None, stream: str | None = None, *, gaps: bool = False, at_us: int | None = None
@@ -63,6 +65,7 @@ class Reporter:
             else:
                 rows = list(accounts_at(connection, at_us, site, stream))
             forked = count_forked(connection)
+            full = [each for each in over(connection, self.max_kept_bytes) if site in {None, each}]
         if stream is not None and not rows:
             raise Unknown(f"nothing was heard of a stream {stream!r}", remedy="farshore-hub completeness lists them")
         now_us = self.fleet.clock.now_us() if at_us is None else at_us
@@ -70,7 +73,8 @@ class Reporter:
         for line in lines:
             line.forked = forked.get((line.site, line.stream), 0)
         views = [StreamView.model_validate(line) for line in lines if line.gaps or not gaps]
-        return CompletenessView(streams=views if gaps else [view.model_copy(update={"gaps": []}) for view in views])
+        shown = views if gaps else [view.model_copy(update={"gaps": []}) for view in views]
+        return CompletenessView(streams=shown, over_quota=full)
 
     def hours(self, site: str, first_hour: int, last_hour: int) -> list[HourLine]:
         """A line per stream and hour of a site; hours are counted from 1970, both are included.

@@ -70,6 +70,17 @@ class Retention(StrictTable):
     )
 
 
+class Sites(StrictTable):
+    """Bounds of one site."""
+
+    max_kept_bytes: int = Field(
+        default=100 * 1024 * MIB,
+        ge=16 * MIB,
+        description="of one site at one time: sealed batches, which are kept for the time of retention.payloads, and "
+        "forks; what it sends beyond that is not taken and stays at the site",
+    )
+
+
 class Completeness(StrictTable):
     """What is said of sites."""
 
@@ -119,6 +130,7 @@ class HubSettings(WatchTables):
     database: Database = Database()
     lake: Lake = Lake()
     retention: Retention = Retention()
+    sites: Sites = Sites()
     completeness: Completeness = Completeness()
     audit: Audit = Audit()
     certificates: Certificates = Certificates()

@@ -63,6 +63,9 @@ class CompletenessView(_View):
     """Every stream of every site that was asked for, by site and stream."""
 
     streams: list[StreamView]
+    over_quota: list[str] = Field(
+        default=[], description="sites of which no batches are taken: the hub keeps as much of them as it may"
+    )
 
 
 class HourView(_View):

@@ -10,7 +10,7 @@ import click
 
 from farshore_hub.cli.options import Time, as_json, data_dir, print_json, print_table, shown_time
 from farshore_hub.ledger.hours import HourLine, HourState
-from farshore_hub.opening import open_hub
+from farshore_hub.opening import open_hub, reporter_of
 from farshore_hub.reports import Reporter
 from farshore_hub.views import CompletenessView, FleetView, HoursView, HourView, StreamView
 from farshore_protocol.hours import HOUR_US
@@ -69,7 +69,7 @@ def command(
     limited = since_us is not None or until_us is not None
     _check_options(stream, gaps=gaps or at_us is not None, by_hour=by_hour, limited=limited)
     with open_hub(data_dir) as hub:
-        reporter = Reporter(hub.fleet, hub.place.settings.completeness.silent_after)
+        reporter = reporter_of(hub)
         if by_hour:
             missing = _show_hours(reporter, site, reporter.asked(since_us, until_us), as_json=as_json)
         else:
@@ -101,6 +101,8 @@ def _print(report: CompletenessView) -> None:
         _print_gaps(line)
         if line.forked:
             click.echo(f"kept aside: {line.forked:,} records of {line.site} {line.stream} (farshore-hub forks list)")
+    for site in report.over_quota:
+        click.echo(f"over its quota: of {site} no batches are taken (sites.max_kept_bytes in hub.toml)")
 
 
 def _row(line: StreamView) -> list[str]:

@@ -23,6 +23,7 @@ from farshore_hub.receive.admission import Admission, Asked
 from farshore_hub.receive.keys import ReceivingKeys
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.receive.posting import Outcome, post
+from farshore_hub.receive.quota import PAUSE_S, SMALL_PARCEL_BYTES, Quota
 from farshore_hub.receive.verify import VerifiedParcel, Verifier
 from farshore_hub.store.engine import writing
 from farshore_protocol import messages
@@ -60,6 +61,7 @@ class Tally:
     fates: Counter[Fate] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     busy: int = 0
+    over_quota: int = 0
     commits: int = 0
     commit_s: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
 
@@ -72,6 +74,7 @@ class Receiver:
         tally: what was received since then.
         on_stored: called after a commit that stored records.
         admission: which parcels are taken now.
+        quota: how much of one site is kept.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Receiver:
         self._engine = engine
         self._keys = keys
         self._verifier = Verifier(engine, keys, opener)
+        self.quota = Quota(engine, clock)
         self._clock = clock
         self._verify_on = verify_on
         self._commit_on = commit_on
@@ -132,12 +136,14 @@ class Receiver:
             asked = Asked(site or BY_FILE, len(raw))
             with self.admitted(asked):
                 return await self.receive(raw, site, asked)
-        parcel = await self._verify_on(lambda: self._verifier.verify(raw, site))
+        parcel = await self._verify_on(lambda: self.quota.apply(self._verifier.verify(raw, site)))
         outcome = await self._commit(parcel)
         if outcome.revoked:
             raise SiteRevoked(f"site {parcel.site.name} is revoked", remedy="ask the hub's operator")
         self._count(parcel, outcome)
         pause_s = self.admission.pause_after(asked, self._clock.monotonic_s())
+        if parcel.over_quota:
+            pause_s = max(pause_s, PAUSE_S)
         return self._answer(parcel, outcome, math.ceil(pause_s * _MS))
 
     async def _commit(self, parcel: VerifiedParcel) -> Outcome:
@@ -199,6 +205,7 @@ class Receiver:
 
     def _count(self, parcel: VerifiedParcel, outcome: Outcome) -> None:
         self.tally.parcels += 1
+        self.tally.over_quota += parcel.over_quota
         self.tally.records += outcome.records
         self.tally.fates.update(outcome.fates)
         self.tally.refusals.update(refusal.reason.value for refusal in parcel.refusals + outcome.refusals)
@@ -216,7 +223,7 @@ class Receiver:
             held=[epoch.id for epoch in parcel.epochs] + [name for name, _ in parcel.dictionaries],
             refusals=parcel.refusals + outcome.refusals,
             forked=outcome.forked,
-            max_parcel_bytes=MAX_PARCEL_BYTES,
+            max_parcel_bytes=SMALL_PARCEL_BYTES if parcel.over_quota else MAX_PARCEL_BYTES,
             pause_ms=pause_ms,
         )
         return pack_answer(answer, self._keys.signing_id, self._keys.signing)

@@ -53,6 +53,7 @@ class VerifiedParcel:
         hours: of batches, by incarnation, stream and first sequence: how many records belong to which hour.
         dictionaries: id and sealed batch.
         refusals: batches that are not taken.
+        over_quota: batches of it are not taken because of what the hub keeps of its site already.
     """
 
     site: Site
@@ -66,6 +67,7 @@ class VerifiedParcel:
     batches: list[VerifiedBatch] = field(default_factory=list)
     dictionaries: list[tuple[bytes, bytes]] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
+    over_quota: bool = False
 
 
 class Verifier:

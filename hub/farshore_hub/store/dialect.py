@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Select, Table
+from sqlalchemy import Connection, Select, Table, text
 from sqlalchemy.dialects import postgresql, sqlite
+
+_PAGES: Final = ("page_count", "freelist_count", "page_size")
 
 
 def insert_missing(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
@@ -33,3 +35,11 @@ def locked(connection: Connection, query: Select[Any]) -> Select[Any]:
 
 def _insert(connection: Connection, table: Table) -> Any:  # noqa: ANN401 - two dialects' classes without a common one
     return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+def database_bytes(connection: Connection) -> int:
+    """What the database takes on its disk, less what is free in it where that is known."""
+    if connection.dialect.name == "postgresql":
+        return int(connection.scalar(text("SELECT pg_database_size(current_database())")) or 0)
+    pages, free, size = (int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()) for name in _PAGES)
+    return (pages - free) * size

@@ -62,6 +62,9 @@ class _Received(Collector):
         yield CounterMetricFamily("farshore_hub_parcels", "Parcels that were answered.", tally.parcels)
         yield CounterMetricFamily("farshore_hub_records_stored", "Records that were stored.", tally.records)
         yield CounterMetricFamily("farshore_hub_busy", "Parcels that were asked to come later.", tally.busy)
+        yield CounterMetricFamily(
+            "farshore_hub_over_quota", "Parcels whose batches were not taken for their site's quota.", tally.over_quota
+        )
         fates = CounterMetricFamily("farshore_hub_batches", "Batches by what became of them.", labels=["fate"])
         for fate, count in tally.fates.items():
             fates.add_metric([fate.value], count)
@@ -89,7 +92,11 @@ class _Standing(Collector):
         yield from self._receipts()
         yield from self._audit(now_us)
         yield from self._lake(now_us)
-        yield from _sites(self._reporter.completeness().streams, now_us)
+        report = self._reporter.completeness()
+        yield from _sites(report.streams, now_us)
+        yield GaugeMetricFamily(
+            "farshore_hub_sites_over_quota", "Sites of which no batches are taken.", len(report.over_quota)
+        )
 
     def _receipts(self) -> Iterator[Metric]:
         family = GaugeMetricFamily(

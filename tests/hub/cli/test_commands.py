@@ -245,3 +245,10 @@ def test_every_command_explains_itself(run: Run) -> None:
     for command in ("init", "serve", "site", "token", "completeness", "query", "export", "import", "db"):
         assert f"{command}  " in run("--help").out
         assert "Usage: farshore-hub" in run(command, "--help").out
+
+
+def test_a_site_that_is_over_its_quota_is_named(run: Run, imported: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("completeness", "--json").json["over_quota"] == []
+    monkeypatch.setattr("farshore_hub.reports.over", lambda _connection, _max_bytes: ["pump-1"])
+    assert "over its quota: of pump-1 no batches are taken" in run("completeness").out
+    assert run("completeness", "--json").json["over_quota"] == ["pump-1"]

@@ -145,6 +145,7 @@ def test_the_metrics_count_what_was_received_and_what_is_missing(hub: RunningHub
     assert float(figures["farshore_hub_records_stored_total"]) >= 5
     assert float(figures['farshore_hub_batches_total{fate="fresh"}']) >= 1
     assert float(figures["farshore_hub_commit_seconds_count"]) >= 1
+    assert (figures["farshore_hub_sites_over_quota"], figures["farshore_hub_over_quota_total"]) == ("0.0", "0.0")
 
 
 def test_a_hub_is_ready_while_its_database_and_its_lake_writer_are(hub: RunningHub, monkeypatch: Any) -> None:  # noqa: ANN401
