@@ -9,8 +9,7 @@ import click
 from farshore_hub.alerting import promises_of
 from farshore_hub.cli.options import Time, as_json, data_dir, print_json, print_table, shown_time
 from farshore_hub.fleet import sites
-from farshore_hub.opening import open_hub
-from farshore_hub.reports import Reporter
+from farshore_hub.opening import open_hub, reporter_of
 from farshore_hub.watch.views import ExpectedHourView, expected_hour_view
 
 _NUMBERS = ("expected", "produced", "missing")
@@ -45,7 +44,7 @@ def command(
     """
     with open_hub(data_dir) as hub:
         sites.find(hub.fleet, site)
-        hours = Reporter(hub.fleet, hub.place.settings.completeness.silent_after).asked(since_us, until_us)
+        hours = reporter_of(hub).asked(since_us, until_us)
         found = promises_of(hub).hours(site, hours)
     lines = [expected_hour_view(line, is_known=known) for line, known in found if stream in (None, line.stream)]
     if as_json:
