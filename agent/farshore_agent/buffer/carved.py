@@ -12,7 +12,16 @@ from typing import Final
 
 from farshore_agent.buffer.carve import carve
 from farshore_agent.buffer.receipts import present, receipted
-from farshore_agent.buffer.rows import Row, StoredBatch, Writer, is_chunk, is_dictionary, is_epoch, is_receipt
+from farshore_agent.buffer.rows import (
+    Row,
+    StoredBatch,
+    Writer,
+    is_chunk,
+    is_dictionary,
+    is_epoch,
+    is_receipt,
+    is_stream,
+)
 from farshore_agent.buffer.streams import StreamRow, all_streams, stream_by_name
 from farshore_agent.buffer.view import Pages
 from farshore_protocol.batch import DIGEST_BYTES, ID_BYTES, BatchHeader
@@ -110,7 +119,8 @@ def restore(found: Found, writer: Writer) -> None:
     writer.put("lives", found.tables.get("lives", ()))
     writer.put("lives", ((life, incarnation, 0, 0, 0) for life, incarnation in _lost_lives(found)))
     # Of several versions of a row the newest is the one with the highest head.
-    writer.put("streams", sorted(found.tables.get("streams", ()), key=lambda row: row[4], reverse=True))
+    streams = filter(is_stream, found.tables.get("streams", ()))
+    writer.put("streams", sorted(streams, key=lambda row: row[4], reverse=True))
     _restore_streams(found, writer)
     writer.put("receipts", filter(is_receipt, found.tables.get("receipts", ())))
     for table, is_sound in (("epochs", is_epoch), ("epoch_copies", is_epoch), ("dictionaries", is_dictionary)):

@@ -10,8 +10,8 @@ import apsw
 
 from farshore_agent.buffer import epochs
 from farshore_agent.buffer.chunk import checksum
-from farshore_agent.buffer.connection import Database
-from farshore_agent.buffer.streams import StreamRow, pack_ranges
+from farshore_agent.buffer.connection import Database, Malformed
+from farshore_agent.buffer.streams import StreamRow, pack_ranges, unpack_ranges
 from farshore_protocol.batch import BatchHeader, digest_of, parse_batch
 from farshore_protocol.errors import ProtocolError
 from farshore_protocol.hours import HOUR_US
@@ -21,6 +21,16 @@ ROWS_PER_TRANSACTION: Final = 200
 
 Row = tuple[Any, ...]
 """The values of a row in the order of its table's columns."""
+
+
+def is_stream(row: Row) -> bool:
+    """Whether the range sets of a row of `streams` can be read."""
+    try:
+        for blob in (row[5], row[7]):
+            unpack_ranges(blob)
+    except (Malformed, TypeError):
+        return False
+    return True
 
 
 def is_chunk(stream: StreamRow, row: Row) -> bool:

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Final
 
 import apsw
-import msgspec
 
 from farshore_agent.buffer.carved import Finder, find_rows, restore
 from farshore_agent.buffer.connection import Database
 from farshore_agent.buffer.receipts import present
 from farshore_agent.buffer.reconcile import reconcile
-from farshore_agent.buffer.rows import Row, StoredBatch, Writer, is_chunk, is_epoch, is_receipt
+from farshore_agent.buffer.rows import Row, StoredBatch, Writer, is_chunk, is_epoch, is_receipt, is_stream
 from farshore_agent.buffer.streams import all_streams
 from farshore_agent.buffer.view import connected, viewed
 from farshore_protocol.ranges import RangeSet
@@ -100,7 +99,7 @@ class _Source:
 def _copy(source: _Source, writer: Writer) -> dict[int, Row]:
     """Copy table after table; the rows of batches whose bytes were not found, by id."""
     writer.put("lives", source.rows("lives"))
-    writer.put("streams", (row for row in source.rows("streams") if _is_stream(row)))
+    writer.put("streams", filter(is_stream, source.rows("streams")))
     writer.put("receipts", filter(is_receipt, source.rows("receipts")))
     orphans = _copy_batches(source, writer)
     writer.put("chunks", _chunks(source, writer))
@@ -138,14 +137,6 @@ def _copy_batches(source: _Source, writer: Writer) -> dict[int, Row]:
         else:
             writer.put_batch(row, batch, stream)
     return orphans
-
-
-def _is_stream(row: Row) -> bool:
-    """Whether the range sets of a stream's row can be read."""
-    try:
-        return all(len(msgspec.msgpack.decode(blob, type=list[int])) % 2 == 0 for blob in (row[5], row[7]))
-    except (msgspec.MsgspecError, TypeError):
-        return False
 
 
 def _is_incomplete(into: Database) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from farshore_agent.buffer.connection import Database
+from farshore_agent.buffer.connection import Database, Malformed
 from farshore_agent.settings import StreamPolicies
 from farshore_protocol.names import check_any_stream
 from farshore_protocol.ranges import EMPTY, RangeSet, upto
@@ -56,9 +56,16 @@ def pack_ranges(ranges: RangeSet) -> bytes:
 
 
 def unpack_ranges(raw: bytes) -> RangeSet:
-    """A range set from a column of the file. It may have more ranges than a link may carry."""
-    flat = _DECODER.decode(raw)
-    return RangeSet(tuple(zip(flat[::2], flat[1::2], strict=True)))
+    """A range set from a column of the file. It may have more ranges than a link may carry.
+
+    Raises:
+        Malformed: it is none.
+    """
+    try:
+        flat = _DECODER.decode(raw)
+        return RangeSet(tuple(zip(flat[::2], flat[1::2], strict=True)))
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise Malformed(f"a stream's ranges cannot be read: {error}") from error
 
 
 def all_streams(database: Database) -> list[StreamRow]:

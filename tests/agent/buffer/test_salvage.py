@@ -173,6 +173,16 @@ async def test_text_that_is_not_utf_8_any_more_is_damage_and_costs_no_record(mad
     await buffer.close()
 
 
+async def test_ranges_of_a_stream_that_cannot_be_read_are_damage_and_cost_no_record(made: Made) -> None:
+    connection = apsw.Connection(str(made.world.path))
+    connection.execute("UPDATE streams SET given_up = x'80' WHERE id = (SELECT max(id) FROM streams)")
+    connection.close()
+    buffer = await started(made.world)
+    assert "set aside" in (await buffer.status()).repairs[0]
+    assert await assert_accounted_for(made, buffer) == RECEIPTED_BEFORE
+    await buffer.close()
+
+
 @pytest.mark.parametrize("is_running", [False, True])
 @pytest.mark.parametrize("column", ["epoch", "dictionary"])
 async def test_batches_whose_rows_name_another_key_are_sent_with_the_one_that_their_bytes_name(
