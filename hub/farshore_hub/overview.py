@@ -13,7 +13,7 @@ from farshore_hub.ledger.standing import Choice, SiteLine, Standing, chosen, sum
 from farshore_hub.reports import check_stream
 from farshore_hub.store import fleet as fleet_store
 from farshore_hub.store import site_report as store
-from farshore_hub.store.accounts import open_existing, read_accounts
+from farshore_hub.store.accounts import open_existing, read_accounts, read_settled_sums, read_unsettled
 from farshore_hub.store.engine import reading
 from farshore_hub.store.fleet import Site
 from farshore_hub.views import (
@@ -50,17 +50,31 @@ class Overview:
         Raises:
             Invalid: the stream's name is not one.
         """
-        if stream is not None:
-            check_stream(stream)
+        return self._lines_of_all() if stream is None else self._lines_of(check_stream(stream))
+
+    def _lines_of_all(self) -> list[SiteLine]:
+        with reading(self.fleet.engine) as connection:
+            known = fleet_store.all_sites(connection)
+            settled = list(read_settled_sums(connection))
+            unsettled = list(read_unsettled(connection))
+        now_us = self.fleet.clock.now_us()
+        lines = {site.name: self._line(site, now_us) for site in known}
+        for sums in settled:
+            lines[sums.site].add_settled(sums)
+        for each in completeness(unsettled, now_us=now_us, silent_after_us=self._silent_after_us):
+            lines[each.site].add_unsettled(each)
+        return list(lines.values())
+
+    def _lines_of(self, stream: str) -> list[SiteLine]:
         with reading(self.fleet.engine) as connection:
             known = fleet_store.all_sites(connection)
             rows = list(read_accounts(connection, None, stream))
         now_us = self.fleet.clock.now_us()
         lines = {site.name: self._line(site, now_us) for site in known}
         for each in completeness(rows, now_us=now_us, silent_after_us=self._silent_after_us):
-            if stream in {None, each.stream}:
+            if each.stream == stream:
                 lines[each.site].add(each)
-        return [line for line in lines.values() if line.streams or stream is None]
+        return [line for line in lines.values() if line.streams]
 
     def streams(self) -> list[str]:
         """The names of all streams that anything was heard of, without what Farshore adds to them."""

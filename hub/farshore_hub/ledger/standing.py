@@ -40,6 +40,23 @@ _RANK: Final = {standing: rank for rank, standing in enumerate(Standing)}
 _OF_STREAM: Final = {State.GAP: Standing.GAP, State.UNKNOWN: Standing.UNKNOWN, State.PENDING: Standing.PENDING}
 
 
+@dataclass(frozen=True, slots=True)
+class SettledSum:
+    """All accounts of a site in which every record is stored or receipted, added up.
+
+    Attributes:
+        streams: how many the site has, those with other accounts too.
+        stored: without what was refused at the streams' doors.
+        quarantined: what was.
+    """
+
+    site: str
+    streams: int
+    stored: int
+    quarantined: int
+    receipted: int
+
+
 @dataclass(slots=True)
 class SiteLine:
     """One site: `produced = stored + pending + shed + quarantined + gap`, over all its streams or the one asked for.
@@ -67,10 +84,22 @@ class SiteLine:
 
     def add(self, stream: StreamCompleteness) -> None:
         """Add a stream of this site."""
-        said = _OF_STREAM.get(stream.state, Standing.COMPLETE)
-        first = not self.streams
-        self.standing = said if first or _RANK[said] < _RANK[self.standing] else self.standing
+        if not self.streams:
+            self.standing = Standing.COMPLETE
         self.streams += 1
+        self.add_unsettled(stream)
+
+    def add_settled(self, settled: SettledSum) -> None:
+        """Add what is settled of all its streams, before anything else."""
+        self.standing = Standing.UNKNOWN if self.is_silent else Standing.COMPLETE
+        self.streams = settled.streams
+        self.produced = settled.stored + settled.quarantined + settled.receipted
+        self.stored, self.quarantined, self.shed = settled.stored, settled.quarantined, settled.receipted
+
+    def add_unsettled(self, stream: StreamCompleteness) -> None:
+        """Add what is not settled of a stream that was counted."""
+        said = _OF_STREAM.get(stream.state, Standing.COMPLETE)
+        self.standing = min(self.standing, said, key=_RANK.__getitem__)
         self.produced += stream.produced
         self.stored += stream.stored
         self.pending += stream.pending

@@ -7,13 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, case, delete, func, not_, select, update
 
 from farshore_hub.ledger.account import Account, Balance, balance
 from farshore_hub.ledger.completeness import AccountRow
+from farshore_hub.ledger.standing import SettledSum
 from farshore_hub.store.dialect import insert_missing, upsert
 from farshore_hub.store.ranges import pack_ranges, unpack_ranges
 from farshore_hub.store.schema import accounts, intervals, sites
+from farshore_protocol.names import QUARANTINE
 from farshore_protocol.ranges import EMPTY, RangeSet
 
 AccountKey = tuple[int, bytes, str]
@@ -120,6 +122,22 @@ def read_accounts(connection: Connection, site: str | None = None, stream: str |
 def read_unsettled(connection: Connection) -> Iterator[AccountRow]:
     """Where all accounts stand in which something is pending or missing."""
     yield from _read_unsettled(connection, [])
+
+
+def read_settled_sums(connection: Connection) -> Iterator[SettledSum]:
+    """All accounts in which every record is stored or receipted, added up: a row for each site that has any account."""
+    # A row for each of their streams would be ten times as many to carry over.
+    is_refused = accounts.c.stream.endswith(f".{QUARANTINE}", autoescape=True)
+    base = func.replace(accounts.c.stream, f".{QUARANTINE}", "")
+    sums = (
+        func.count(base.distinct()).label("streams"),
+        func.sum(case((and_(_SETTLED, not_(is_refused)), accounts.c.stored_count), else_=0)).label("stored"),
+        func.sum(case((and_(_SETTLED, is_refused), accounts.c.stored_count), else_=0)).label("quarantined"),
+        func.sum(case((_SETTLED, accounts.c.receipted_count), else_=0)).label("receipted"),
+    )
+    query = select(sites.c.name, *sums).join_from(accounts, sites, sites.c.id == accounts.c.site_id)
+    for row in connection.execute(query.group_by(sites.c.id, sites.c.name)):
+        yield SettledSum(row.name, row.streams, int(row.stored), int(row.quarantined), int(row.receipted))
 
 
 def _read_settled(connection: Connection, asked: list[ColumnElement[bool]]) -> Iterator[AccountRow]:
