@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
@@ -52,16 +53,18 @@ def identity_of(keys: SiteKeys, membership: Membership) -> Identity:
     """What the hub answered, once it is found to belong to these keys.
 
     Raises:
-        IdentityError: the certificate is for another key.
+        IdentityError: the certificate is for another key, or cannot be read.
     """
     try:
         certificate = x509.load_pem_x509_certificate(membership.certificate.encode())
-    except ValueError:
+        # Its parts are read when they are asked for.
+        certified, ends_s = certificate.public_key(), int(certificate.not_valid_after_utc.timestamp())
+    except (ValueError, UnsupportedAlgorithm):
         raise IdentityError("the hub sent a certificate that cannot be read", remedy="upgrade the hub") from None
     own = serialization.load_pem_private_key(keys.tls_key.encode(), password=None).public_key()
-    if certificate.public_key() != own:
+    if certified != own:
         raise IdentityError("the hub sent a certificate for another key", remedy="ask the hub's operator")
-    return Identity(keys, membership, int(certificate.not_valid_after_utc.timestamp()) * _US_PER_S)
+    return Identity(keys, membership, ends_s * _US_PER_S)
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> str:
