@@ -9,19 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, insert, update
 
 from farshore_hub.alerts.kinds import Kind
 from farshore_hub.alerts.rules import Change, Rules
 from farshore_hub.errors import Conflict, Invalid, Unknown
 from farshore_hub.expect.calendar import parse_calendar, parse_zone
+from farshore_hub.ledger.account import Account
 from farshore_hub.notify.channel import NotDelivered
 from farshore_hub.notify.courier import MOST_REFUSALS, Courier
 from farshore_hub.store import messages
+from farshore_hub.store.accounts import open_accounts, read_accounts, read_troubled, save_accounts
 from farshore_hub.store.alerts import Asked
 from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.messages import Message
-from farshore_hub.store.schema import batches, sites
+from farshore_hub.store.schema import accounts, batches, intervals, sites
 from farshore_hub.watch.book import Book
 from farshore_hub.watch.desk import Desk
 from farshore_hub.watch.promises import Promises
@@ -414,3 +418,34 @@ async def test_the_courier_serves_every_channel_and_none_holds_up_another(hub: H
         await running
     with reading(hub.engine) as connection:
         assert [each.channel for each in messages.waiting(connection)] == ["slow"]
+
+
+pieces = st.lists(st.tuples(st.integers(1, 12), st.sampled_from(["stored", "receipted", "held", "gap"])), max_size=5)
+
+
+@given(st.lists(pieces, min_size=1, max_size=6), st.sampled_from([None, 5, 50]))
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_quick_look_misses_no_gap(hub: HubWorld, lives: list[list[tuple[int, str]]], oldest_us: int | None) -> None:
+    """What is read by bounds alone is what the balance of every account says."""
+    with writing(hub.engine) as connection:
+        for table in (intervals, accounts, sites):
+            connection.execute(delete(table))
+        connection.execute(insert(sites).values(id=1, name="a", state="active", created_us=0))
+        keys: dict[tuple[int, bytes, str], Account] = {}
+        for n, life in enumerate(lives):
+            ranges: dict[str, list[tuple[int, int]]] = {}
+            at = 1
+            for length, kind in life:
+                ranges.setdefault(kind, []).append((at, at + length - 1))
+                at += length
+            stored, receipted, held = (RangeSet.of(*ranges.get(each, [])) for each in ("stored", "receipted", "held"))
+            oldest = oldest_us if held else None
+            keys[1, bytes([n]) * 8, "s"] = Account(stored, receipted, head=at - 1, held=held, oldest_us=oldest)
+        opened = open_accounts(connection, set(keys))
+        save_accounts(connection, {opened[key][0]: (opened[key][1], after) for key, after in keys.items()}, 0)
+    with reading(hub.engine) as connection:
+        every = list(read_accounts(connection))
+        found = {row.incarnation: row for row in read_troubled(connection, 20)}
+    wrong = {row.incarnation for row in every if row.stands.gaps or (row.stands.pending and row.oldest_us == 5)}
+    assert wrong <= found.keys()
+    assert all(found[row.incarnation] == row for row in every if row.incarnation in wrong)

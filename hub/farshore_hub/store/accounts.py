@@ -119,9 +119,31 @@ def read_accounts(connection: Connection, site: str | None = None, stream: str |
     yield from _read_unsettled(connection, asked)
 
 
-def read_unsettled(connection: Connection) -> Iterator[AccountRow]:
-    """Where all accounts stand in which something is pending or missing."""
-    yield from _read_unsettled(connection, [])
+def read_troubled(connection: Connection, older_than_us: int) -> Iterator[AccountRow]:
+    """Where those accounts stand in which something is missing, or has waited since before that event time.
+
+    In most of what is not settled the newest records are at the edge and all before them is stored: such an account is
+    recognised by its bounds, without its range sets.
+    """
+    bounds = (func.count(intervals.c.first), func.min(intervals.c.first), func.max(intervals.c.last))
+    joined = accounts.join(sites, sites.c.id == accounts.c.site_id)
+    query = select(accounts.c.id, accounts.c.head, accounts.c.held, accounts.c.oldest_us, *bounds)
+    query = query.select_from(joined.outerjoin(intervals, intervals.c.account_id == accounts.c.id))
+    active = sites.c.revoked_us.is_(None)
+    rows = connection.execute(query.where(~_SETTLED, active).group_by(accounts.c.id))
+    troubled = [
+        account_id
+        for account_id, head, held, oldest_us, count, first, last in rows
+        if (oldest_us is not None and oldest_us < older_than_us)
+        or not _is_plain(bytes(held), head, count, first or 1, last or 0)
+    ]
+    for some in _portions(troubled):
+        yield from _read_unsettled(connection, [accounts.c.id.in_(some)])
+
+
+def _is_plain(held: bytes, head: int, count: int, first: int, last: int) -> bool:
+    """Whether one range is stored (or shed) from the beginning on, and the rest, as one range too, is held."""
+    return count <= 1 and first == 1 and held == pack_ranges(RangeSet(((last + 1, head),)))
 
 
 def read_settled_sums(connection: Connection) -> Iterator[SettledSum]:

@@ -17,7 +17,7 @@ from farshore_hub.alerts.kinds import HOUR_S, Kind
 from farshore_hub.alerts.rules import Rules
 from farshore_hub.ledger.completeness import AccountRow
 from farshore_hub.store import lake, looks
-from farshore_hub.store.accounts import read_unsettled
+from farshore_hub.store.accounts import read_troubled
 from farshore_hub.store.engine import reading
 from farshore_hub.watch.promises import Promises
 from farshore_protocol.names import base_of
@@ -64,16 +64,14 @@ class Eyes:
     def _balances(self, connection: Connection, now_us: int) -> Iterator[Seen]:
         ages: dict[Subject, float] = {}
         gaps: dict[Subject, list[AccountRow]] = {}
-        for row in read_unsettled(connection):
-            if row.revoked:
-                continue
+        clear = self.rules.lowest_clear(Kind.PENDING_AGE)
+        for row in read_troubled(connection, now_us - int(clear * _US_PER_S)):
             stream = base_of(row.stream)
             if row.stands.gaps:
                 gaps.setdefault(Subject(Kind.GAP, row.site, stream), []).append(row)
             if row.stands.pending and row.oldest_us is not None:
                 subject = Subject(Kind.PENDING_AGE, row.site, stream)
                 ages[subject] = max(ages.get(subject, 0), (now_us - row.oldest_us) / _US_PER_S)
-        clear = self.rules.lowest_clear(Kind.PENDING_AGE)
         yield from ((subject, Observation(age_s)) for subject, age_s in ages.items() if age_s >= clear)
         yield from ((subject, _missing(rows)) for subject, rows in gaps.items())
 
