@@ -56,11 +56,13 @@ def encode(
             more columns or values than a decoder takes.
     """
     history = _history_of(dictionary.content) if dictionary else None
+    prefix = history.prefix if history else b""
     plan = plan or Plan()
     if not plan.is_made:
-        _make(plan, columns, history)
+        sample = _make(plan, columns, history)
+        if columns.count > _SAMPLE_RECORDS:
+            plan.packing = sections.pack(sample, effort, prefix, None)[1]
     written = _write(columns, plan.group_key, plan.choice, history)
-    prefix = history.prefix if history else b""
     packed, plan.packing = sections.pack(_sections(written), effort, prefix, plan.packing)
     head = bytes((VERSION, packed[0]))
     if dictionary:
@@ -72,18 +74,19 @@ def encode(
     return body
 
 
-def _make(plan: Plan, columns: Columns, history: History | None) -> None:
-    """Choose encodings and the grouping on a sample from the middle."""
+def _make(plan: Plan, columns: Columns, history: History | None) -> Sections:
+    """Choose encodings and the grouping on a sample from the middle, which is returned as they make it."""
     middle = max(0, (columns.count - _SAMPLE_RECORDS) // 2)
     sample = columns.slice(middle, middle + _SAMPLE_RECORDS)
-    best = math.inf
+    best, smallest = math.inf, Sections(b"", b"", b"")
     plan.is_made = True
     for key in (None, *grouping.likely_keys(sample)):
         choice = Choice()
         written = _shred(sample, key, choice, history)
         size = len(sections.pack(written, Effort.FAST, b"", None)[0]) * (_GROUPING_COST if key else 1)
         if size < best:
-            best, plan.group_key, plan.choice = size, key, choice
+            best, smallest, plan.group_key, plan.choice = size, written, key, choice
+    return smallest
 
 
 def _shred(columns: Columns, key: str | None, choice: Choice, history: History | None) -> Sections:

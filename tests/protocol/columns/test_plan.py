@@ -46,3 +46,22 @@ def test_a_plan_for_one_set_of_keys_serves_another() -> None:
     encode(Columns.from_records([{"key": f"k{at % 3}", "n": at} for at in range(50)]), plan=plan)
     other = Columns.from_records([{"key": at, "m": str(at)} for at in range(50)])
     assert decode(encode(other, plan=plan)) == other
+
+
+def test_a_copy_is_the_same_plan_and_goes_its_own_way() -> None:
+    plan, columns = Plan(), Columns.from_records(sensor(100))
+    encode(columns, plan=plan)
+    copied = plan.copy()
+    assert encode(columns, plan=copied) == encode(columns, plan=plan)
+    for _ in range(RENEW_AFTER_BATCHES[Effort.BALANCED]):
+        encode(columns, plan=copied)
+    assert plan.is_made
+
+
+@pytest.mark.parametrize("effort", [Effort.BALANCED, Effort.SMALL])
+def test_compressors_that_are_chosen_on_a_sample_are_good_for_the_whole_batch(effort: Effort) -> None:
+    columns, plan = Columns.from_records(sensor(5_000)), Plan()
+    body = encode(columns, effort=effort, plan=plan)
+    plan.packing = None  # so that all are tried on the whole batch
+    assert len(body) <= 1.002 * len(encode(columns, effort=effort, plan=plan))
+    assert decode(body) == columns
