@@ -119,6 +119,11 @@ def read_accounts(connection: Connection, site: str | None = None, stream: str |
     yield from _read_unsettled(connection, asked)
 
 
+def read_unsettled(connection: Connection) -> Iterator[AccountRow]:
+    """Where all accounts stand in which something is pending or missing."""
+    yield from _read_unsettled(connection, [])
+
+
 def read_troubled(connection: Connection, older_than_us: int) -> Iterator[AccountRow]:
     """Where those accounts stand in which something is missing, or has waited since before that event time.
 

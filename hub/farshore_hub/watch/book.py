@@ -55,9 +55,8 @@ class Book:
         changed = {each.subject: _after(by_subject.get(each.subject), each, now_us) for each in made}
         added = _added(connection, [row for at, row in changed.items() if at not in by_subject])
         known = [row for at, row in changed.items() if at in by_subject]
-        gone = [row for row in known if row.phase is Phase.QUIET and row.raised_us is None]
-        alerts.forget(connection, [row.id for row in gone])
-        stay = [row for row in known if row not in gone]
+        alerts.forget(connection, [row.id for row in known if _never_was(row)])
+        stay = [row for row in known if not _never_was(row)]
         untouched = [row for at, row in by_subject.items() if at not in changed]
         told = self._tell(connection, [*untouched, *stay, *added], now_us)
         alerts.change(connection, [*(row for row in stay if row.id not in told), *told.values()])
@@ -86,6 +85,11 @@ class Book:
 
     def _rule(self, row: AlertRow) -> Rule:
         return self.rules.of(row.kind, row.site, row.stream)
+
+
+def _never_was(row: AlertRow) -> bool:
+    """Whether it was about to be raised, and is quiet again."""
+    return row.phase is Phase.QUIET and row.raised_us is None
 
 
 def subject_of(row: AlertRow) -> Subject:
