@@ -23,6 +23,7 @@ from farshore_hub.lake.tables import LakeTables
 from farshore_hub.lake.worker.workers import Workers
 from farshore_hub.lake.writer import LakeWriter
 from farshore_hub.loops import Loop
+from farshore_hub.merger import Merger, Rules
 from farshore_hub.notify.courier import Courier
 from farshore_hub.opening import OpenedHub, reporter_of, schema_fault
 from farshore_hub.overview import Overview
@@ -85,6 +86,8 @@ async def run_hub(
         lake = Loop("lake writer", writer.run, clock, retry_s=RETRY_S)
         auditor = _auditor(hub, opener, writer, _threads(stack, "audit"))
         audit = Loop("audit", auditor.run, clock, retry_s=RETRY_S)
+        merger = _merger(hub, opener, writer, _threads(stack, "merge"))
+        merging = Loop("merge", merger.run, clock, retry_s=RETRY_S)
         renewal = Loop("TLS renewal", lambda: keep_fresh(hub.fleet, port.context), clock, retry_s=RETRY_S)
         channels = channels_of(hub, _threads(stack, "broker"))
         watcher = watcher_of(hub, channels, lambda: lake.fault or writer.fault, _threads(stack, "watch"))
@@ -94,7 +97,7 @@ async def run_hub(
         checks = {"database": lambda: _database_fault(hub), "lake writer": lambda: lake.fault or writer.fault}
         services = _services(hub, receiver, opener, checks, watcher, stop, stack)
         async with asyncio.TaskGroup() as tasks:
-            loops = (lake, renewal, audit, watch, post)
+            loops = (lake, renewal, audit, merging, watch, post)
             running = [tasks.create_task(loop.run(), name=loop.name) for loop in loops]
             await serve(make_app(services), port, announce, stop)
             for task in running:
@@ -138,6 +141,12 @@ def opened_reader(hub: OpenedHub, opener: BatchOpener, *, at_once: bool = False)
         yield LakeReader(hub.engine, opener, LakeTables(hub.place.lake, hub.keys.hub), workers)
     finally:
         workers.close()
+
+
+def _merger(hub: OpenedHub, opener: BatchOpener, writer: LakeWriter, runner: ThreadRunner) -> Merger:
+    declared = hub.place.settings.tables
+    rules = {name: Rules(each.policy, each.columns, each.deletes) for name, each in declared.items()}
+    return Merger(hub.engine, opener, hub.fleet.clock, runner, rules, lambda: writer.is_ours)
 
 
 def _lake_writer(hub: OpenedHub, opener: BatchOpener, runner: ThreadRunner) -> LakeWriter:

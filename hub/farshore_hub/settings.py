@@ -14,9 +14,11 @@ from pydantic import AfterValidator, Field, ValidationError
 from farshore_hub.durations import BytesPerSecond, Seconds
 from farshore_hub.errors import NotReady, SettingsInvalid
 from farshore_hub.fleet.addresses import MAX_ADDRESSES, check_address, split_listen
+from farshore_hub.merge.policy import Deletes, Policy
 from farshore_hub.settings_watch import WatchTables
 from farshore_hub.strict import StrictTable
 from farshore_protocol.limits import KIB, MIB
+from farshore_protocol.names import check_stream
 
 FILE: Final = "hub.toml"
 MAX_BYTES: Final = 1024 * KIB
@@ -39,6 +41,7 @@ def _check_database_url(text: str) -> str:
 
 
 DatabaseUrl = Annotated[str, AfterValidator(_check_database_url)]
+TableName = Annotated[str, AfterValidator(check_stream)]
 Address = Annotated[str, AfterValidator(check_address)]
 Listen = Annotated[str, AfterValidator(_check_listen)]
 
@@ -96,6 +99,14 @@ class Audit(StrictTable):
     rate: BytesPerSecond = Field(default=8 * MIB, description="how much of it in a second, on average, as in '8 MiB/s'")
 
 
+class MergedTable(StrictTable):
+    """How the sites' tables of one name are merged."""
+
+    policy: Policy = Field(default=Policy.LAST_WRITE, description="which of two writes to a cell wins")
+    columns: dict[str, Policy] = Field(default={}, description="columns with a policy of their own")
+    deletes: Deletes = Field(default=Deletes.WIN, description="whether a delete wins against a later change of the row")
+
+
 class Certificates(StrictTable):
     """How long sites may go without asking again."""
 
@@ -133,6 +144,7 @@ class HubSettings(WatchTables):
     sites: Sites = Sites()
     completeness: Completeness = Completeness()
     audit: Audit = Audit()
+    tables: dict[TableName, MergedTable] = Field(default={}, description="tables of the sites that are merged, by name")
     certificates: Certificates = Certificates()
     web: Web = Web()
 

@@ -65,9 +65,13 @@ class Shop:
 
 
 def test_every_change_of_a_table_is_stored_once_whoever_is_killed(
-    hub: Hub, sites: MakeSite, folder: Path, chance: random.Random
+    own_hub: Hub, sites: MakeSite, folder: Path, chance: random.Random
 ) -> None:
-    shop = Shop(folder / "shop.db")
+    hub, shop = own_hub, Shop(folder / "shop.db")
+    hub.stop()
+    with (hub.data / "hub.toml").open("a") as settings:
+        settings.write('[tables.orders]\npolicy = "last-write"\n')
+    hub.start()
     site = sites(hub, started=False)
     with site.settings.open("a") as settings:
         settings.write(_TABLES.format(database=shop.database))
@@ -88,9 +92,23 @@ def test_every_change_of_a_table_is_stored_once_whoever_is_killed(
         until(f"{table} is at the hub", lambda table=table: _is_there(hub, site, shop, table))  # type: ignore[misc]
         numbers = [record["number"] for record in _changes(hub, site, table)]
         assert numbers == list(range(1, len(numbers) + 1)), "a change is lost or doubled"
+    until("orders is merged", lambda: _merged(hub) == _as_shown(shop.rows("orders")))
     assert len(shop.rows("orders")) > 20, "the shop has done next to nothing"
     assert site.status()["tables"][0]["complaint"] == ""
     _release(site, shop)
+
+
+def _merged(hub: Hub) -> dict[tuple[Any, ...], dict[str, Any]]:
+    rows = hub.do("tables", "show", "orders", "--limit", "1000", "--json").json
+    return {(row.pop("id"),): row for row in rows}
+
+
+def _as_shown(rows: dict[tuple[Any, ...], dict[str, Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """`slip` is bytes, which JSON shows in hexadecimal; `note` may be anything, and stands as JSON."""
+    for row in rows.values():
+        row["slip"] = None if row["slip"] is None else row["slip"].hex()
+        row["note"] = None if row["note"] is None else json.dumps(_plain(row["note"]), separators=(",", ":"))
+    return rows
 
 
 def _release(site: Site, shop: Shop) -> None:

@@ -167,6 +167,10 @@ class Application:
         where = f"WHERE ({names}) > ({marks}) " if key else ""
         return self._select(schema, columns, f"{where}ORDER BY {names} LIMIT {limit:d}", key or ())
 
+    def count(self, schema: TableSchema) -> int:
+        """How many rows there are."""
+        return int(row(self.connection, f"SELECT count(*) FROM {quoted(schema.name)}")[0])  # noqa: S608 - the name is quoted
+
     def _select(self, schema: TableSchema, columns: Sequence[str], rest: str, values: Key) -> list[Found]:
         names = [*schema.key, *columns]
         wanted = ", ".join(quoted(each) for each in names)

@@ -4,13 +4,14 @@ A look reads the keys that the triggers noted and the rows as they are now, in o
 with what the hub was told (the shadow) and makes a record of every difference. So nothing is said twice, whatever
 crashes, and a value that came and went between two looks is counted, not sent. A walk compares all rows in small
 pieces: at first, after a change of the schema, when the log is another one, and now and then to find what triggers do
-not see (`INSERT OR REPLACE` over another UNIQUE column, a database that was put in the place of another).
+not see (`INSERT OR REPLACE` over a unique index, a database that was put in the place of another).
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,10 +20,9 @@ import msgspec
 from farshore_agent.errors import SettingsError
 from farshore_agent.settings.tables import TableSettings
 from farshore_agent.tables.application import Application, Found, Touched
-from farshore_agent.tables.changes import Cells, Key, Stamps, Value, describe, difference
+from farshore_agent.tables.changes import Cells, Key, Op, Stamps, Value, describe, difference
 from farshore_agent.tables.schema import TableSchema, problems_of, read_schema
 from farshore_agent.tables.shadow import Intent, Progress, Shadow, Told, pack_key, unpack_key
-from farshore_agent.tables.uniques import digests
 from farshore_protocol.limits import KIB, MAX_RECORD_BYTES, MIB
 from farshore_protocol.ports import Clock, Random
 
@@ -31,6 +31,7 @@ LOOK_BYTES: Final = 2 * MIB
 """Of one look; the application may have to wait for its end."""
 
 WALK_ROWS: Final = 250
+COUNT_EVERY_S: Final = 60.0
 _PRUNE_ROWS: Final = 1_000
 _RAW_CHARS: Final = 4 * KIB
 _GENERATION_BYTES: Final = 7
@@ -58,6 +59,7 @@ class _Look:
     told: dict[bytes, Told] = field(default_factory=dict)
     times_us: list[int] = field(default_factory=list)
     bytes: int = 0
+    growth: int = 0
 
 
 class Capture:
@@ -90,6 +92,7 @@ class Capture:
         self._schema: TableSchema | None = None
         self._version = -1
         self._pruned = 0
+        self._counted_at, self._counted_s = -1, -math.inf
         self.is_behind = False
         self.progress = Progress()
 
@@ -238,12 +241,23 @@ class Capture:
         now_us = self._clock.now_us()
         if progress.walk == Walk.NONE and now_us - progress.walked_us >= self._settings.verify_every_s * 1_000_000:
             progress = msgspec.structs.replace(progress, walk=Walk.ROWS, place=None)
+        elif progress.walk == Walk.NONE and self._has_too_few(application, look, progress):
+            progress = msgspec.structs.replace(progress, walk=Walk.SHADOW, place=None)
         if progress.walk == Walk.NONE or self.is_behind:
             return progress
         self.is_behind = True
         if progress.walk == Walk.ROWS:
             return self._walk_rows(application, look, progress, now_us)
         return self._walk_shadow(application, look, progress, now_us)
+
+    def _has_too_few(self, application: Application, look: _Look, progress: Progress) -> bool:
+        """Whether rows are gone that no trigger saw go; asked now and then where a unique index can make them go."""
+        now_s = self._clock.monotonic_s()
+        may_be = progress.done != self._counted_at and any(not each.is_constraint for each in look.schema.uniques)
+        if self.is_behind or not may_be or now_s - self._counted_s < COUNT_EVERY_S:
+            return False
+        self._counted_at, self._counted_s = progress.done, now_s
+        return application.count(look.schema) < self._shadow.count(self.name) + look.growth
 
     def _walk_rows(self, application: Application, look: _Look, progress: Progress, now_us: int) -> Progress:
         place = unpack_key(progress.place) if progress.place else None
@@ -264,17 +278,9 @@ class Capture:
         return msgspec.structs.replace(progress, place=keys[-1])
 
     def _see(self, application: Application, look: _Look, key: Key, at_us: int, states: int) -> None:
-        """Look at one row, and at those whose UNIQUE values it has taken over."""
+        """Look at one row."""
         row = application.find(look.schema, self._columns(), key)
-        for other in self._replaced(look.schema, key, row):
-            self._compare(look, other, application.find(look.schema, self._columns(), other), at_us, 0)
         self._compare(look, key, row, at_us, states)
-
-    def _replaced(self, schema: TableSchema, key: Key, row: Found | None) -> Iterator[Key]:
-        if row is None or not schema.uniques:
-            return
-        owners = self._shadow.owners(self.name, digests(schema, row))
-        yield from (unpack_key(owner) for owner in owners if owner != pack_key(key))
 
     def _compare(self, look: _Look, key: Key, row: Found | None, at_us: int, states: int) -> None:
         if None in key:
@@ -285,8 +291,8 @@ class Capture:
         found = difference(before, row.cells if row else None)
         if found is None:
             return
-        uniques = list(digests(look.schema, row)) if row else []
-        look.told[packed] = Told(packed, row.cells if row else None, uniques)
+        look.growth += {Op.INSERT: 1, Op.DELETE: -1}.get(found.op, 0)
+        look.told[packed] = Told(packed, row.cells if row else None)
         size = sum(map(_size, found.cells.values()))
         look.bytes += size
         why = _why_not(row, found.cells, size)

@@ -72,7 +72,7 @@ def _would(database: apsw.Connection, name: str, schema: TableSchema, settings: 
     if are_installed(database, name, schema):
         yield f"the table {log_name(name)} and its triggers are there already"
     else:
-        yield f"the table {log_name(name)} and four triggers would be added to the database"
+        yield f"the table {log_name(name)} and its triggers would be added to the database"
     mode = str(row(database, "PRAGMA journal_mode")[0])
     if mode != "wal":
         yield f"journal mode {mode}: a look keeps the application from committing for a moment; WAL would not"

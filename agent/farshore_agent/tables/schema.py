@@ -15,6 +15,7 @@ from farshore_agent.tables.sql import row, rows
 
 _FINGERPRINT_BYTES: Final = 8
 _GENERATED: Final = (2, 3)
+_CONSTRAINTS: Final = ("u", "pk")
 _NO_TABLE: Final = "there is no such table in the database"
 
 
@@ -36,10 +37,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Unique:
-    """A UNIQUE constraint or index other than the key: columns, and the collation of each."""
+    """What may make one row replace another: UNIQUE over other columns than the key.
+
+    Attributes:
+        columns, collations: of what is compared, and how.
+        is_constraint: it is part of the table's definition, so its columns cannot be dropped; an index can go.
+    """
 
     columns: tuple[str, ...]
     collations: tuple[str, ...]
+    is_constraint: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +101,13 @@ def read_schema(database: apsw.Connection, table: str, key: Iterable[str] = ()) 
 
 
 def _uniques(database: apsw.Connection, table: str, key: tuple[str, ...]) -> Iterator[Unique]:
-    for (index,) in rows(database, 'SELECT name FROM pragma_index_list(?) WHERE "unique"', (table,)):
+    indexes = rows(database, 'SELECT name, origin FROM pragma_index_list(?) WHERE "unique"', (table,))
+    for index, origin in indexes:
         parts = rows(database, "SELECT name, coll FROM pragma_index_xinfo(?) WHERE key ORDER BY seqno", (index,))
         names, collations = zip(*parts, strict=True)
-        # An index over an expression has no name for it; the slow look at all rows finds what that replaces.
-        if None not in names and set(names) != set(key):
-            yield Unique(names, collations)
+        if set(names) != set(key):
+            # An index over an expression has no name for it.
+            yield Unique(names, collations, origin in _CONSTRAINTS and None not in names)
 
 
 def problems_of(

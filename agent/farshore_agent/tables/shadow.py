@@ -23,8 +23,6 @@ FILE: Final = "tables.db"
 _BUSY_MS: Final = 5_000
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS rows (tbl TEXT, key BLOB, cells BLOB NOT NULL, PRIMARY KEY (tbl, key)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS uniques (tbl TEXT, value BLOB, key BLOB NOT NULL, PRIMARY KEY (tbl, value)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS uniques_of ON uniques (tbl, key);
 CREATE TABLE IF NOT EXISTS progress (tbl TEXT PRIMARY KEY, progress BLOB NOT NULL, intent BLOB) WITHOUT ROWID;
 """
 
@@ -59,11 +57,10 @@ class Progress(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Told(msgspec.Struct, frozen=True, array_like=True):
-    """A row as the hub will have been told; no cells when it is gone. `uniques`: digests of its UNIQUE values."""
+    """A row as the hub will have been told; no cells when it is gone."""
 
     key: bytes
     cells: dict[str, Any] | None
-    uniques: list[bytes] = []
 
 
 class Intent(msgspec.Struct, frozen=True, array_like=True):
@@ -117,13 +114,6 @@ class Shadow:
         found = row(self._file, "SELECT cells FROM rows WHERE tbl = ? AND key = ?", (table, key))
         return msgspec.msgpack.decode(found[0]) if found else None
 
-    def owners(self, table: str, uniques: Iterable[bytes]) -> Iterator[bytes]:
-        """The keys of the rows that had these values of UNIQUE constraints."""
-        for value in uniques:
-            found = row(self._file, "SELECT key FROM uniques WHERE tbl = ? AND value = ?", (table, value))
-            if found:
-                yield found[0]
-
     def keys_after(self, table: str, place: bytes | None, limit: int) -> list[bytes]:
         """The next keys in their own order."""
         query = "SELECT key FROM rows WHERE tbl = ? AND key > ? ORDER BY key LIMIT ?"
@@ -163,7 +153,7 @@ class Shadow:
     def forget(self, table: str) -> None:
         """Nothing is captured of this table any more."""
         with self._transaction():
-            for name in ("rows", "uniques", "progress"):
+            for name in ("rows", "progress"):
                 self._file.execute(f"DELETE FROM {name} WHERE tbl = ?", (table,))  # noqa: S608 - our own tables
 
     def tables(self) -> Mapping[str, Progress]:
@@ -172,16 +162,11 @@ class Shadow:
         return {table: msgspec.msgpack.decode(progress, type=Progress) for table, progress in found}
 
     def _tell(self, table: str, told: Told) -> None:
-        self._file.execute("DELETE FROM uniques WHERE tbl = ? AND key = ?", (table, told.key))
         if told.cells is None:
             self._file.execute("DELETE FROM rows WHERE tbl = ? AND key = ?", (table, told.key))
             return
         packed = msgspec.msgpack.encode(told.cells)
         self._file.execute("INSERT OR REPLACE INTO rows (tbl, key, cells) VALUES (?, ?, ?)", (table, told.key, packed))
-        for value in told.uniques:
-            self._file.execute(
-                "INSERT OR REPLACE INTO uniques (tbl, value, key) VALUES (?, ?, ?)", (table, value, told.key)
-            )
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

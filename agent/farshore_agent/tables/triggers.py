@@ -1,7 +1,8 @@
 """The SQL that notes which rows an application changes, and that removes every trace of it.
 
-Nothing in it names a column that is not part of the key: SQLite refuses to drop a column that a trigger names, and a
-migration of the application must not fail because of us. A renamed key column is renamed in the triggers by SQLite.
+Nothing in it names a column that could be dropped: SQLite refuses to drop one that a trigger names, and a migration of
+the application must not fail because of us. A key cannot be dropped, nor can the columns of a UNIQUE constraint; a
+renamed one is renamed in the triggers by SQLite.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Final
 
 import apsw
 
-from farshore_agent.tables.schema import TableSchema
+from farshore_agent.tables.schema import TableSchema, Unique
 from farshore_agent.tables.sql import quoted, row, rows
 
 PREFIX: Final = "_farshore_"
@@ -42,10 +43,33 @@ def install_sql(name: str, schema: TableSchema) -> Iterator[str]:
     # BINARY: under the column's own collation 'a' and 'A' may be one key, and are two texts.
     moved = " OR ".join(f"OLD.{quoted(each)} IS NOT NEW.{quoted(each)} COLLATE BINARY" for each in schema.key)
     yield _trigger(name, schema, "update", "OLD", "rekey", f"WHEN {moved} ")
+    yield from _replacing(name, schema)
+
+
+def _replacing(name: str, schema: TableSchema) -> Iterator[str]:
+    """Triggers that note rows which are about to be replaced by way of a UNIQUE constraint: no other sees them go."""
+    noted = [_note_replaced(name, schema, each) for each in schema.uniques if each.is_constraint]
+    if not noted:
+        return
+    own = " AND ".join(f"{quoted(each)} IS OLD.{quoted(each)} COLLATE BINARY" for each in schema.key)
+    updating = [f"{each} AND NOT ({own})" for each in noted]
+    for event, notes in (("insert", noted), ("update", updating)):
+        trigger, table = quoted(f"{log_name(name)}_replacing_{event}"), quoted(schema.name)
+        yield f"CREATE TRIGGER {trigger} BEFORE {event.upper()} ON {table} BEGIN {'; '.join(notes)}; END"
+
+
+def _note_replaced(name: str, schema: TableSchema, unique: Unique) -> str:
+    log, columns = quoted(log_name(name)), ", ".join(key_columns(len(schema.key)))
+    key = ", ".join(map(quoted, schema.key))
+    compared = zip(unique.columns, unique.collations, strict=True)
+    same = " AND ".join(f"{quoted(each)} = NEW.{quoted(each)} COLLATE {how}" for each, how in compared)
+    table = quoted(schema.name)
+    return f"INSERT INTO {log} (at, {columns}) SELECT {_NOW_US}, {key} FROM {table} WHERE {same}"  # noqa: S608 - names are quoted
 
 
 def _trigger_names(name: str) -> list[str]:
-    return [f"{log_name(name)}_{suffix}" for suffix in ("insert", "delete", "update", "rekey")]
+    suffixes = ("insert", "delete", "update", "rekey", "replacing_insert", "replacing_update")
+    return [f"{log_name(name)}_{suffix}" for suffix in suffixes]
 
 
 def _trigger(name: str, schema: TableSchema, event: str, of: str, suffix: str, when: str = "") -> str:
@@ -72,7 +96,8 @@ def installed_triggers(database: apsw.Connection, name: str) -> list[str]:
 
 def are_installed(database: apsw.Connection, name: str, schema: TableSchema) -> bool:
     """Whether the log and all triggers are there, on this table and with these key columns."""
-    wanted = set(_trigger_names(name))
+    needs_all = any(each.is_constraint for each in schema.uniques)
+    wanted = {each for each in _trigger_names(name) if needs_all or "_replacing_" not in each}
     on_table = "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE"
     found = {name for (name,) in rows(database, on_table, (schema.name,))}
     log = row(database, "SELECT count(*) FROM pragma_table_info(?)", (log_name(name),))

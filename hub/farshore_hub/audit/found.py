@@ -9,8 +9,8 @@ from typing import Final
 from pydantic import BaseModel, Field
 from sqlalchemy import Engine
 
+from farshore_hub import exact_json
 from farshore_hub.errors import Unknown
-from farshore_hub.lake import exact_json
 from farshore_hub.lake.naming import ColumnMap
 from farshore_hub.lake.ports import Opener
 from farshore_hub.lake.rows import only, rebuild_all, to_table

@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "ledger": ("ledger", "Make the ledger again from its facts, and compare."),
     "expectations": ("expectations", "Show what a site's streams promise, and what they make of it."),
     "objectives": ("objectives", "Show what is met, and how much of the error budgets is gone."),
+    "tables": ("tables", "Show the merged tables, their conflicts, and what could not be merged."),
     "query": ("query", "Ask with SQL."),
     "export": ("export", "Write all records of a stream."),
     "import": ("import_", "Take parcels that came as files."),

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from farshore_hub import exact_json
 from farshore_hub.errors import Unknown
-from farshore_hub.lake import exact_json
 from farshore_hub.lake.contents import FreshRows
 from farshore_hub.lake.naming import INCARNATION, SEQUENCE, SITE, TIME
 from farshore_hub.lake.rows import rebuild_all

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from farshore_hub.lake import exact_json
+from farshore_hub import exact_json
 from farshore_hub.lake.event_times import TIME_TYPE, event_times
 from farshore_hub.lake.naming import (
     INCARNATION,

@@ -296,6 +296,57 @@ lake_commits = Table(
     Index(None, "state"),
 )
 
+merged_tables = Table(
+    "merged_tables",
+    metadata,
+    _id(),
+    Column("name", String(63), nullable=False, unique=True),
+    Column("layout", LargeBinary, nullable=False, comment="packed: columns by place, names and types"),
+    Column("created_us", BigInteger, nullable=False),
+    comment="Tables of sites that are merged: the rows in merged_ID, shown by the view table_NAME.",
+)
+
+merged_batches = Table(
+    "merged_batches",
+    metadata,
+    Column("batch_id", _ID, ForeignKey("batches.id"), primary_key=True, autoincrement=False),
+    Column("table_id", _ID, ForeignKey("merged_tables.id"), nullable=False),
+    comment="Batches of changes that are merged.",
+)
+
+merge_conflicts = Table(
+    "merge_conflicts",
+    metadata,
+    _id(),
+    Column("table_id", _ID, ForeignKey("merged_tables.id"), nullable=False),
+    Column("mark", LargeBinary, nullable=False, unique=True, comment="of the value that has lost"),
+    Column("row_key", Text, nullable=False, comment="a JSON list"),
+    Column("column", Text, nullable=False),
+    Column("policy", String(16), nullable=False, comment="what has decided; deleted: the row was"),
+    Column("kept_value", Text, comment="JSON"),
+    Column("kept_at", BigInteger, nullable=False),
+    Column("kept_site_id", _ID, ForeignKey("sites.id"), nullable=False),
+    Column("lost_value", Text, comment="JSON"),
+    Column("lost_at", BigInteger, nullable=False),
+    Column("lost_site_id", _ID, ForeignKey("sites.id"), nullable=False),
+    Column("found_us", BigInteger, nullable=False),
+    Index(None, "table_id", "id"),
+    comment="Every value that has lost against one of another site.",
+)
+
+merge_misfits = Table(
+    "merge_misfits",
+    metadata,
+    Column("batch_id", _ID, ForeignKey("batches.id"), primary_key=True, autoincrement=False),
+    Column("place", Integer, primary_key=True, autoincrement=False, comment="among the changes of the batch, from 0"),
+    Column("table_id", _ID, ForeignKey("merged_tables.id"), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("change", Text, nullable=False, comment="JSON"),
+    Column("found_us", BigInteger, nullable=False),
+    Index(None, "table_id"),
+    comment="Changes that a merged table cannot take in.",
+)
+
 lake_columns = Table(
     "lake_columns",
     metadata,

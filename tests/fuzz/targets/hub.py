@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from farshore_hub import exact_json
 from farshore_hub.errors import HubError
-from farshore_hub.lake import exact_json
 from farshore_hub.lake.naming import ColumnMap
 from farshore_hub.lake.query import query
 from farshore_hub.lake.rows import rebuild_all, to_table

@@ -1,0 +1,23 @@
+"""Who wins, when two sites have changed the same cell. Pure."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Policy(enum.StrEnum):
+    """Of a column. All of them give the same result in whatever order changes come."""
+
+    LAST_WRITE = "last-write"
+    FIRST_WRITE = "first-write"
+    MAX = "max"
+    MIN = "min"
+
+
+class Deletes(enum.StrEnum):
+    """When one site deletes a row that another changes."""
+
+    WIN = "win"
+    """The row is gone until somebody inserts it again, later than the delete."""
+    LOSE = "lose"
+    """A change that is later than the delete brings the row back."""

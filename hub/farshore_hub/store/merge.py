@@ -1,0 +1,173 @@
+"""What merging asks of the store: merged tables and their layouts, batches that wait, the conflict ledger, misfits.
+
+Each function runs in the caller's transaction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, func, select, update
+
+from farshore_hub.merge.conflicts import Conflict
+from farshore_hub.merge.layout import Layout
+from farshore_hub.store.dialect import insert_missing
+from farshore_hub.store.schema import (
+    accounts,
+    batches,
+    merge_conflicts,
+    merge_misfits,
+    merged_batches,
+    merged_tables,
+    sites,
+)
+from farshore_protocol.names import CHANGES, companion_of
+
+_MARK_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingBatch:
+    """A batch of changes that is not merged yet; `take` is packed, None for all of it."""
+
+    id: int
+    site_id: int
+    site: str
+    first: int
+    take: bytes | None
+    received_us: int
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MergedTable:
+    """A merged table, and how much was merged into it."""
+
+    id: int
+    name: str
+    layout: Layout
+    batches: int
+    conflicts: int
+    misfits: int
+
+
+def open_table(connection: Connection, name: str, now_us: int) -> tuple[int, Layout]:
+    """The table of that name, made if there is none."""
+    query = select(merged_tables.c.id, merged_tables.c.layout).where(merged_tables.c.name == name)
+    found = connection.execute(query).one_or_none()
+    if found is None:
+        row = {"name": name, "layout": msgspec.msgpack.encode(Layout()), "created_us": now_us}
+        insert_missing(connection, merged_tables, [row])
+        found = connection.execute(query).one()
+    return found.id, msgspec.msgpack.decode(found.layout, type=Layout)
+
+
+def save_layout(connection: Connection, table_id: int, layout: Layout) -> None:
+    """Keep a table's layout."""
+    packed = msgspec.msgpack.encode(layout)
+    connection.execute(update(merged_tables).where(merged_tables.c.id == table_id).values(layout=packed))
+
+
+def waiting(connection: Connection, table: str, limit: int) -> list[WaitingBatch]:
+    """Batches of changes of that table that are not merged yet, in the order in which they came."""
+    own = (batches.c.first, batches.c.take, batches.c.received_us, batches.c.raw)
+    query = (
+        select(batches.c.id, sites.c.id, sites.c.name, *own)
+        .join_from(batches, accounts, batches.c.account_id == accounts.c.id)
+        .join(sites, sites.c.id == accounts.c.site_id)
+        .outerjoin(merged_batches, merged_batches.c.batch_id == batches.c.id)
+        .where(accounts.c.stream == companion_of(table, CHANGES), merged_batches.c.batch_id.is_(None))
+        .where(batches.c.raw.is_not(None), batches.c.quarantined.is_(None))
+        .order_by(batches.c.id)
+    )
+    return [WaitingBatch(*row) for row in connection.execute(query.limit(limit))]
+
+
+def note_merged(connection: Connection, table_id: int, batch_id: int) -> None:
+    """All of a batch is merged."""
+    insert_missing(connection, merged_batches, [{"batch_id": batch_id, "table_id": table_id}])
+
+
+def note_conflicts(connection: Connection, table_id: int, found: Iterable[Conflict], now_us: int) -> None:
+    """Write the conflict ledger; one that stands there already is left alone."""
+    rows = [
+        {
+            "table_id": table_id,
+            "mark": _mark(table_id, each),
+            "row_key": each.key,
+            "column": each.column,
+            "policy": each.policy,
+            "kept_value": each.kept.value,
+            "kept_at": each.kept.at,
+            "kept_site_id": each.kept.by,
+            "lost_value": each.lost.value,
+            "lost_at": each.lost.at,
+            "lost_site_id": each.lost.by,
+            "found_us": now_us,
+        }
+        for each in found
+    ]
+    insert_missing(connection, merge_conflicts, rows)
+
+
+def _mark(table_id: int, conflict: Conflict) -> bytes:
+    """Of the value that has lost: it is in the ledger once, with the first that has beaten it."""
+    told = (table_id, conflict.key, conflict.column, conflict.lost.at, conflict.lost.by)
+    return hashlib.blake2b(msgspec.msgpack.encode(told), digest_size=_MARK_BYTES).digest()
+
+
+def note_misfits(
+    connection: Connection, table_id: int, batch_id: int, found: Mapping[int, tuple[str, str]], now_us: int
+) -> None:
+    """Keep changes that cannot be merged: by place in the batch, why, and the change as JSON."""
+    rows = [
+        {"table_id": table_id, "batch_id": batch_id, "place": place, "why": why, "change": change, "found_us": now_us}
+        for place, (why, change) in found.items()
+    ]
+    insert_missing(connection, merge_misfits, rows)
+
+
+def tables(connection: Connection) -> list[MergedTable]:
+    """All merged tables, by name."""
+    found = connection.execute(select(merged_tables).order_by(merged_tables.c.name)).all()
+    return [
+        MergedTable(
+            each.id,
+            each.name,
+            msgspec.msgpack.decode(each.layout, type=Layout),
+            *(_count(connection, table, each.id) for table in (merged_batches, merge_conflicts, merge_misfits)),
+        )
+        for each in found
+    ]
+
+
+def _count(connection: Connection, table: Any, table_id: int) -> int:  # noqa: ANN401 - one of our tables
+    return int(connection.scalar(select(func.count()).select_from(table).where(table.c.table_id == table_id)) or 0)
+
+
+def conflicts_of(connection: Connection, table_id: int, limit: int) -> list[dict[str, Any]]:
+    """The newest entries of the conflict ledger."""
+    names = {site_id: name for site_id, name in connection.execute(select(sites.c.id, sites.c.name))}  # noqa: C416 - rows
+    query = select(merge_conflicts).where(merge_conflicts.c.table_id == table_id).order_by(merge_conflicts.c.id.desc())
+    return [
+        {
+            "id": row.id,
+            "key": row.row_key,
+            "column": row.column,
+            "policy": row.policy,
+            "kept": {"value": row.kept_value, "at_us": row.kept_at, "site": names[row.kept_site_id]},
+            "lost": {"value": row.lost_value, "at_us": row.lost_at, "site": names[row.lost_site_id]},
+            "found_us": row.found_us,
+        }
+        for row in connection.execute(query.limit(limit))
+    ]
+
+
+def misfits_of(connection: Connection, table_id: int, limit: int) -> list[dict[str, Any]]:
+    """The newest changes that could not be merged."""
+    query = select(merge_misfits).where(merge_misfits.c.table_id == table_id).order_by(merge_misfits.c.found_us.desc())
+    return [dict(row) for row in connection.execute(query.limit(limit)).mappings()]

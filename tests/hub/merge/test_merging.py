@@ -1,0 +1,185 @@
+"""Whatever sites did, and in whatever order the hub hears of it: one table comes out, and no losing value is gone."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from farshore_hub import exact_json
+from farshore_hub.merge.policy import Deletes, Policy
+from farshore_hub.merger import Rules
+from farshore_hub.store.engine import reading
+from tests.hub.lake.stored import START_US, Stored
+from tests.hub.merge.shops import COLUMNS, Hub, change, expected, fleet, schema_record
+
+T = START_US - 10**6
+
+
+def read(rows: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """As `expected` has it: what stands as JSON is read."""
+    return {
+        row["id"]: {"city": row["city"], "stock": row["stock"], "note": _any(row["note"])}
+        for row in rows
+    }  # fmt: skip
+
+
+def _any(value: str | None) -> Any:  # noqa: ANN401 - any value
+    return None if value is None else exact_json.loads(value)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_order_of_arrival_does_not_matter(stored: Stored, seed: int) -> None:
+    chance = random.Random(seed)
+    shops = fleet(chance, sites=4, changes=150, keys=12)
+    policies = {"stock": chance.choice(list(Policy))}
+    hub = Hub(stored, Rules(columns=policies))
+    batches = []
+    for shop in shops:
+        cut = chance.randint(1, len(shop.told))
+        batches += (
+            [(shop.name, shop.told[:cut]), (shop.name, shop.told[cut:])]
+            if shop.told[cut:]
+            else [(shop.name, shop.told)]
+        )
+    chance.shuffle(batches)
+    for name, records in [*batches, *chance.sample(batches, 2)]:
+        hub.send(name, records)
+        if chance.random() < 0.5:
+            hub.merge()
+    hub.merge()
+    rows = read(hub.rows())
+    assert _typed(rows) == _typed(expected(shops, policies))
+    assert len(rows) > 2
+
+
+def _typed(rows: dict[int, dict[str, Any]]) -> dict[int, dict[str, tuple[type, Any]]]:
+    """1 and 1.0 are two values."""
+    return {key: {name: (type(value), value) for name, value in row.items()} for key, row in rows.items()}
+
+
+def test_what_a_site_wrote_last_wins_or_is_in_the_conflict_ledger(stored: Stored) -> None:
+    chance = random.Random(5)
+    hub = Hub(stored, Rules())
+    last: dict[tuple[str, int], Any] = {}
+    for site in ("a", "b", "c"):
+        records = [schema_record(), *(change("insert", key, T + key, stock=0) for key in range(5))]
+        for number in range(60):
+            key, stock = chance.randrange(5), chance.randrange(10**6)
+            last[site, key] = stock
+            records.append(change("update", key, T + 100 + chance.randrange(10**5) * 3 + number, stock=stock))
+        records[6:] = sorted(records[6:], key=lambda record: record["hlc"])
+        for record in records[6:]:
+            last[site, record["key"]["id"]] = record["cells"]["stock"]
+        hub.send(site, records)
+    hub.merge()
+    kept = {row["id"]: row["stock"] for row in hub.rows()}
+    lost = {(json.loads(each["key"])[0], json.loads(each["lost"]["value"])) for each in hub.conflicts()}
+    for (_, key), stock in last.items():
+        assert stock == kept[key] or (key, stock) in lost
+    assert lost
+
+
+def test_a_deleted_row_stays_deleted_and_the_losing_change_is_kept(stored: Stored) -> None:
+    hub = Hub(stored, Rules())
+    hub.send("a", [schema_record(), change("insert", 1, T, city="Ulm", stock=1)])
+    hub.send("b", [schema_record(), change("insert", 1, T + 1, city="Ulm", stock=1)])
+    hub.send("a", [change("delete", 1, T + 2)])
+    hub.send("b", [change("update", 1, T + 3, stock=9)])
+    hub.merge()
+    assert hub.rows() == []
+    (update,) = [each for each in hub.conflicts() if each["lost"]["value"] == "9"]
+    assert (update["policy"], update["column"], update["kept"]["site"], update["lost"]["site"]) == (
+        "deleted", "stock", "a", "b",
+    )  # fmt: skip
+
+
+def test_a_change_brings_a_deleted_row_back_where_deletes_lose(stored: Stored) -> None:
+    hub = Hub(stored, Rules(deletes=Deletes.LOSE))
+    hub.send("a", [schema_record(), change("insert", 1, T, city="Ulm", stock=1), change("delete", 1, T + 2)])
+    hub.send("b", [schema_record(), change("update", 1, T + 3, stock=9)])
+    hub.merge()
+    assert [(row["stock"], row["city"]) for row in hub.rows()] == [(9, None)]
+
+
+def test_a_row_that_comes_back_has_nothing_of_its_former_life(stored: Stored) -> None:
+    hub = Hub(stored, Rules())
+    hub.send("a", [schema_record(), change("insert", 1, T, city="Ulm", stock=1), change("delete", 1, T + 2)])
+    hub.send("b", [schema_record(), change("insert", 1, T + 3, stock=5)])
+    hub.merge()
+    assert [(row["stock"], row["city"]) for row in hub.rows()] == [(5, None)]
+
+
+def test_a_clock_in_the_future_does_not_win_for_ever(stored: Stored) -> None:
+    hub = Hub(stored, Rules())
+    hub.send("ahead", [schema_record(), change("insert", 1, START_US * 2, city="Mars", stock=1)])
+    hub.merge()
+    stored.clock.us += 5 * 10**6
+    hub.send("right", [schema_record(), change("insert", 1, stored.clock.us - 10**6, city="Ulm", stock=2)])
+    hub.merge()
+    assert [row["city"] for row in hub.rows()] == ["Ulm"]
+
+
+def test_columns_are_added_and_renamed_and_old_schemas_still_mean_the_same(stored: Stored) -> None:
+    hub = Hub(stored, Rules())
+    hub.send("old", [schema_record(), change("insert", 1, T, city="Ulm", stock=1)])
+    hub.merge()
+    renamed = [{**each, "name": "town"} if each["name"] == "city" else each for each in COLUMNS]
+    weight = {"name": "weight", "type": "REAL", "not_null": False, "default": None}
+    new = schema_record("bb", columns=[*renamed, weight], renamed={"city": "town"})
+    hub.send("new", [new, {**change("insert", 2, T + 1, town="Bonn", weight=1.5), "schema": "bb"}])
+    hub.send("old", [change("update", 2, T + 2, city="Köln")])
+    hub.merge()
+    assert [(row["id"], row["town"], row["weight"]) for row in hub.rows()] == [(1, "Ulm", None), (2, "Köln", 1.5)]
+
+
+def test_changes_wait_for_the_schema_that_they_were_made_under(stored: Stored) -> None:
+    hub = Hub(stored, Rules())
+    hub.send("a", [change("update", 1, T + 1, stock=2)])
+    hub.merge()
+    assert hub.table.batches == 0
+    hub.send("a", [schema_record(), change("insert", 1, T, stock=1)])
+    hub.merge()
+    assert [row["stock"] for row in hub.rows()] == [2]
+
+
+def test_what_does_not_fit_is_kept_with_its_reason_and_holds_up_nothing(stored: Stored) -> None:
+    hub = Hub(stored, Rules())
+    hub.send("a", [schema_record(), change("insert", 1, T, stock="many"), change("insert", 2, T, stock=1)])
+    other = schema_record("cc", key_columns=["city"])
+    hub.send("b", [other, {**change("insert", 3, T, stock=1), "schema": "cc", "key": {"city": "Ulm"}}])
+    hub.merge()
+    assert [row["id"] for row in hub.rows()] == [2]
+    assert {each["why"] for each in hub.misfits()} == {
+        "its value of stock is not integer",
+        "its key is city, and that of the merged table id integer",
+    }
+
+
+def test_merging_again_what_was_merged_changes_nothing(stored: Stored) -> None:
+    hub = Hub(stored, Rules())
+    shops = fleet(random.Random(1), sites=3, changes=80, keys=6)
+    for shop in shops:
+        hub.send(shop.name, shop.told)
+    hub.merge()
+    rows, ledger = hub.rows(), {each["id"] for each in hub.conflicts()}
+    with stored.engine.begin() as connection:
+        connection.execute(text("DELETE FROM merged_batches"))
+    hub.merge()
+    assert hub.rows() == rows
+    again = hub.conflicts()
+    assert ledger <= {each["id"] for each in again}
+    lost = [(each["key"], each["column"], each["lost"]["at_us"], each["lost"]["site"]) for each in again]
+    assert len(lost) == len(set(lost))
+
+
+def test_the_view_is_an_ordinary_typed_table(stored: Stored) -> None:
+    hub = Hub(stored, Rules())
+    hub.send("a", [schema_record(), change("insert", 1, T, city="Ulm", stock=4), change("insert", 2, T, city=None)])
+    hub.merge()
+    with reading(stored.engine) as connection:
+        found = connection.execute(text('SELECT sum(stock) + 1, max(city) FROM "table_orders" WHERE id < 3')).one()
+    assert tuple(found) == (5, "Ulm")
