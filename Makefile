@@ -10,6 +10,7 @@ STORE ?= sqlite
 CUTS ?= 30
 SEED ?=
 SEEDS ?= 10000
+FLEETS ?= 200
 SECONDS ?= 30
 EXAMPLES ?= 100
 TARGET ?=
@@ -22,7 +23,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 SOURCES := protocol shell agent hub demo tests
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test pytest lint types imports format demo bench bench-bytes fuzz fuzz-api bombs powerloss soak soak-kills powercut links herd pins clean system-packages
+.PHONY: help venv test pytest lint types imports format demo bench bench-bytes fuzz fuzz-api bombs powerloss soak soak-kills powercut links herd ledger-seeds pins clean system-packages
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,6 +93,9 @@ fuzz-api: $(STAMP) system-packages ## hold the hub's API against its description
 
 links: $(STAMP) ## what a real agent and hub make of bad links; LINK="part of a name", CONGESTION=reno
 	$(BIN)/python -m tests.links.table "$(LINK)" $(or $(CONGESTION),reno)
+
+ledger-seeds: $(STAMP) ## let everything go wrong in FLEETS=200 fleets of 500 sites and 10 streams; every gap is found exactly
+	$(BIN)/python -m tests.ledger $(SEEDED) --seeds $(FLEETS) --jobs $(or $(filter-out 0,$(WORKERS)),1)
 
 herd: $(STAMP) ## ten thousand sites that come back at once, on virtual time, by policy
 	$(BIN)/python -m tests.links.herd
