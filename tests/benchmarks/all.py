@@ -58,6 +58,8 @@ RUNS: Final = (
     Run("streams", "", "--records 20_000 --streams 1 10"),
     Run("real_data", "", "--records 600 --trickles 1"),
     Run("effort", "", "--records 200_000 --seconds 1 --calm-seconds 2"),
+    Run("ledger", "", "--sites 200 --days 5"),
+    Run("ledger", "--store postgresql", "--sites 200 --days 5 --store postgresql"),
     Run("capture", "", "--rows 21_000 --transactions 100"),
 )
 

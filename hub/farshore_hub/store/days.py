@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from operator import add
+from operator import add, sub
 from typing import Any, Final
 
 import msgspec
@@ -43,8 +43,10 @@ class Day:
     @property
     def known(self) -> list[int]:
         """What was produced, hour by hour, as far as either side knows."""
-        here = zip(self.produced, self.stored, self.shed, self.gap, strict=True)
-        return [max(produced, stored + shed + gap) for produced, stored, shed, gap in here]
+        if self.produced == self.stored:
+            accounted = map(add, self.shed, self.gap)
+            return list(map(add, self.stored, accounted))
+        return list(map(max, self.produced, map(add, map(add, self.stored, self.shed), self.gap)))
 
     def pack(self) -> bytes:
         """The day for a column."""
@@ -102,7 +104,7 @@ def day_rows(account: int, days: Mapping[int, Day]) -> list[dict[str, Any]]:
 
 
 def _plus_difference(total: list[int], after: list[int], before: list[int]) -> list[int]:
-    return [have + now - was for have, now, was in zip(total, after, before, strict=True)]
+    return list(map(sub, map(add, total, after), before)) if after != before else total
 
 
 def bounded(count: int) -> int:

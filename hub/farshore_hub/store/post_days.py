@@ -133,7 +133,7 @@ def count_stored(connection: Connection, counted: Mapping[int, Hours], now_us: i
 
 
 def _is_placed_anew(change: HourChange, before: Account, after: Account) -> bool:
-    return change.recount or before.placed or bool(balance(after).gaps) or bool(balance(before).gaps)
+    return change.recount or before.placed or bool(balance(after).gaps)
 
 
 Days = dict[tuple[int, int], Day]
