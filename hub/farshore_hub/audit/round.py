@@ -148,11 +148,12 @@ class Round:
                 continue
             after = start.site if stream == start.stream else ""
             while after != _END:
-                after = yield from self._portion(stream, after)
-                yield Step(0, Position(Part.LAKE, 0, stream, "" if after == _END else after))
+                before, after = after, (yield from self._portion(stream, after))
+                if after != before:
+                    yield Step(0, Position(Part.LAKE, 0, stream, "" if after == _END else after))
 
     def _portion(self, stream: str, after: str) -> Generator[Step, None, str]:
-        """Look at some sites of a stream together; returns the last of them."""
+        """Look at some sites of a stream together; returns the last of them, or `after` if it has to be done again."""
         try:
             table = self.care.tables.open(stream)
         except DeltaError as error:

@@ -13,10 +13,11 @@ from farshore_hub.store import lake as lake_store
 from farshore_hub.store.engine import reading
 from farshore_shell.findings import Fault, Finding, Severity
 
-_RESTORE = (
-    "restore the lake's folder from a backup that is as old as the database's; sealed batches that are kept have the "
-    "records of the last weeks (retention.payloads)"
+_REBUILD = (
+    "run: farshore-hub audit --repair; it writes rows again from sealed batches that are kept (retention.payloads), "
+    "and asks the sites for the others"
 )
+_WRITE_ANEW = "move the table's folder away, then run: farshore-hub audit --repair"
 
 
 def look_at_lake(engine: Engine, tables: LakeTables) -> Iterator[Finding]:
@@ -26,7 +27,7 @@ def look_at_lake(engine: Engine, tables: LakeTables) -> Iterator[Finding]:
             yield from _look_at_table(engine, tables, stream)
         except (OSError, DeltaError, ValueError) as error:
             what = f"the lake's table of {stream} cannot be read: {error}"
-            yield Finding("lake-table", Severity.TO_DO, what, Fault.DISK, _RESTORE)
+            yield Finding("lake-table", Severity.TO_DO, what, Fault.DISK, _WRITE_ANEW)
     with reading(engine) as connection:
         quarantined = lake_store.lag(connection).quarantined
     if quarantined:
@@ -42,7 +43,7 @@ def _look_at_table(engine: Engine, tables: LakeTables, stream: str) -> Iterator[
     missing = table.missing_files()
     if missing:
         what = f"{len(missing)} file(s) of the lake's table of {stream} are gone: {missing[0]}"
-        yield Finding("lake-files", Severity.LOST, what, Fault.DISK, _RESTORE)
+        yield Finding("lake-files", Severity.LOST, what, Fault.DISK, _REBUILD)
         return
     with reading(engine) as connection:
         expected = store.lake_records(connection, stream, table.last_commit)
@@ -50,4 +51,4 @@ def _look_at_table(engine: Engine, tables: LakeTables, stream: str) -> Iterator[
     if rows != expected:
         what = f"the lake's table of {stream} has {rows} rows, the ledger says {expected}"
         severity = Severity.LOST if rows < expected else Severity.TO_DO
-        yield Finding("lake-rows", severity, what, Fault.DISK, _RESTORE)
+        yield Finding("lake-rows", severity, what, Fault.DISK, _REBUILD)

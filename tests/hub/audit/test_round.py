@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, update
 
+from farshore_hub.audit.differences import AuditReport
+from farshore_hub.audit.lake import LakeCare
+from farshore_hub.audit.round import Part, Position, Round
 from farshore_hub.store import damages
 from farshore_hub.store.audit import Scope
 from farshore_hub.store.engine import reading, writing
@@ -170,6 +173,19 @@ async def test_a_round_goes_on_where_it_stopped(hub: AuditWorld) -> None:
     hub.delete_row(50)
     whole = hub.audit_in_pieces(1)
     assert [(each.kind, each.site) for each in whole] == [("rows", "ship"), ("rows", "shore")]
+
+
+async def test_a_table_that_changed_meanwhile_is_read_again_and_is_not_done_before(
+    hub: AuditWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hub that was killed between the two looks left the rest of the table out."""
+    await hub.fill(hub.add_site("ship"))
+    outdated = [True, False]
+    monkeypatch.setattr(LakeCare, "is_outdated", lambda *_: outdated.pop(0))
+    report = AuditReport()
+    steps = Round(hub.engine, hub.care, hub.clock, report).steps(Position(Part.LAKE))
+    assert [step.position for step in steps if step.position] == [Position(Part.LAKE, 0, STREAM)]
+    assert (outdated, report.rows) == ([], 3 * PER_BATCH)
 
 
 async def test_what_an_older_version_has_written_is_judged_by_its_sealed_batches(hub: AuditWorld) -> None:
