@@ -187,10 +187,10 @@ def _chips(address: FleetAddress, lines: Sequence[SiteLine]) -> list[Chip]:
     counts = summary(lines).by_standing
     now = address.choice.standing
     everything = Chip("sites", len(lines), "all", address.showing(None).url, now is None)
-    return [everything] + [
-        Chip(WORDS[each], counts[each], each.value, address.showing(each).url, now is each)
-        for each in _CHIPS
-        if counts[each] or now is each or each in {Standing.COMPLETE, Standing.GAP}
+    # All of them always, also those of which there are none: what is there stays where it is, under a finger or a focus.
+    return [
+        everything,
+        *(Chip(WORDS[each], counts[each], each.value, address.showing(each).url, now is each) for each in _CHIPS),
     ]
 
 
