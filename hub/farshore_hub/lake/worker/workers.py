@@ -154,8 +154,8 @@ class Asked:
             try:
                 yield from self._conversation(channel, self._make(temporary))
             except TimeoutError:
-                limit = f" than {self._timeout_s:g} s" if self._timeout_s else ""
-                raise TimedOut(f"the query took longer{limit}", remedy="ask for less at once") from None
+                limit_s = self._timeout_s or START_S
+                raise TimedOut(f"the query took longer than {limit_s:g} s", remedy="ask for less at once") from None
             except HungUp:
                 raise OverLimit(
                     "the query's process ended without an answer, most likely because it needs too much memory",
@@ -203,8 +203,10 @@ class Asked:
     def _tell(self, channel: Channel, stream: str, last_commit: int) -> None:
         names, tables = self._fresh.after(stream, last_commit)
         for table in tables:
+            self._wait_for(START_S)  # opening the batches is the hub's own time
             for piece in messages.in_pieces(table.to_batches()):
                 channel.send(Kind.ROWS, messages.batch_to_buffer(piece))
+        self._wait_for(START_S)
         channel.send(Kind.COLUMNS, messages.columns_to_bytes(names))
 
     def _wait_for(self, seconds: float | None) -> None:
