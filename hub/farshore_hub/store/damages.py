@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
@@ -48,13 +48,17 @@ def add_damages(
         connection.execute(insert(damages), rows)
 
 
+_OPEN: Final = (
+    select(damages.c.id, damages.c.first, damages.c.last, accounts.c.site_id, accounts.c.incarnation, accounts.c.stream)
+    .join_from(damages, accounts, accounts.c.id == damages.c.account_id)
+    .where(damages.c.site_id.in_(bindparam("sites", expanding=True)), damages.c.settled_us.is_(None))
+    .order_by(damages.c.id)
+)
+
+
 def open_damages(connection: Connection, site_ids: Iterable[int]) -> list[OpenDamage]:
     """What is still wanted of these sites, oldest first."""
-    key = (accounts.c.site_id, accounts.c.incarnation, accounts.c.stream)
-    query = select(damages.c.id, damages.c.first, damages.c.last, *key)
-    query = query.join_from(damages, accounts, accounts.c.id == damages.c.account_id)
-    mine = damages.c.site_id.in_(sorted(set(site_ids))), damages.c.settled_us.is_(None)
-    return [_open(row) for row in connection.execute(query.where(*mine).order_by(damages.c.id))]
+    return [_open(row) for row in connection.execute(_OPEN, {"sites": sorted(set(site_ids))})]
 
 
 def _open(row: Any) -> OpenDamage:  # noqa: ANN401 - a row of that query
