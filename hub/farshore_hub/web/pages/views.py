@@ -187,7 +187,7 @@ def _chips(address: FleetAddress, lines: Sequence[SiteLine]) -> list[Chip]:
     counts = summary(lines).by_standing
     now = address.choice.standing
     everything = Chip("sites", len(lines), "all", address.showing(None).url, now is None)
-    # All of them always, also those of which there are none: what is there stays where it is, under a finger or a focus.
+    # All of them always, also those of which there are none: each stays where it is, under a finger or a focus.
     return [
         everything,
         *(Chip(WORDS[each], counts[each], each.value, address.showing(each).url, now is each) for each in _CHIPS),
