@@ -34,6 +34,9 @@ class Effort(enum.Enum):
 RENEW_AFTER_BATCHES: Final = {Effort.FAST: 256, Effort.BALANCED: 64, Effort.SMALL: 32}
 """A plan lasts so many batches. Data drifts, and renewing often costs time but saves up to a tenth."""
 
+COPY_LASTS_BATCHES: Final = 8
+"""A plan that was made for another stream serves so long: it spares the search where there are few batches."""
+
 MIN_BATCHES_BETWEEN: Final = {Effort.FAST: 8, Effort.BALANCED: 4, Effort.SMALL: 2}
 """Growth alone renews a plan no sooner, so that restless data is not planned for every batch."""
 
@@ -81,7 +84,7 @@ class Choice:
 class Plan:
     """The encodings of one stream. Give the same plan to every `encode` of the stream; it renews itself."""
 
-    __slots__ = ("_batches", "_planned_size", "choice", "group_key", "is_made", "packing")
+    __slots__ = ("_batches", "_is_copy", "_planned_size", "choice", "group_key", "is_made", "packing")
 
     def __init__(self) -> None:
         self.forget()
@@ -92,14 +95,16 @@ class Plan:
         self.group_key: str | None = None
         self.packing: Packing | None = None
         self.is_made = False
+        self._is_copy = False
         self._batches = 0
         self._planned_size = 0.0
 
     def copy(self) -> Plan:
-        """The same plan for another stream that is like this one; it soon finds out if it is not."""
+        """The same plan for another stream that is like this one. It does not last long: likeness is only a guess."""
         copied = Plan()
         copied.choice, copied.group_key, copied.packing = self.choice.copy(), self.group_key, self.packing
-        copied.is_made, copied._batches, copied._planned_size = self.is_made, 1, self._planned_size
+        copied.is_made, copied._is_copy = self.is_made, True
+        copied._batches, copied._planned_size = 1, self._planned_size
         return copied
 
     def observe(self, count: int, size: int, effort: Effort) -> None:
@@ -109,5 +114,5 @@ class Plan:
         if self._batches == 1:
             self._planned_size = per_record
         has_grown = per_record > self._planned_size * RENEW_AT_GROWTH and self._batches > MIN_BATCHES_BETWEEN[effort]
-        if has_grown or self._batches >= RENEW_AFTER_BATCHES[effort]:
+        if has_grown or self._batches >= (COPY_LASTS_BATCHES if self._is_copy else RENEW_AFTER_BATCHES[effort]):
             self.forget()

@@ -48,14 +48,15 @@ def test_a_plan_for_one_set_of_keys_serves_another() -> None:
     assert decode(encode(other, plan=plan)) == other
 
 
-def test_a_copy_is_the_same_plan_and_goes_its_own_way() -> None:
+def test_a_copy_is_the_same_plan_goes_its_own_way_and_is_soon_made_anew() -> None:
     plan, columns = Plan(), Columns.from_records(sensor(100))
     encode(columns, plan=plan)
     copied = plan.copy()
     assert encode(columns, plan=copied) == encode(columns, plan=plan)
-    for _ in range(RENEW_AFTER_BATCHES[Effort.BALANCED]):
+    while copied.is_made:
         encode(columns, plan=copied)
     assert plan.is_made
+    assert encode(columns, plan=copied) == encode(columns, plan=Plan())
 
 
 @pytest.mark.parametrize("effort", [Effort.BALANCED, Effort.SMALL])
