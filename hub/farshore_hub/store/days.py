@@ -227,7 +227,9 @@ def _site_days(
 
 def _untold_sites(connection: Connection) -> dict[int, int]:
     oldest_us = func.min(func.coalesce(accounts.c.oldest_us, 0))
-    rows = connection.execute(select(accounts.c.site_id, oldest_us).where(UNTOLD).group_by(accounts.c.site_id))
+    query = select(accounts.c.site_id, oldest_us).where(UNTOLD).group_by(accounts.c.site_id)
+    # SQLite by itself takes the index of all accounts, for their order; this one is empty where agents tell hours.
+    rows = connection.execute(query.with_hint(accounts, "INDEXED BY ix_accounts_untold", "sqlite"))
     return {site_id: since_us // HOUR_US for site_id, since_us in rows}
 
 

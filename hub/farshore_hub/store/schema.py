@@ -225,7 +225,7 @@ claims = Table(
     Column("closed", Boolean, nullable=False),
     Column("hours", LargeBinary, comment="packed counts by hour, of the hours that it told; NULL for none"),
     Index(None, "account_id", "id"),
-    comment="What sites said of their streams, whenever it was something new. Old ones are thinned.",
+    comment="What sites said of their streams, whenever it was something new.",
 )
 
 silences = Table(

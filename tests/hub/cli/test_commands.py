@@ -252,3 +252,12 @@ def test_a_site_that_is_over_its_quota_is_named(run: Run, imported: Sender, monk
     monkeypatch.setattr("farshore_hub.reports.over", lambda _connection, _max_bytes: ["pump-1"])
     assert "over its quota: of pump-1 no batches are taken" in run("completeness").out
     assert run("completeness", "--json").json["over_quota"] == ["pump-1"]
+
+
+def test_the_ledger_is_shown_by_the_hour_as_it_was_and_made_again(run: Run, imported: Sender) -> None:
+    assert imported.keys.name in run("completeness", "--hours").out
+    by_hour = run("completeness", "--hours", "--site", imported.keys.name, "--json")
+    assert {line["site"] for line in by_hour.json["hours"]} == {imported.keys.name}
+    assert run("completeness", "--at", "2000-01-01T00:00Z", "--json").json["streams"] == []
+    assert run("ledger", "rebuild", "--json").json == []
+    assert run("completeness", "--hours", "--gaps").exit_code == 2

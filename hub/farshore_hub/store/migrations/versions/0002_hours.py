@@ -79,7 +79,7 @@ def _create_journal() -> None:
         _hours("packed counts by hour, of the hours that it told; NULL for none"),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_claims_account_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_claims")),
-        comment="What sites said of their streams, whenever it was something new. Old ones are thinned.",
+        comment="What sites said of their streams, whenever it was something new.",
     )
     op.create_index(op.f("ix_claims_account_id_id"), "claims", ["account_id", "id"], unique=False)
     op.create_table(
