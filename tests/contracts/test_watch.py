@@ -396,10 +396,8 @@ async def test_what_makes_no_sense_is_refused(hub: HubWorld) -> None:
     desk = Watch(hub).desk
     for wrong in (
         lambda: desk.silence(None, "A B", "*", 5, "", "me"),
-        lambda: desk.silence(None, "*", "*", 0, "", "me"),
-        lambda: desk.silence(None, "*", "*", 10**12, "", "me"),
         lambda: desk.silence(None, "*", "*", 5, "x" * 2000, "me"),
-        lambda: desk.maintain("*", 5, 5, "", "me"),
+        lambda: desk.maintain("*", 5, 4, "", "me"),
         lambda: desk.maintain("[", None, 10**17, "", "me"),
     ):
         with pytest.raises(Invalid):

@@ -168,7 +168,7 @@ def _ask_for_the_victim(hub: RunningHub, victim: Member, asker: Asker, method: s
         "/v1/sites/{name}/token": (b"{}", JSON),
         "/v1/alerts/{number}/acknowledge": (b"{}", JSON),
         "/v1/silences": (b'{"lasts": "1 min"}', JSON),
-        "/v1/maintenance": (b'{"sites": "nobody-here", "until_us": 1}', JSON),
+        "/v1/maintenance": (b'{"sites": "nobody-here", "lasts": "1 s"}', JSON),
     }
     body, kind = bodies.get(path, (None, None)) if method == "POST" else (None, None)
     # An admin may revoke; here it is somebody who is not there.

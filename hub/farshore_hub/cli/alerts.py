@@ -19,6 +19,7 @@ from farshore_hub.opening import OpenedHub, open_hub
 from farshore_hub.store.alerts import Asked
 from farshore_hub.store.messages import Message
 from farshore_hub.watch.views import AlertView
+from farshore_protocol.limits import LATEST_EVENT_US
 from farshore_shell.system import ThreadRunner
 from farshore_shell.texts import printable
 
@@ -164,7 +165,7 @@ def silence(
     if as_json:
         print_json(made.model_dump(mode="json"))
     else:
-        click.echo(f"silence {made.id} lasts until {shown_time(made.until_us)} UTC")
+        click.echo(f"silence {made.id} lasts until {shown_time(min(made.until_us, LATEST_EVENT_US))} UTC")
 
 
 @command.command("silences")
@@ -186,7 +187,15 @@ def silences(as_json: bool, data_dir: Path) -> None:  # noqa: FBT001 - click's w
         print_json([each.model_dump(mode="json") for each in found])
         return
     rows = [
-        [each.id, each.kind or "every", each.sites, each.streams, shown_time(each.until_us), each.made_by, each.reason]
+        [
+            each.id,
+            each.kind or "every",
+            each.sites,
+            each.streams,
+            shown_time(min(each.until_us, LATEST_EVENT_US)),
+            each.made_by,
+            each.reason,
+        ]
         for each in found
     ]
     print_table(("id", "kind", "sites", "streams", "until", "who", "why"), rows)

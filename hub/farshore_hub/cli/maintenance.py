@@ -11,6 +11,7 @@ from farshore_hub.cli.alerts import who
 from farshore_hub.cli.options import Duration, Time, as_json, data_dir, print_json, print_table, shown_time
 from farshore_hub.errors import Invalid
 from farshore_hub.opening import open_hub
+from farshore_protocol.limits import LATEST_EVENT_US
 
 _US_PER_S = 1_000_000
 
@@ -58,7 +59,9 @@ def add(
     if as_json:
         print_json(made.model_dump(mode="json"))
     else:
-        click.echo(f"maintenance {made.id} of {made.sites} lasts until {shown_time(made.until_us)} UTC")
+        click.echo(
+            f"maintenance {made.id} of {made.sites} lasts until {shown_time(min(made.until_us, LATEST_EVENT_US))} UTC"
+        )
 
 
 @command.command("list")
@@ -81,7 +84,14 @@ def listing(all_: bool, as_json: bool, data_dir: Path) -> None:  # noqa: FBT001 
         print_json([each.model_dump(mode="json") for each in found])
         return
     rows = [
-        [each.id, each.sites, shown_time(each.from_us), shown_time(each.until_us), each.made_by, each.reason]
+        [
+            each.id,
+            each.sites,
+            shown_time(min(each.from_us, LATEST_EVENT_US)),
+            shown_time(min(each.until_us, LATEST_EVENT_US)),
+            each.made_by,
+            each.reason,
+        ]
         for each in found
     ]
     print_table(("id", "sites", "from", "until", "who", "why"), rows)

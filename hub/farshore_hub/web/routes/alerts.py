@@ -12,6 +12,7 @@ from pydantic.json_schema import SkipJsonSchema
 from farshore_hub.alerts.kinds import Kind
 from farshore_hub.durations import Seconds
 from farshore_hub.expect.patterns import MAX_CHARS, PATTERN
+from farshore_hub.fleet import sites
 from farshore_hub.store.alerts import Asked
 from farshore_hub.watch.desk import MAX_ID, MAX_TEXT_CHARS
 from farshore_hub.watch.views import AlertStoryView, AlertView, MaintenanceView, SilenceView
@@ -19,14 +20,14 @@ from farshore_hub.web.auth import Operator, TokenName, Viewer
 from farshore_hub.web.bodies import json_body
 from farshore_hub.web.problems import responses
 from farshore_hub.web.services import Hub
-from farshore_protocol.limits import MAX_NAME_CHARS
+from farshore_protocol.limits import LATEST_EVENT_US, MAX_NAME_CHARS
 from farshore_protocol.names import SITE_PATTERN
 
 router: Final = APIRouter(tags=["alerts"])
 
 MAX_ALERTS: Final = 1000
 _READING: Final = (400, 408, 413, 415, 422)
-_MAX_US: Final = 2**62
+_US_PER_S: Final = 1_000_000
 
 Number = Annotated[int, Path(ge=1, le=MAX_ID, description="its number")]
 SitePattern = Annotated[
@@ -65,8 +66,10 @@ class NewMaintenance(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     sites: SitePattern
-    from_us: int | None = Field(default=None, ge=0, le=_MAX_US, description="microseconds since 1970; null: now")
-    until_us: int = Field(ge=0, le=_MAX_US, description="microseconds since 1970")
+    from_us: int | None = Field(
+        default=None, ge=0, lt=LATEST_EVENT_US, description="microseconds since 1970; null: now"
+    )
+    lasts: Seconds = Field(description="as in '4 h'")
     reason: Reason = ""
 
 
@@ -82,12 +85,15 @@ AnySite = Annotated[
     str | SkipJsonSchema[None],
     Query(description="only of this site", max_length=MAX_NAME_CHARS, json_schema_extra=_A_SITE),
 ]
-Before = Annotated[int | SkipJsonSchema[None], Query(ge=1, le=MAX_ID, description="only older ones: numbers below")]
+_Number = Annotated[int, Field(ge=1, le=MAX_ID)]
+Before = Annotated[_Number | SkipJsonSchema[None], Query(description="only older ones: numbers below")]
 Cleared = Annotated[bool, Query(description="those that are over, too")]
 Limit = Annotated[int, Query(ge=1, le=MAX_ALERTS)]
 
 
-@router.get("/v1/alerts", summary="Alerts, the newest first", dependencies=[Viewer], responses=responses(401, 403, 422))
+@router.get(
+    "/v1/alerts", summary="Alerts, the newest first", dependencies=[Viewer], responses=responses(401, 403, 404, 422)
+)
 async def get_alerts(
     hub: Hub,
     kind: AnyKind = None,
@@ -97,6 +103,8 @@ async def get_alerts(
     limit: Limit = MAX_ALERTS,
 ) -> list[AlertView]:
     """Those that stand; with `cleared` the history too, page by page by `before`."""
+    if site is not None:
+        await hub.run(lambda: sites.find(hub.fleet, site))
     asked = Asked(kind, site, not cleared, before, limit)
     return await hub.run_long(lambda: hub.desk.listed(asked))
 
@@ -174,7 +182,9 @@ async def get_maintenance(
 async def post_maintenance(request: Request, hub: Hub, by: TokenName) -> MaintenanceView:
     """Silence that it explains is not told, and its hours burn no error budget. A loss is told all the same."""
     new = await hub.bodies.read_json(request, NewMaintenance)
-    return await hub.run(lambda: hub.desk.maintain(new.sites, new.from_us, new.until_us, new.reason, by))
+    from_us = hub.fleet.clock.now_us() if new.from_us is None else new.from_us
+    until_us = from_us + new.lasts * _US_PER_S
+    return await hub.run(lambda: hub.desk.maintain(new.sites, from_us, until_us, new.reason, by))
 
 
 @router.post(
