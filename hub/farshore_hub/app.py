@@ -16,6 +16,8 @@ from farshore_hub.audit.lake import LakeCare
 from farshore_hub.bounded import BoundedRunner
 from farshore_hub.errors import NotReady, SettingsInvalid
 from farshore_hub.fleet.addresses import is_loopback, split_listen
+from farshore_hub.fleet.signin import Peer, sites_of
+from farshore_hub.groups import GroupBounds, Groups, Outcomes
 from farshore_hub.lake.loading import Loader
 from farshore_hub.lake.reader import LakeReader
 from farshore_hub.lake.settings import LakeSettings
@@ -46,6 +48,8 @@ SHORT_THREADS: Final = 4
 LONG_THREADS: Final = 2
 MAX_LONG_CALLS: Final = 16
 VERIFY_THREADS: Final = 2
+SIGNED_IN: Final = GroupBounds(members=256)
+"""Sites whose certificates are looked up in one query."""
 RETRY_S: Final = 10
 RESERVED_FILES: Final = 512
 """For the database, the lake and whatever else is not a connection."""
@@ -179,6 +183,11 @@ def _services(
     silent_after_s = hub.place.settings.completeness.silent_after
     reporter = reporter_of(hub)
     long = _threads(stack, "reports", LONG_THREADS)
+    run = _threads(stack, "web", SHORT_THREADS)
+
+    async def signed_in(peers: list[Peer]) -> Outcomes[str]:
+        return await run(lambda: sites_of(hub.fleet, peers))
+
     return Services(
         fleet=hub.fleet,
         receiver=receiver,
@@ -193,8 +202,9 @@ def _services(
         checks=checks,
         metrics=HubMetrics(receiver.tally, reporter, watcher).text,
         bodies=BodyReader(web.max_bodies_bytes, web.body_timeout),
+        sign_in=Groups(signed_in, SIGNED_IN),
         stopping=stop,
-        run=_threads(stack, "web", SHORT_THREADS),
+        run=run,
         run_long=BoundedRunner(long, MAX_LONG_CALLS),
         run_more=long,
     )

@@ -17,7 +17,7 @@ from farshore_hub.errors import Forbidden, HubError, SiteRevoked, Unauthenticate
 from farshore_hub.ledger.verdict import Fate
 from farshore_hub.receive import posting
 from farshore_hub.receive.posting import Outcome
-from farshore_hub.receive.verify import VerifiedParcel
+from farshore_hub.receive.verify import BroughtParcel, VerifiedParcel
 from farshore_hub.store import migrate
 from farshore_hub.store.engine import open_engine, reading
 from farshore_hub.store.schema import forks, metadata, receipts
@@ -166,12 +166,13 @@ async def test_a_site_that_never_joined_is_unknown(hub: HubWorld) -> None:
 
 async def test_a_revoked_site_delivers_nothing_more_at_once(hub: HubWorld) -> None:
     site = hub.add_site("ship-1")
-    parcel = hub.receiver._verifier.verify(site.parcel(site.batch(1, 10)), "ship-1")
+    [parcel] = hub.receiver._verifier.verify([BroughtParcel(site.parcel(site.batch(1, 10)), "ship-1")])
+    assert isinstance(parcel, VerifiedParcel)
     hub.revoke("ship-1")
     with pytest.raises(SiteRevoked):
         await hub.deliver(site.parcel(site.batch(1, 10)), "ship-1")
     # Revoked between verification and commit: the transaction itself looks again.
-    outcome = await hub.receiver._commit(parcel)
+    outcome = await hub.receiver._committed(parcel)
     assert outcome.revoked
     assert hub.stored("ship-1") == []
 

@@ -11,7 +11,7 @@ import pytest
 from farshore_hub.errors import HubError, SiteRevoked
 from farshore_hub.fleet.api_tokens import Role
 from farshore_hub.receive.opener import BatchOpener
-from farshore_hub.receive.verify import VerifiedParcel
+from farshore_hub.receive.verify import BroughtParcel, VerifiedParcel
 from farshore_hub.store import inbox
 from farshore_hub.store.engine import reading
 from farshore_hub.store.schema import batches
@@ -50,10 +50,9 @@ def stored_records(hub: HubWorld) -> list[dict[str, Any]]:
 
 def verified(hub: HubWorld, raw: bytes) -> VerifiedParcel | None:
     """What the hub would post of these bytes, or None where it takes nothing of them."""
-    try:
-        return hub.receiver._verifier.verify(raw, SHIP)
-    except (HubError, ProtocolError):
-        return None
+    [parcel] = hub.receiver._verifier.verify([BroughtParcel(raw, SHIP)])
+    assert isinstance(parcel, (VerifiedParcel, HubError, ProtocolError)), parcel
+    return parcel if isinstance(parcel, VerifiedParcel) else None
 
 
 @pytest.mark.parametrize("hub_world", ["sqlite"], indirect=True)

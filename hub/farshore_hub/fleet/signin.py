@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,7 +15,7 @@ from farshore_hub.fleet.context import Fleet
 from farshore_hub.fleet.enrol import certificate_id
 from farshore_hub.store import fleet as store
 from farshore_hub.store.engine import reading
-from farshore_hub.store.fleet import SiteState
+from farshore_hub.store.fleet import Certificate, SiteState
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +41,39 @@ def site_of(fleet: Fleet, peer: Peer) -> str:
         Unauthenticated: the hub has not issued it, or it has ended.
         SiteRevoked: the site is shut out.
     """
+    [site] = sites_of(fleet, [peer])
+    if isinstance(site, Exception):
+        raise site
+    return site
+
+
+def sites_of(fleet: Fleet, peers: Sequence[Peer]) -> list[str | Exception]:
+    """The same for many certificates at once: for each the site, or what `site_of` would raise."""
     with reading(fleet.engine) as connection:
-        return site_with(connection, peer, fleet.clock.now_us())
+        return _sites_with(connection, peers, fleet.clock.now_us())
 
 
 def site_with(connection: Connection, peer: Peer, now_us: int) -> str:
     """The same as `site_of` in the caller's transaction."""
-    known = store.find_certificate(connection, peer.serial)
+    [site] = _sites_with(connection, [peer], now_us)
+    if isinstance(site, Exception):
+        raise site
+    return site
+
+
+def _sites_with(connection: Connection, peers: Sequence[Peer], now_us: int) -> list[str | Exception]:
+    known = store.find_certificates(connection, (peer.serial for peer in peers))
+    return [_site(connection, peer, known.get(peer.serial), now_us) for peer in peers]
+
+
+def _site(connection: Connection, peer: Peer, known: Certificate | None, now_us: int) -> str | Exception:
     if known is None:
         site = store.find_site(connection, peer.name)
         if site is not None and site.state is SiteState.REVOKED:
-            raise SiteRevoked(f"site {peer.name} is revoked", remedy="its operator can have it join anew")
-        raise Unauthenticated("this certificate is not known here", remedy="renew it, or enrol again")
+            return SiteRevoked(f"site {peer.name} is revoked", remedy="its operator can have it join anew")
+        return Unauthenticated("this certificate is not known here", remedy="renew it, or enrol again")
     if known.state is not SiteState.ACTIVE:
-        raise SiteRevoked(f"site {known.site} is {known.state}", remedy="its operator can have it join anew")
+        return SiteRevoked(f"site {known.site} is {known.state}", remedy="its operator can have it join anew")
     if known.not_after_us <= now_us:
-        raise Unauthenticated(f"the certificate of site {known.site} has ended", remedy="renew it")
+        return Unauthenticated(f"the certificate of site {known.site} has ended", remedy="renew it")
     return known.site

@@ -1,15 +1,14 @@
-"""Receives parcels: verify beside the loop, commit in groups, answer after the commit.
+"""Receives parcels: verify beside the loop, commit, answer after the commit.
 
-Everything that arrives while a commit runs goes into the next one, so that one fsync serves many sites. What waits is
-bounded; over the bound a caller is told when to come back.
+Both are done in groups: everything that arrives while a commit runs goes into the next one, so that one fsync serves
+many sites. What waits is bounded; over the bound a caller is told when to come back.
 """
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,6 +16,7 @@ from typing import Final
 from sqlalchemy import Engine
 
 from farshore_hub.errors import Busy, SiteRevoked
+from farshore_hub.groups import GroupBounds, Groups, Outcomes
 from farshore_hub.ledger.account import Account
 from farshore_hub.ledger.verdict import Fate
 from farshore_hub.receive.admission import Admission, Asked
@@ -24,7 +24,7 @@ from farshore_hub.receive.keys import ReceivingKeys
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.receive.posting import Outcome, post
 from farshore_hub.receive.quota import PAUSE_S, SMALL_PARCEL_BYTES, Quota
-from farshore_hub.receive.verify import VerifiedParcel, Verifier
+from farshore_hub.receive.verify import BroughtParcel, VerifiedParcel, Verifier
 from farshore_hub.store.engine import writing
 from farshore_protocol import messages
 from farshore_protocol.limits import MAX_PARCEL_BYTES, MIB
@@ -32,9 +32,13 @@ from farshore_protocol.messages import Answer
 from farshore_protocol.parcel import pack_answer
 from farshore_protocol.ports import Clock, Random, Runner
 
-MAX_GROUP_PARCELS: Final = 64
+COMMITTED: Final = GroupBounds(members=64, size=32 * MIB)
+"""Parcels of one transaction."""
+
+VERIFIED: Final = GroupBounds(members=32, size=1 * MIB, at_once=2)
+"""Parcels that are verified together. A large one has a thread to itself, and the small ones go past it."""
+
 _MS: Final = 1_000
-MAX_GROUP_BYTES: Final = 32 * MIB
 BY_FILE: Final = "(files)"
 """Parcels that come as files are admitted under this name; no site has it."""
 
@@ -101,8 +105,8 @@ class Receiver:
         self._commit_on = commit_on
         self._archived = archived
         self.admission = Admission()
-        self._waiting: deque[tuple[VerifiedParcel, asyncio.Future[Outcome]]] = deque()
-        self._committing: asyncio.Task[None] | None = None
+        self._verified = Groups(self._verify, VERIFIED)
+        self._committed = Groups(self._commit, COMMITTED)
 
     @contextmanager
     def admitted(self, asked: Asked) -> Iterator[None]:
@@ -136,8 +140,8 @@ class Receiver:
             asked = Asked(site or BY_FILE, len(raw))
             with self.admitted(asked):
                 return await self.receive(raw, site, asked)
-        parcel = await self._verify_on(lambda: self.quota.apply(self._verifier.verify(raw, site)))
-        outcome = await self._commit(parcel)
+        parcel = await self._verified(BroughtParcel(raw, site), len(raw))
+        outcome = await self._committed(parcel, parcel.size)
         if outcome.revoked:
             raise SiteRevoked(f"site {parcel.site.name} is revoked", remedy="ask the hub's operator")
         self._count(parcel, outcome)
@@ -146,51 +150,15 @@ class Receiver:
             pause_s = max(pause_s, PAUSE_S)
         return self._answer(parcel, outcome, math.ceil(pause_s * _MS))
 
-    async def _commit(self, parcel: VerifiedParcel) -> Outcome:
-        done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append((parcel, done))
-        if self._committing is None or self._committing.done():
-            self._committing = asyncio.create_task(self._commit_all(), name="commit parcels")
-        return await done
+    async def _verify(self, brought: list[BroughtParcel]) -> Outcomes[VerifiedParcel]:
+        return await self._verify_on(lambda: self._verify_now(brought))
 
-    async def _commit_all(self) -> None:
-        while self._waiting:
-            group = self._next_group()
-            try:
-                outcomes = await self._post([parcel for parcel, _ in group])
-            except Exception as error:  # noqa: BLE001 - whatever it was, those who wait are told
-                await self._commit_apart(group, error)
-                continue
-            for (_, done), outcome in zip(group, outcomes, strict=True):
-                if not done.done():
-                    done.set_result(outcome)
+    def _verify_now(self, brought: Sequence[BroughtParcel]) -> list[VerifiedParcel | Exception]:
+        """Check parcels, and hold those that are what they say against what their site may have here."""
+        checked = self._verifier.verify(brought)
+        return [each if isinstance(each, Exception) else self.quota.apply(each) for each in checked]
 
-    async def _commit_apart(
-        self, group: list[tuple[VerifiedParcel, asyncio.Future[Outcome]]], error: Exception
-    ) -> None:
-        """A group failed: each of its parcels has its own transaction now, so that one cannot fail its neighbours."""
-        for parcel, done in group:
-            if done.done():
-                continue
-            if len(group) == 1:
-                done.set_exception(error)
-                continue
-            try:
-                outcome = (await self._post([parcel]))[0]
-            except Exception as own_error:  # noqa: BLE001 - handed to the one that waits
-                done.set_exception(own_error)
-            else:
-                done.set_result(outcome)
-
-    def _next_group(self) -> list[tuple[VerifiedParcel, asyncio.Future[Outcome]]]:
-        group, size = [self._waiting.popleft()], 0
-        size = group[0][0].size
-        while self._waiting and len(group) < MAX_GROUP_PARCELS and size + self._waiting[0][0].size <= MAX_GROUP_BYTES:
-            size += self._waiting[0][0].size
-            group.append(self._waiting.popleft())
-        return group
-
-    async def _post(self, parcels: list[VerifiedParcel]) -> list[Outcome]:
+    async def _commit(self, parcels: list[VerifiedParcel]) -> Outcomes[Outcome]:
         began = self._clock.monotonic_s()
         outcomes = await self._commit_on(lambda: self._post_now(parcels))
         self.tally.commits += 1
@@ -199,7 +167,7 @@ class Receiver:
             self.on_stored()
         return outcomes
 
-    def _post_now(self, parcels: list[VerifiedParcel]) -> list[Outcome]:
+    def _post_now(self, parcels: Sequence[VerifiedParcel]) -> list[Outcome]:
         with writing(self._engine) as connection:
             return post(connection, parcels, self._clock.now_us())
 

@@ -7,17 +7,17 @@ cannot be taken does not spoil its neighbours: it becomes a refusal in the answe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, Engine
 
-from farshore_hub.errors import Forbidden, SiteRevoked, Unauthenticated
+from farshore_hub.errors import Forbidden, HubError, SiteRevoked, Unauthenticated
 from farshore_hub.receive.keys import ReceivingKeys
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.store.engine import reading
-from farshore_hub.store.fleet import Site, SiteState, find_site
+from farshore_hub.store.fleet import Site, SiteState, find_sites
 from farshore_protocol import errors, hours
 from farshore_protocol.batch import DIGEST_BYTES, ID_BYTES, BatchHeader, Kind, SealedBatch, digest_of, parse_batch
 from farshore_protocol.hours import Hours
@@ -30,6 +30,18 @@ from farshore_protocol.sealing import EpochKey
 
 _Keys = dict[bytes, EpochKey | errors.ProtocolError]
 """The keys of epochs by name, or why there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class BroughtParcel:
+    """A parcel as it came.
+
+    Attributes:
+        signed_in: the site that the client certificate names; None for a parcel that came as a file.
+    """
+
+    raw: bytes
+    signed_in: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,35 +90,40 @@ class Verifier:
         self._keys = keys
         self._opener = opener
 
-    def verify(self, raw: bytes, signed_in: str | None) -> VerifiedParcel:
-        """Check a parcel.
+    def verify(self, brought: Sequence[BroughtParcel]) -> list[VerifiedParcel | Exception]:
+        """Check parcels, all in one reading transaction; for each what it is, or why it is not taken.
 
-        Args:
-            raw: the parcel.
-            signed_in: the site that the client certificate names; None for a parcel that came as a file.
-
-        Raises:
-            ProtocolError: the parcel as a whole cannot be read.
-            Unauthenticated, SiteRevoked, Forbidden: it is not from an active site, or from another one.
+        That is a `ProtocolError` when the parcel as a whole cannot be read, and `Unauthenticated`, `SiteRevoked` or
+        `Forbidden` when it is not from an active site, or from another one.
         """
-        parcel = parse_parcel(raw)
-        _check_names([parcel.site], check_site)
-        if signed_in is not None and parcel.site != signed_in:
-            raise Forbidden(f"site {signed_in} brought a parcel of {parcel.site!r}", remedy="each site sends its own")
+        parsed = [_parsed(each) for each in brought]
         with reading(self._engine) as connection:
-            site = _active(find_site(connection, parcel.site), parcel.site)
-            signer = Ed25519PublicKey.from_public_bytes(site.signing_key or b"")
-            statement = open_statement(parcel, signer)
-            claims = _checked_claims(statement)
-            verified = VerifiedParcel(
-                site, signer, statement, claims, len(raw), by_file=signed_in is None, hours=_checked_hours(statement)
-            )
-            keys = self._new_keys(connection, parcel, verified)
-            for one in parcel.batches:
-                try:
-                    self._take(connection, one, keys, verified)
-                except errors.ProtocolError as error:
-                    verified.refusals.append(Refusal(digest_of(one), _reason(error), str(error)[:MAX_TEXT_CHARS]))
+            sites = find_sites(connection, {parcel.site for parcel in parsed if isinstance(parcel, Parcel)})
+            return [
+                parcel if isinstance(parcel, Exception) else self._checked(connection, each, parcel, sites)
+                for each, parcel in zip(brought, parsed, strict=True)
+            ]
+
+    def _checked(
+        self, connection: Connection, brought: BroughtParcel, parcel: Parcel, sites: Mapping[str, Site]
+    ) -> VerifiedParcel | Exception:
+        try:
+            return self._verify(connection, brought, parcel, _active(sites.get(parcel.site), parcel.site))
+        except (HubError, errors.ProtocolError) as error:
+            return error
+
+    def _verify(self, connection: Connection, brought: BroughtParcel, parcel: Parcel, site: Site) -> VerifiedParcel:
+        signer = Ed25519PublicKey.from_public_bytes(site.signing_key or b"")
+        statement = open_statement(parcel, signer)
+        claims, is_file = _checked_claims(statement), brought.signed_in is None
+        told, size = _checked_hours(statement), len(brought.raw)
+        verified = VerifiedParcel(site, signer, statement, claims, size, by_file=is_file, hours=told)
+        keys = self._new_keys(connection, parcel, verified)
+        for one in parcel.batches:
+            try:
+                self._take(connection, one, keys, verified)
+            except errors.ProtocolError as error:
+                verified.refusals.append(Refusal(digest_of(one), _reason(error), str(error)[:MAX_TEXT_CHARS]))
         return verified
 
     def _new_keys(self, connection: Connection, parcel: Parcel, verified: VerifiedParcel) -> _Keys:
@@ -156,6 +173,20 @@ class Verifier:
         if any(name == each for each, _ in verified.dictionaries):
             return True
         return self._opener.has_dictionary(connection, verified.site.name, name)
+
+
+def _parsed(brought: BroughtParcel) -> Parcel | Exception:
+    """A parcel of the site that brought it, so far as its envelope says."""
+    try:
+        parcel = parse_parcel(brought.raw)
+        _check_names([parcel.site], check_site)
+    except errors.ProtocolError as error:
+        return error
+    if brought.signed_in is not None and parcel.site != brought.signed_in:
+        return Forbidden(
+            f"site {brought.signed_in} brought a parcel of {parcel.site!r}", remedy="each site sends its own"
+        )
+    return parcel
 
 
 def _active(site: Site | None, name: str) -> Site:

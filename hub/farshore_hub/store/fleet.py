@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -98,6 +99,13 @@ def find_site(connection: Connection, name: str) -> Site | None:
     return _site(row) if row else None
 
 
+def find_sites(connection: Connection, names: Iterable[str]) -> dict[str, Site]:
+    """The sites of these names, those that there are."""
+    wanted = sorted(set(names))
+    rows = connection.execute(select(*_SITE).where(sites.c.name.in_(wanted))) if wanted else ()
+    return {row.name: _site(row) for row in rows}
+
+
 def claim_site(connection: Connection, name: str) -> Site | None:
     """The site of that name, which nobody else changes before this transaction ends.
 
@@ -174,12 +182,12 @@ def delete_certificates(connection: Connection, site_id: int) -> None:
     connection.execute(delete(certificates).where(certificates.c.site_id == site_id))
 
 
-def find_certificate(connection: Connection, serial: str) -> Certificate | None:
-    """The certificate with that serial, and its site's state."""
-    columns = (sites.c.name, sites.c.state, certificates.c.not_after_us)
+def find_certificates(connection: Connection, serials: Iterable[str]) -> dict[str, Certificate]:
+    """The certificates with these serials, those that there are, by serial; each with its site's state."""
+    columns = (certificates.c.serial, sites.c.name, sites.c.state, certificates.c.not_after_us)
     joined = select(*columns).join_from(certificates, sites, certificates.c.site_id == sites.c.id)
-    row = connection.execute(joined.where(certificates.c.serial == serial)).one_or_none()
-    return Certificate(row.name, SiteState(row.state), row.not_after_us) if row else None
+    rows = connection.execute(joined.where(certificates.c.serial.in_(sorted(set(serials)))))
+    return {serial: Certificate(name, SiteState(state), not_after_us) for serial, name, state, not_after_us in rows}
 
 
 def count_certificates(connection: Connection, site_id: int) -> int:

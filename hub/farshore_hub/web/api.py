@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.types import ASGIApp
 
 from farshore_hub.web import problems
 from farshore_hub.web.auth import CERTIFICATE_SCHEME
@@ -13,6 +14,7 @@ from farshore_hub.web.pages.install import install
 from farshore_hub.web.problems import Problem
 from farshore_hub.web.routes import alerts, audit, fleet, health, hours, promises, records, sites, sites_door
 from farshore_hub.web.services import Services
+from farshore_hub.web.shortcut import with_shortcut
 from farshore_protocol import __version__
 
 _ROUTERS: Final = (
@@ -32,7 +34,7 @@ _CERTIFICATE: Final = {
 }
 
 
-def make_app(services: Services) -> FastAPI:
+def make_app(services: Services) -> ASGIApp:
     """The application over `services`. Its interactive pages are off: they would load scripts from elsewhere."""
     app = _DescribedApp(
         title="Farshore hub", version=__version__, docs_url=None, redoc_url=None, generate_unique_id_function=_name_of
@@ -42,7 +44,7 @@ def make_app(services: Services) -> FastAPI:
     for router in _ROUTERS:
         app.include_router(router)
     install(app, services)
-    return app
+    return with_shortcut(app, services)
 
 
 class _DescribedApp(FastAPI):

@@ -42,7 +42,7 @@ async def signed_in_site(request: Request, hub: Hub) -> str:
             "this route is for sites, which sign in with their client certificate",
             remedy="use the certificate that the site was given when it enrolled",
         )
-    return await hub.run(lambda: signin.site_of(hub.fleet, peer))
+    return await hub.sign_in(peer)
 
 
 def needs(role: Role) -> Callable[..., Awaitable[None]]:

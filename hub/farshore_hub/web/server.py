@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from farshore_hub.errors import NotReady
 from farshore_hub.web.gate import Bounds, Gate
@@ -68,7 +68,7 @@ def bind(host: str, port: int) -> socket.socket:
         ) from None
 
 
-async def serve(app: FastAPI, port: Port, announce: Callable[[str], None], stop: asyncio.Event) -> None:
+async def serve(app: ASGIApp, port: Port, announce: Callable[[str], None], stop: asyncio.Event) -> None:
     """Serve until `stop` is set, then end what is under way and return.
 
     `announce` is told the address once connections are accepted.

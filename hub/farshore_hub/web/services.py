@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from farshore_hub.fleet.context import Fleet
+from farshore_hub.fleet.signin import Peer
 from farshore_hub.lake.ports import Opener
 from farshore_hub.lake.reader import LakeReader
 from farshore_hub.overview import Overview
@@ -38,6 +39,7 @@ class Services:
         checks: what must hold before this process is ready: name to a function that returns what is wrong, or "".
         metrics: the Prometheus text.
         bodies: reads request bodies within the budget.
+        sign_in: the active site of a client certificate, by the database as it is now.
         stopping: set when the hub ends; whoever answers for long ends then.
         run: runs short blocking work beside the event loop.
         run_long: the same for queries, exports and reports, so that they never hold up a sign-in.
@@ -57,6 +59,7 @@ class Services:
     checks: dict[str, Callable[[], str]]
     metrics: Callable[[], bytes]
     bodies: BodyReader
+    sign_in: Callable[[Peer], Awaitable[str]]
     stopping: asyncio.Event
     run: Runner
     run_long: Runner

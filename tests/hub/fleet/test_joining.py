@@ -19,7 +19,7 @@ from farshore_hub.fleet.ca import read_csr
 from farshore_hub.fleet.context import Fleet
 from farshore_hub.fleet.enrol import enrol
 from farshore_hub.fleet.renew import renew
-from farshore_hub.fleet.signin import peer_of, site_of
+from farshore_hub.fleet.signin import Peer, peer_of, site_of, sites_of
 from farshore_hub.store.fleet import SiteState
 from farshore_protocol.enrolment import Membership, read_membership, read_token
 from farshore_protocol.errors import Malformed, NotAuthentic
@@ -251,3 +251,13 @@ def test_hostile_signing_requests_are_only_ever_refused(text: str) -> None:
 def test_a_malformed_request_is_named_so(fleet: Fleet) -> None:
     with pytest.raises(Malformed):
         enrol(fleet, b"\x94")
+
+
+def test_each_of_many_that_sign_in_at_once_is_known_or_refused_for_itself(fleet: Fleet) -> None:
+    names = ["pump-1", "pump-2", "pump-3"]
+    peers = [peer_of(join(fleet, SiteKeys(name)).certificate) for name in names]
+    sites.revoke(fleet, "pump-2")
+    stranger = Peer("00ff", "pump-9")
+    one, two, three, unknown, again = sites_of(fleet, [*peers, stranger, peers[0]])
+    assert (one, three, again) == ("pump-1", "pump-3", "pump-1")
+    assert (type(two), type(unknown)) == (SiteRevoked, Unauthenticated)
