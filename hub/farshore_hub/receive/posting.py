@@ -56,7 +56,7 @@ def post(connection: Connection, parcels: Sequence[VerifiedParcel], now_us: int)
     """Store a group of parcels in the caller's transaction; an outcome for each."""
     active = inbox.active_sites(connection, (parcel.site.id for parcel in parcels))
     taken = [parcel for parcel in parcels if parcel.site.id in active]
-    unsettled = {site_id: accounts.unsettled(connection, site_id) for site_id in _stating_all(taken)}
+    unsettled = accounts.unsettled(connection, _stating_all(taken))
     damaged = damages.open_damages(connection, (parcel.site.id for parcel in taken))
     keys = _keys(taken).union(*unsettled.values(), (each.key for each in damaged))
     posting = _Posting(connection, accounts.open_accounts(connection, keys), unsettled, damaged, now_us)

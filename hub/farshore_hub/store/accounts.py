@@ -7,7 +7,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, case, delete, func, not_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    not_,
+    select,
+    tuple_,
+    update,
+)
 
 from farshore_hub.ledger.account import Account, Balance, balance
 from farshore_hub.ledger.completeness import AccountRow
@@ -48,10 +61,9 @@ _SETTLED: Final = and_(
     accounts.c.head == accounts.c.stored_count + accounts.c.receipted_count,
     accounts.c.head < _MAX_SUMMED,
 )
-_OF_LIFE: Final = select(accounts.c.id, accounts.c.stream, *_FACTS).where(
-    accounts.c.site_id == bindparam("site"),
-    accounts.c.incarnation == bindparam("life"),
-    accounts.c.stream.in_(bindparam("streams", expanding=True)),
+_KEY: Final = tuple_(accounts.c.site_id, accounts.c.incarnation, accounts.c.stream)
+_OF_KEYS: Final = select(accounts.c.id, accounts.c.site_id, accounts.c.incarnation, accounts.c.stream, *_FACTS).where(
+    _KEY.in_(bindparam("keys", expanding=True))
 )
 
 
@@ -78,24 +90,17 @@ def _loaded(connection: Connection, found: Mapping[AccountKey, _Row]) -> dict[Ac
 
 
 def _rows(connection: Connection, keys: set[AccountKey]) -> dict[AccountKey, _Row]:
-    lives: dict[tuple[int, bytes], list[str]] = defaultdict(list)
-    for site_id, incarnation, stream in sorted(keys):
-        lives[site_id, incarnation].append(stream)
-    found: dict[AccountKey, _Row] = {}
-    # A query for each life, because SQLite searches no index for a list of tuples: it would read every account.
-    for (site_id, incarnation), streams in lives.items():
-        for some in _portions(streams):
-            asked = {"site": site_id, "life": incarnation, "streams": some}
-            for row in connection.execute(_OF_LIFE, asked):
-                found[site_id, incarnation, row.stream] = row
+    portions = (connection.execute(_OF_KEYS, {"keys": some}) for some in _portions(sorted(keys)))
+    return {(row.site_id, bytes(row.incarnation), row.stream): row for row in chain.from_iterable(portions)}
+
+
+def unsettled(connection: Connection, site_ids: Iterable[int]) -> dict[int, set[AccountKey]]:
+    """By site: its accounts with records that are neither stored nor receipted. Every site asked for is there."""
+    found: dict[int, set[AccountKey]] = {site_id: set() for site_id in site_ids}
+    query = select(accounts.c.site_id, accounts.c.incarnation, accounts.c.stream).where(~_SETTLED)
+    for row in connection.execute(query.where(accounts.c.site_id.in_(sorted(found)))) if found else ():
+        found[row.site_id].add((row.site_id, bytes(row.incarnation), row.stream))
     return found
-
-
-def unsettled(connection: Connection, site_id: int) -> set[AccountKey]:
-    """A site's accounts with records that are neither stored nor receipted."""
-    query = select(accounts.c.site_id, accounts.c.incarnation, accounts.c.stream)
-    rows = connection.execute(query.where(accounts.c.site_id == site_id, ~_SETTLED))
-    return {(row.site_id, bytes(row.incarnation), row.stream) for row in rows}
 
 
 def save_accounts(connection: Connection, changed: Mapping[int, tuple[Account, Account]], now_us: int) -> None:
