@@ -86,7 +86,6 @@ async def run_hub(
         opener = BatchOpener(hub.engine, hub.keys)
         receiver = stack.enter_context(opened_receiver(hub, opener))
         writer = _lake_writer(hub, opener, _threads(stack, "lake"))
-        receiver.on_stored = writer.wake
         lake = Loop("lake writer", writer.run, clock, retry_s=RETRY_S)
         auditor = _auditor(hub, opener, writer, _threads(stack, "audit"))
         audit = Loop("audit", auditor.run, clock, retry_s=RETRY_S)
@@ -154,7 +153,10 @@ def _merger(hub: OpenedHub, opener: BatchOpener, writer: LakeWriter, runner: Thr
 
 
 def _lake_writer(hub: OpenedHub, opener: BatchOpener, runner: ThreadRunner) -> LakeWriter:
-    settings = LakeSettings(payloads_kept_us=hub.place.settings.retention.payloads * _US_PER_S)
+    rules = hub.place.settings
+    settings = LakeSettings(
+        within_us=rules.lake.within * _US_PER_S, payloads_kept_us=rules.retention.payloads * _US_PER_S
+    )
     return LakeWriter(hub.engine, opener, LakeTables(hub.place.lake, hub.keys.hub), hub.fleet.clock, runner, settings)
 
 

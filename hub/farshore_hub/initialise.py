@@ -41,6 +41,7 @@ url = {url}
 
 # [lake]
 # path = "lake"            # the Delta tables
+# within = "60 s"          # a stored record is in its table after this; of busy streams after seconds
 
 # [retention]
 # payloads = "30 d"        # how long a sealed batch is kept after its records are in the lake

@@ -58,6 +58,11 @@ class Lake(StrictTable):
     """Where the Delta tables are kept."""
 
     path: Path = Field(default=Path("lake"), description="folder of the Delta tables")
+    within: Seconds = Field(
+        default=60,
+        ge=1,
+        description="a stored record is in its table after this; of busy streams after seconds. Queries see it at once",
+    )
 
 
 class Retention(StrictTable):

@@ -19,6 +19,8 @@ from tests.acceptance.commands import Daemon, Said, run, succeed, until
 from tests.acceptance.records import canonical
 
 _TIMEOUT_S: Final = 60
+_SETTINGS: Final = '\n[lake]\nwithin = "2 s"\n'
+"""Who waits for the lake waits seconds, not a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Hub:
         self.port = free_port()
         where = ("--address", self.address, *(("--database", database) if database else ()))
         made = succeed("farshore-hub", "--data-dir", self.data, "init", *where, "--json").json
+        with (self.data / "hub.toml").open("a") as settings:
+            settings.write(_SETTINGS)
         self._token: str = made["token"]
         self._tls = ssl.create_default_context(cafile=made["ca"])
         self.daemon = Daemon("farshore-hub", "--data-dir", self.data, "serve", log=folder / "hub.log")

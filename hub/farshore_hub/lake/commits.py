@@ -1,7 +1,8 @@
 """Lake commits: from stored batches to rows in a table, exactly once.
 
 Three steps: (1) one store transaction makes the commit, pending, and assigns batches to it; (2) their rows are appended
-to the stream's table together with the commit's number; (3) it is marked done. Killed anywhere, the next start finds it
+to the stream's table together with the commit's number; (3) it is marked done. Many streams share the transactions of
+the first step and of the last. Killed anywhere, the next start finds it
 pending, asks the table whether it has that number, and does what is left. A batch that cannot be read is taken out of
 the commit before anything is appended, so it holds up nothing and is never taken for written.
 """
@@ -9,7 +10,10 @@ the commit before anything is appended, so it holds up nothing and is never take
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from typing import Final
 
 import pyarrow as pa
 from deltalake.exceptions import DeltaError
@@ -22,7 +26,7 @@ from farshore_hub.lake.loading import BadBatch, Loader
 from farshore_hub.lake.naming import TIME, ColumnMap
 from farshore_hub.lake.rows import joined
 from farshore_hub.lake.settings import LakeSettings
-from farshore_hub.lake.tables import LakeTables
+from farshore_hub.lake.tables import LakeTables, StreamTable
 from farshore_hub.store import lake as store
 from farshore_hub.store.audit import want_again
 from farshore_hub.store.engine import reading, writing
@@ -30,6 +34,9 @@ from farshore_hub.store.lake import LakeBatch, LakeCommit
 from farshore_hub.store.post_days import count_stored
 from farshore_protocol.hours import Hours
 from farshore_protocol.ports import Clock
+
+KEPT_TABLES: Final = 64
+"""Those that were appended to last; each takes about 100 KiB."""
 
 _log = logging.getLogger(__name__)
 
@@ -45,17 +52,19 @@ class Commits:
         self._tables = tables
         self._clock = clock
         self._settings = settings
+        self._kept: OrderedDict[str, StreamTable] = OrderedDict()
 
     def reconcile(self) -> None:
         """After taking the lease: bring tables that are ahead of the store back to what it knows.
 
         After a restore from a backup the hub asks the sites for what came later, and would write it twice.
         """
+        self._kept.clear()
         for stream in self._tables.streams():
-            self._reconcile(stream)
+            if (table := self._tables.open(stream)) is not None:
+                self._reconcile(stream, table)
 
-    def _reconcile(self, stream: str) -> None:
-        table = self._tables.open_or_create(stream)
+    def _reconcile(self, stream: str, table: StreamTable) -> None:
         with reading(self._engine) as connection:
             known = store.last_commit(connection, stream)
         ahead = table.last_commit
@@ -72,33 +81,54 @@ class Commits:
         with writing(self._engine) as connection:
             store.note_commit(connection, LakeCommit(ahead, stream), self._clock.now_us())
 
-    def begin(self, stream: str) -> LakeCommit | None:
-        """Step 1: a pending commit of what waits; None if nothing does."""
+    def begin(self, streams: Iterable[str]) -> list[LakeCommit]:
+        """Step 1, for many streams in one transaction: a pending commit of what waits; none of a stream without."""
+        now_us = self._clock.now_us()
+        most = {"max_records": self._settings.max_commit_records, "max_bytes": self._settings.max_commit_bytes}
         with writing(self._engine) as connection:
-            return store.open_commit(
-                connection,
-                stream,
-                max_records=self._settings.max_commit_records,
-                max_bytes=self._settings.max_commit_bytes,
-                now_us=self._clock.now_us(),
-            )
+            opened = [store.open_commit(connection, stream, **most, now_us=now_us) for stream in streams]
+        return [commit for commit in opened if commit is not None]
 
-    def write(self, commit: LakeCommit) -> None:
-        """Steps 2 and 3, or what is left of them."""
-        table = self._tables.open_or_create(commit.stream)
-        if table.last_commit < commit.id:
-            rows = self._load(commit)
-            if rows is not None:
-                table.append(commit.id, rows)
-        counted = self._counted(commit)
+    def append(self, commit: LakeCommit) -> None:
+        """Step 2, if it is not done yet."""
+        table = self._table(commit.stream)
+        if table is not None and table.last_commit >= commit.id:
+            return
+        rows = self._load(commit)
+        if rows is None:
+            return
+        if table is None:
+            table = self._tables.create(commit.stream, commit.id, rows)
+        else:
+            table.append(commit.id, rows)
+        self._keep(commit.stream, table)
+
+    def _table(self, stream: str) -> StreamTable | None:
+        """The stream's table as it is now. Opening one costs half as much as appending to it."""
+        kept = self._kept.pop(stream, None)
+        return kept if kept is not None and kept.is_newest() else self._tables.open(stream)
+
+    def _keep(self, stream: str, table: StreamTable) -> None:
+        """For the next commit; a table whose append failed is not kept."""
+        self._kept[stream] = table
+        if len(self._kept) > KEPT_TABLES:
+            self._kept.popitem(last=False)
+
+    def finish(self, commits: Sequence[LakeCommit]) -> None:
+        """Step 3, for many commits in one transaction."""
+        if not commits:
+            return
+        counted = {batch: hours for commit in commits for batch, hours in self._counted(commit).items()}
         with writing(self._engine) as connection:
-            store.finish_commit(connection, commit.id)
+            store.finish_commits(connection, [commit.id for commit in commits])
             count_stored(connection, counted, self._clock.now_us())
 
     def _counted(self, commit: LakeCommit) -> dict[int, Hours]:
         """The hours of batches whose agents did not tell them, being older, and of those that were taken in part."""
         with reading(self._engine) as connection:
             batches = store.uncounted(connection, commit.id)
+        if not batches:
+            return {}
         names = self._loader.names(commit.stream)
         found: dict[int, Hours] = {}
         for batch in batches:

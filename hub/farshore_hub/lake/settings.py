@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 MIB: Final = 1024 * 1024
-DAY_US: Final = 86_400 * 1_000_000
+_US_PER_S: Final = 1_000_000
+DAY_US: Final = 86_400 * _US_PER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +15,13 @@ class LakeSettings:
     """What the lake writer goes by.
 
     Attributes:
-        linger_us: how long a batch may wait for others of its stream before it is written.
+        linger_us: a stream's records wait at least so long for others.
+        within_us: and at most so long.
+        worth_record_s: in between they are written when they have waited so many record-seconds: as many as there are,
+            times the age of the oldest. A commit costs what writing a few thousand rows does, however few it has.
         max_commit_records: records in one lake commit.
         max_commit_bytes: sealed bytes in one lake commit; they inflate to ten or twenty times that.
+        max_open_commits: commits, each of another stream, that one store transaction makes or finishes.
         retry_s: the pause after a failure, of the disk say.
         forget_every_s: the pause between two looks for payloads that are old enough to be given up.
         max_small_files: a table with more of them is compacted.
@@ -26,14 +31,28 @@ class LakeSettings:
     """
 
     linger_us: int = 2_000_000
+    within_us: int = 60_000_000
+    worth_record_s: int = 20_000
     max_commit_records: int = 200_000
     max_commit_bytes: int = 16 * MIB
+    max_open_commits: int = 64
     retry_s: float = 5
     forget_every_s: float = 60
     max_small_files: int = 50
     vacuum_after_h: int = 48
     payloads_kept_us: int = 30 * DAY_US
     max_forget_commits: int = 100
+
+    def is_due(self, records: int, age_us: int) -> bool:
+        """Whether a stream's waiting records are written now; the oldest of them waits since `age_us`.
+
+        A stream of r records a second is written about every sqrt(worth_record_s / r) seconds: the batch size that
+        makes the cost of commits and the cost of waiting the least together (the economic order quantity).
+        """
+        # A negative age: the clock was set back since, and nobody knows how old the batch is.
+        if records >= self.max_commit_records or not 0 <= age_us < self.within_us:
+            return True
+        return age_us >= self.linger_us and records * age_us >= self.worth_record_s * _US_PER_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ Delta commit that fails if another writer got there first. So a table says itsel
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import pyarrow as pa
 import pyarrow.dataset as pads
@@ -32,11 +32,12 @@ TIERS_BYTES: Final = (8 * MIB, 128 * MIB)
 
 PARQUET: Final = WriterProperties(compression="ZSTD", compression_level=1)
 TABLE_SETTINGS: Final = {
-    "delta.checkpointInterval": "100",
+    "delta.checkpointInterval": "20",
     "delta.logRetentionDuration": "interval 2 days",
     "delta.dataSkippingNumIndexedCols": str(len(SYSTEM_COLUMNS) - 1),
 }
-"""A busy stream makes 40,000 commits a day: their log is kept for two. Statistics of the first columns only."""
+"""A busy stream makes 40,000 commits a day: their log is kept for two. Whoever opens a table reads what came since its
+last checkpoint: 23 ms for a hundred commits. Statistics of the first columns only."""
 
 
 class LakeTables:
@@ -64,6 +65,16 @@ class LakeTables:
             DeltaTable.create(path, SYSTEM_SCHEMA, mode="ignore", name=stream, configuration=TABLE_SETTINGS),
             self._app(stream),
         )
+
+    def create(self, stream: str, commit: int, rows: pa.Table) -> StreamTable:
+        """Make the stream's table with the rows of its first lake commit, in one Delta commit.
+
+        Raises:
+            deltalake.exceptions.DeltaError: there is a table already.
+            OSError: the disk does not take it.
+        """
+        _write(self.path / stream, rows, self._app(stream), commit, mode="error", name=stream, settings=TABLE_SETTINGS)
+        return StreamTable(DeltaTable(self.path / stream), self._app(stream))
 
     def _app(self, stream: str) -> str:
         return f"farshore-{self.hub.hex()}-{stream}"
@@ -172,15 +183,13 @@ class StreamTable:
             deltalake.exceptions.CommitFailedError: another writer appended in the same moment.
             OSError, deltalake.exceptions.DeltaError: the disk does not take it.
         """
-        properties = CommitProperties(app_transactions=[Transaction(self._app, commit)])
-        write_deltalake(
-            self._table,
-            rows,
-            mode="append",
-            schema_mode="merge",
-            writer_properties=PARQUET,
-            commit_properties=properties,
-        )
+        _write(self._table, rows, self._app, commit)
+
+    def is_newest(self) -> bool:
+        """Whether this is still the newest version: nobody appended, compacted, or took the table away."""
+        log = self.path / "_delta_log"
+        at = self._table.version()
+        return _version_file(log, at).exists() and not _version_file(log, at + 1).exists()
 
     def compact(self, max_small_files: int, vacuum_after_h: int) -> int:
         """Join small files if there are many, and remove what no version of the last hours needs.
@@ -215,3 +224,29 @@ class StreamTable:
             return DeltaTable(self._table.table_uri, version=version).transaction_version(self._app) or 0
         except DeltaError:  # too old to be kept
             return 0
+
+
+def _write(
+    table: DeltaTable | Path,
+    rows: pa.Table,
+    app: str,
+    commit: int,
+    *,
+    mode: Literal["append", "error"] = "append",
+    name: str | None = None,
+    settings: Mapping[str, str | None] | None = None,
+) -> None:
+    write_deltalake(
+        table,
+        rows,
+        mode=mode,
+        schema_mode="merge" if mode == "append" else None,
+        name=name,
+        configuration=settings,
+        writer_properties=PARQUET,
+        commit_properties=CommitProperties(app_transactions=[Transaction(app, commit)]),
+    )
+
+
+def _version_file(log: Path, version: int) -> Path:
+    return log / f"{version:020}.json"

@@ -31,8 +31,8 @@ class Upkeep:
         if stream is None:
             return 0
         del self._new_files[stream]
-        table = self._tables.open_or_create(stream)
-        return table.compact(self._settings.max_small_files, self._settings.vacuum_after_h)
+        table = self._tables.open(stream)
+        return 0 if table is None else table.compact(self._settings.max_small_files, self._settings.vacuum_after_h)
 
     def forget_payloads(self, now_us: int) -> int:
         """Give up some of the sealed batches that are in the lake for longer than they are kept."""

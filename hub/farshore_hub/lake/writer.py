@@ -5,9 +5,8 @@ One process writes at a time. A stream whose commit fails (a full disk, say) is 
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
@@ -58,17 +57,12 @@ class LakeWriter:
         self.fault = ""
         self._is_ours = False
         self._forget_at_s = 0.0
-        self._woken = asyncio.Event()
-
-    def wake(self) -> None:
-        """Something arrived. From the event loop's thread."""
-        self._woken.set()
 
     async def run(self) -> None:
         """Write what arrives, until cancelled."""
         try:
             while True:
-                await self._pause(await self._runner(self._turn))
+                await self._clock.sleep(await self._runner(self._turn))
         finally:
             await self._runner(self._release)
 
@@ -102,27 +96,20 @@ class LakeWriter:
         """Let the batches that could not be read be tried again, after an upgrade say; returns how many there are."""
         return await self._runner(self._retry_quarantined)
 
-    async def _pause(self, seconds: float) -> None:
-        waits = {asyncio.ensure_future(self._clock.sleep(seconds)), asyncio.ensure_future(self._woken.wait())}
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for each in waits:
-                each.cancel()
-        self._woken.clear()
-
     def _turn(self) -> float:
         """Write what is due; returns for how many seconds to pause then."""
         try:
             if not self._hold():
                 return self._settings.retry_s
-            failed = self._write_due()
+            failed, has_more = self._write_due()
             self._keep_up()
         except Exception as error:  # noqa: BLE001  the hub takes records whatever becomes of the lake
             _log.exception("the lake writer stumbled; it tries again in %s s", self._settings.retry_s)
-            failed = {"all streams": error}
+            failed, has_more = {"all streams": error}, False
         self.fault = "; ".join(f"{stream}: {error}" for stream, error in failed.items())
-        return self._settings.retry_s if failed else TICK_S
+        if failed:
+            return self._settings.retry_s
+        return 0.0 if has_more else TICK_S
 
     def _hold(self) -> bool:
         held = self._lease.take()
@@ -135,48 +122,61 @@ class LakeWriter:
         self._is_ours = False
         self._lease.release()
 
-    def _write_due(self) -> dict[str, Exception]:
-        """Finish what is pending, then write what waited long enough; returns the streams that failed, and why."""
+    def _write_due(self) -> tuple[dict[str, Exception], bool]:
+        """Finish what is pending, then write what waited long enough.
+
+        Returns:
+            The streams that failed, and why; and whether there may be more that is due, because one turn makes one
+            commit of a stream.
+        """
         failed: dict[str, Exception] = {}
-        for commit in self._pending():
-            self._try(failed, commit.stream, commit)
-        for each in self._waiting():
-            if self._is_due(each):
-                self._try(failed, each.stream)
-        return failed
+        self._write(self._pending(), failed)
+        now_us, is_due = self._clock.now_us(), self._settings.is_due
+        due = [each.stream for each in self._waiting() if is_due(each.records, now_us - each.oldest_us)]
+        for some in self._portions([stream for stream in due if stream not in failed]):
+            self._write(self._commits.begin(some), failed)
+        return failed, bool(due)
 
-    def _is_due(self, waiting: WaitingStream) -> bool:
-        age_us = self._clock.now_us() - waiting.oldest_us
-        # A negative age: the clock was set back since, and nobody knows how old the batch is.
-        return waiting.records >= self._settings.max_commit_records or not 0 <= age_us < self._settings.linger_us
+    def _write(self, commits: Sequence[LakeCommit], failed: dict[str, Exception]) -> None:
+        """Append commits and mark those that could be, all at once.
 
-    def _try(self, failed: dict[str, Exception], stream: str, commit: LakeCommit | None = None) -> None:
-        """Write one commit; none after one that failed, because a table takes them in their order."""
-        if stream in failed:
-            return
+        None after one that failed, because a table takes its commits in their order.
+        """
+        done: list[LakeCommit] = []
+        for commit in commits:
+            if commit.stream not in failed:
+                self._append(commit, done, failed)
+        self._commits.finish(done)
+        for commit in done:
+            self._upkeep.note_written(commit.stream)
+
+    def _append(self, commit: LakeCommit, done: list[LakeCommit], failed: dict[str, Exception]) -> None:
         try:
-            self._write(commit or self._commits.begin(stream))
+            self._commits.append(commit)
         except Exception as error:  # noqa: BLE001  a table that cannot be written must not hold up the others
-            _log.exception("a lake commit of %s failed; it will be tried again", stream)
-            failed[stream] = error
-
-    def _write(self, commit: LakeCommit | None) -> int:
-        if commit is None:
-            return 0
-        self._commits.write(commit)
-        self._upkeep.note_written(commit.stream)
-        return 1
+            _log.exception("a lake commit of %s failed; it will be tried again", commit.stream)
+            failed[commit.stream] = error
+        else:
+            done.append(commit)
 
     def _drain(self) -> int:
         if not self._hold():
             raise Busy("another process of this hub writes the lake; what is stored gets there within seconds")
-        done = 0
-        for commit in self._pending():
-            done += self._write(commit)
-        while waiting := self._waiting():
-            for each in waiting:
-                done += self._write(self._commits.begin(each.stream))
-        return done
+        commits = self._pending()
+        done, failed = 0, dict[str, Exception]()
+        while True:
+            self._write(commits, failed)
+            for error in failed.values():
+                raise error
+            done += len(commits)
+            waiting = [each.stream for each in self._waiting()]
+            if not waiting:
+                return done
+            commits = self._commits.begin(waiting[: self._settings.max_open_commits])
+
+    def _portions(self, streams: Sequence[str]) -> Iterator[Sequence[str]]:
+        most = self._settings.max_open_commits
+        return (streams[start : start + most] for start in range(0, len(streams), most))
 
     def _meanwhile(self, work: Callable[[], None]) -> None:
         if not self._hold():

@@ -76,7 +76,6 @@ class Receiver:
     Attributes:
         life: this start of the hub, 8 random bytes.
         tally: what was received since then.
-        on_stored: called after a commit that stored records.
         admission: which parcels are taken now.
         quota: how much of one site is kept.
     """
@@ -95,7 +94,6 @@ class Receiver:
     ) -> None:
         self.life = random.token(8)
         self.tally = Tally()
-        self.on_stored: Callable[[], None] = lambda: None
         self._engine = engine
         self._keys = keys
         self._verifier = Verifier(engine, keys, opener)
@@ -163,8 +161,6 @@ class Receiver:
         outcomes = await self._commit_on(lambda: self._post_now(parcels))
         self.tally.commits += 1
         self.tally.commit_s.append(self._clock.monotonic_s() - began)
-        if any(outcome.records for outcome in outcomes):
-            self.on_stored()
         return outcomes
 
     def _post_now(self, parcels: Sequence[VerifiedParcel]) -> list[Outcome]:

@@ -8,7 +8,7 @@ holder of the lake's lease makes them. Each function runs in the caller's transa
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -160,9 +160,9 @@ def _add_commit(connection: Connection, commit: LakeCommit, state: CommitState, 
     connection.execute(insert(lake_commits).values(row))
 
 
-def finish_commit(connection: Connection, commit: int) -> None:
-    """Note that the rows of a commit are in the table."""
-    connection.execute(update(lake_commits).where(lake_commits.c.id == commit).values(state=CommitState.DONE))
+def finish_commits(connection: Connection, commits: Sequence[int]) -> None:
+    """Note that the rows of these commits are in their tables."""
+    connection.execute(update(lake_commits).where(lake_commits.c.id.in_(commits)).values(state=CommitState.DONE))
 
 
 def uncounted(connection: Connection, commit: int) -> list[LakeBatch]:

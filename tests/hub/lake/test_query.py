@@ -182,7 +182,7 @@ async def _query_while_writing(stored: Stored) -> None:
 
     stored.add(readings(20))
     added = 20
-    writer = stored.writer(linger_us=0, max_commit_records=200, max_small_files=3, vacuum_after_h=1, forget_every_s=0)
+    writer = stored.writer(within_us=0, max_commit_records=200, max_small_files=3, vacuum_after_h=1, forget_every_s=0)
     producing = asyncio.create_task(asyncio.to_thread(produce))
     writing = asyncio.create_task(writer.run())
     try:

@@ -94,7 +94,7 @@ def test_the_lag_counts_what_waits_and_what_is_pending(both: Stored) -> None:
     lag = lake_lag(both.engine)
     assert (lag.batches, lag.records, lag.oldest_us, lag.quarantined) == (2, 7, START_US, 0)
     with writing(both.engine) as connection:
-        store.finish_commit(connection, 1)
+        store.finish_commits(connection, [1])
     assert lake_lag(both.engine).records == 4
 
 
@@ -112,7 +112,7 @@ def test_payloads_of_old_commits_that_are_done_are_forgotten(both: Stored) -> No
         ids.append(both.add(readings(1)))
         _open(both)
     with writing(both.engine) as connection:
-        store.finish_commit(connection, 1)
+        store.finish_commits(connection, [1])
         forgotten = [store.forget_payloads(connection, done_before_us=START_US + 1, max_commits=9) for _ in range(2)]
         assert forgotten == [1, 0]
     assert [both.payload(each) is None for each in ids] == [True, False]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import shutil
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -9,7 +11,8 @@ from sqlalchemy import func, select
 
 from farshore_hub.errors import Busy
 from farshore_hub.lake.reader import lake_lag
-from farshore_hub.lake.tables import StreamTable
+from farshore_hub.lake.settings import LakeSettings
+from farshore_hub.lake.tables import LakeTables, StreamTable
 from farshore_hub.store import lake as store
 from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.schema import batches, lake_commits, row_digests
@@ -25,12 +28,15 @@ class Killed(BaseException):
     """The process ends here."""
 
 
+STREAMS = ["boiler", "pump"]
+"""Written together: one transaction opens their commits, one marks them."""
+
 STEPS = [
     (store, "open_commit"),
     (store, "batches_of"),
     (store, "add_columns"),
     (StreamTable, "append"),
-    (store, "finish_commit"),
+    (store, "finish_commits"),
 ]
 
 
@@ -82,21 +88,48 @@ async def test_a_batch_larger_than_the_bound_is_written_alone(stored: Stored) ->
 async def test_a_writer_killed_at_any_step_neither_loses_nor_doubles_a_row(
     stored: Stored, monkeypatch: pytest.MonkeyPatch, place: object, name: str, after: bool
 ) -> None:
-    stored.add(readings(3))
+    for stream in STREAMS:
+        stored.add(readings(3), stream=stream)
     await stored.drain()
-    stored.add(readings(3))
+    for stream in STREAMS:
+        stored.add([{**record, "more": 1} for record in readings(3)], stream=stream)
     with monkeypatch.context() as patched:
         patched.setattr(place, name, _killing(getattr(place, name), after))
         with pytest.raises(Killed):
             await stored.drain()
-    stored.add(readings(3))
+    await _nothing_lost_or_doubled(stored, 6)
+
+
+@pytest.mark.parametrize("calls", [0, 1], ids=["first", "second"])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_a_writer_killed_at_the_birth_of_a_table_neither_loses_nor_doubles_a_row(
+    stored: Stored, monkeypatch: pytest.MonkeyPatch, after: bool, calls: int
+) -> None:
+    for stream in STREAMS:
+        stored.add(readings(3), stream=stream)
+    with monkeypatch.context() as patched:
+        patched.setattr(LakeTables, "create", _killing(LakeTables.create, after, calls))
+        with pytest.raises(Killed):
+            await stored.drain()
+    await _nothing_lost_or_doubled(stored, 3)
+
+
+async def _nothing_lost_or_doubled(stored: Stored, count: int) -> None:
+    for stream in STREAMS:
+        stored.add(readings(3), stream=stream)
     await stored.drain()
-    assert stored.sequences() == list(range(1, 10))
+    for stream in STREAMS:
+        assert stored.sequences(stream) == list(range(1, count + 4))
     assert lake_lag(stored.engine).batches == 0
 
 
-def _killing(step: Callable[..., object], after: bool) -> Callable[..., None]:
-    def killed(*args: object, **kwargs: object) -> None:
+def _killing(step: Callable[..., object], after: bool, calls: int = 0) -> Callable[..., object]:
+    """The step, at which the process ends when it was done so many times."""
+    done = itertools.count()
+
+    def killed(*args: object, **kwargs: object) -> object:
+        if next(done) < calls:
+            return step(*args, **kwargs)
         if after:
             step(*args, **kwargs)
         raise Killed
@@ -104,8 +137,34 @@ def _killing(step: Callable[..., object], after: bool) -> Callable[..., None]:
     return killed
 
 
+@pytest.mark.parametrize(
+    ("records", "waited_s", "is_due"),
+    [
+        (1, 0, False),
+        (1, 59, False),
+        (1, 60, True),
+        (1_000, 19, False),
+        (1_000, 20, True),
+        (50_000, 1, False),
+        (50_000, 2, True),
+        (200_000, 0, True),
+        (1, -1, True),
+    ],
+)
+def test_the_more_records_wait_the_sooner_they_are_written(records: int, waited_s: int, is_due: bool) -> None:
+    assert LakeSettings().is_due(records, waited_s * 1_000_000) is is_due
+
+
+@pytest.mark.parametrize("per_s", [1, 10, 100, 1_000, 10_000, 100_000])
+def test_a_stream_never_waits_longer_than_the_bound_nor_has_more_commits_than_its_records_are_worth(per_s: int) -> None:
+    settings = LakeSettings()
+    every_s = next(age for age in range(1, 100) if settings.is_due(per_s * age, age * 1_000_000))
+    assert 2 <= every_s <= 60
+    assert every_s == 60 or per_s * every_s * every_s >= settings.worth_record_s
+
+
 async def test_batches_wait_for_others_of_their_stream(stored: Stored) -> None:
-    writer = stored.writer(linger_us=2_000_000)
+    writer = stored.writer(within_us=2_000_000)
     stored.add(readings(1))
     writer._turn()
     assert stored.sequences() == []
@@ -116,7 +175,7 @@ async def test_batches_wait_for_others_of_their_stream(stored: Stored) -> None:
 
 
 async def test_a_clock_that_was_set_back_keeps_nothing_waiting(stored: Stored) -> None:
-    writer = stored.writer(linger_us=2_000_000)
+    writer = stored.writer(within_us=2_000_000)
     stored.add(readings(1))
     stored.clock.us -= 86_400_000_000
     writer._turn()
@@ -130,7 +189,6 @@ async def test_the_loop_writes_what_arrives_until_it_is_cancelled(stored: Stored
     running = asyncio.create_task(writer.run())
     await _until(lambda: stored.sequences() == [1])
     stored.add(readings(1))
-    writer.wake()
     await _until(lambda: stored.sequences() == [1, 2])
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -148,6 +206,9 @@ async def test_a_stream_whose_table_cannot_be_written_does_not_hold_up_the_other
 ) -> None:
     stored.add(readings(1), stream="bad")
     stored.add(readings(1), stream="good")
+    await stored.drain()
+    stored.add(readings(1), stream="bad")
+    stored.add(readings(1), stream="good")
     append = StreamTable.append
 
     def full(table: StreamTable, commit: int, rows: pa.Table) -> None:
@@ -155,16 +216,35 @@ async def test_a_stream_whose_table_cannot_be_written_does_not_hold_up_the_other
             raise OSError(28, "No space left on device")
         append(table, commit, rows)
 
-    writer = stored.writer(linger_us=0)
+    writer = stored.writer(within_us=0)
     with monkeypatch.context() as patched:
         patched.setattr(StreamTable, "append", full)
         writer._turn()
         writer._turn()
-    assert (stored.sequences("bad"), stored.sequences("good")) == ([], [1])
+    assert (stored.sequences("bad"), stored.sequences("good")) == ([1], [1, 2])
     assert writer.fault == "bad: [Errno 28] No space left on device"
     writer._turn()
     assert writer.fault == ""
-    assert stored.sequences("bad") == [1]
+    assert stored.sequences("bad") == [1, 2]
+    await writer.close()
+
+
+async def test_a_table_that_was_changed_or_taken_away_meanwhile_is_opened_anew(stored: Stored) -> None:
+    """A writer keeps the tables that it wrote last; an append to one that is gone would leave half a log behind."""
+    writer = stored.writer()
+    for _ in range(3):
+        stored.add(readings(1))
+        await writer.drain()
+    table = stored.tables.open("boiler")
+    assert table is not None
+    assert table.compact(0, 0) == 3
+    stored.add(readings(1))
+    await writer.drain()
+    assert stored.sequences() == [1, 2, 3, 4]
+    shutil.rmtree(stored.lake / "boiler")
+    stored.add(readings(1))
+    await writer.drain()
+    assert stored.sequences() == [5]
     await writer.close()
 
 
@@ -256,7 +336,7 @@ class TestUpkeep:
         assert table.compact(max_small_files=5, vacuum_after_h=0) == 0
 
     async def test_the_loop_does_it(self, stored: Stored) -> None:
-        writer = stored.writer(linger_us=0, max_small_files=2, vacuum_after_h=0, forget_every_s=0)
+        writer = stored.writer(within_us=0, max_small_files=2, vacuum_after_h=0, forget_every_s=0)
         for _ in range(4):
             stored.add(readings(10))
             writer._turn()
@@ -265,7 +345,7 @@ class TestUpkeep:
         assert stored.sequences() == list(range(1, 41))
 
     async def test_payloads_are_given_up_when_they_are_old_and_in_the_lake(self, stored: Stored) -> None:
-        writer = stored.writer(linger_us=0, payloads_kept_us=1_000_000, forget_every_s=0)
+        writer = stored.writer(within_us=0, payloads_kept_us=1_000_000, forget_every_s=0)
         old = stored.add(readings(1))
         writer._turn()
         stored.clock.us += 1_000_001

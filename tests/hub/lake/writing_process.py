@@ -16,7 +16,7 @@ from tests.hub.lake.stored import KeyOpener, Stored
 async def _write(url: str, lake: Path) -> None:
     engine = open_engine(url)
     tables = Stored(engine, lake).tables
-    settings = LakeSettings(linger_us=0, max_commit_records=20, forget_every_s=0, max_small_files=5, vacuum_after_h=1)
+    settings = LakeSettings(within_us=0, max_commit_records=20, forget_every_s=0, max_small_files=5, vacuum_after_h=1)
     print("ready", flush=True)  # noqa: T201  the parent waits for it
     await LakeWriter(engine, KeyOpener(), tables, SystemClock(), ThreadRunner("lake"), settings).run()
 

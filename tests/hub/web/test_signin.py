@@ -174,16 +174,3 @@ def test_the_hubs_name_in_its_certificate_serves_for_every_address(hub: RunningH
 def test_the_authority_is_public(hub: RunningHub) -> None:
     reply = hub.ask("GET", "/v1/ca")
     assert (reply.status, reply.body) == (200, hub.hub.keys.ca.pem)
-
-
-def test_a_site_is_sent_no_session_tickets(hub: RunningHub) -> None:
-    """They would hold its certificate, twice; it keeps its connection, and never comes back with one."""
-    member = hub.join("kept")
-    with (
-        socket.create_connection(("127.0.0.1", hub.port)) as raw,
-        member.context.wrap_socket(raw, server_hostname="127.0.0.1") as secured,
-    ):
-        secured.sendall(b"GET /v1/ca HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n")
-        assert secured.recv(15) == b"HTTP/1.1 200 OK"
-        assert secured.session is not None
-        assert not secured.session.has_ticket
