@@ -15,7 +15,7 @@ from farshore_hub.fleet.context import Fleet
 from farshore_hub.fleet.keys import HubKeys
 from farshore_hub.reports import Reporter
 from farshore_hub.settings import Place
-from farshore_hub.store import migrate
+from farshore_hub.store import version
 from farshore_hub.store.engine import open_engine
 from farshore_shell.system import World, real_world
 
@@ -58,7 +58,7 @@ def opened_engine(place: Place) -> Iterator[Engine]:
 
 def schema_fault(engine: Engine) -> str:
     """What is wrong with the database's version, or nothing."""
-    current, newest = migrate.current(engine), migrate.newest()
+    current, newest = version.current(engine), version.newest()
     if current == newest:
         return ""
     return f"the database is at version {current or 'none'}, this farshore-hub needs {newest}"

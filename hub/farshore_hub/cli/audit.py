@@ -9,13 +9,13 @@ from typing import Final
 
 import click
 
-from farshore_hub.app import lake_care
 from farshore_hub.audit import progress
 from farshore_hub.audit.auditor import ask_for_audit
 from farshore_hub.audit.differences import AuditReport, Cure
 from farshore_hub.audit.progress import Kept
 from farshore_hub.audit.round import Position, Round
 from farshore_hub.audit.views import AuditStateView, AuditView, audit_view, state_view
+from farshore_hub.behind import lake_care
 from farshore_hub.cli.options import Time, as_json, data_dir, print_json, print_table, shown_time
 from farshore_hub.errors import Unknown
 from farshore_hub.fleet import sites

@@ -9,7 +9,7 @@ import click
 from farshore_hub import settings
 from farshore_hub.cli.options import data_dir
 from farshore_hub.opening import opened_engine
-from farshore_hub.store import migrate
+from farshore_hub.store import migrate, version
 
 command = click.Group("db", help="The version of the hub's database.")
 
@@ -27,7 +27,7 @@ def current(data_dir: Path) -> None:
     Exit codes: 0 printed, 4 it does not answer
     """
     with opened_engine(settings.load(data_dir)) as engine:
-        click.echo(f"{migrate.current(engine) or 'none'} (this program needs {migrate.newest()})")
+        click.echo(f"{version.current(engine) or 'none'} (this program needs {version.newest()})")
 
 
 @command.command("upgrade")
@@ -49,4 +49,4 @@ def upgrade(dry_run: bool, data_dir: Path) -> None:  # noqa: FBT001 - click's wa
             click.echo(migrate.upgrade_sql(engine))
             return
         migrate.upgrade(engine)
-        click.echo(f"the database is at version {migrate.current(engine)}")
+        click.echo(f"the database is at version {version.current(engine)}")

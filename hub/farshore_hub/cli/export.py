@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import click
 
-from farshore_hub.app import opened_reader
+from farshore_hub.behind import opened_reader
 from farshore_hub.cli.options import data_dir
 from farshore_hub.fleet import sites
 from farshore_hub.lake.export import Format, Wanted

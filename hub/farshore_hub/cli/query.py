@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from farshore_hub.app import opened_reader
+from farshore_hub.behind import opened_reader
 from farshore_hub.cli.options import data_dir, print_json, print_table
 from farshore_hub.opening import open_hub
 from farshore_hub.receive.opener import BatchOpener

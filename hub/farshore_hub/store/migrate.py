@@ -1,4 +1,4 @@
-"""Brings a database to this version's tables, by Alembic's numbered migrations, and tells where it stands."""
+"""Brings a database to this version's tables, by Alembic's numbered migrations; `version` tells where it stands."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
-from farshore_hub.store.engine import reading, writing
+from farshore_hub.store.engine import writing
+from farshore_hub.store.version import current, newest
 
 _SCRIPTS: Final = "farshore_hub.store:migrations"
 
@@ -22,19 +21,6 @@ def upgrade(engine: Engine) -> None:
     with writing(engine) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-
-
-def current(engine: Engine) -> str | None:
-    """The newest migration that the database has; None for an empty database."""
-    with reading(engine) as connection:
-        return MigrationContext.configure(connection).get_current_revision()
-
-
-def newest() -> str:
-    """The newest migration that this version knows."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None  # noqa: S101 - the package holds at least the first
-    return head
 
 
 def upgrade_sql(engine: Engine) -> str:

@@ -6,15 +6,13 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from starlette.types import ASGIApp
 
-from farshore_hub.web import problems
 from farshore_hub.web.auth import CERTIFICATE_SCHEME
+from farshore_hub.web.framework import answer_with_problems
 from farshore_hub.web.pages.install import install
 from farshore_hub.web.problems import Problem
 from farshore_hub.web.routes import alerts, audit, fleet, health, hours, promises, records, sites, sites_door
 from farshore_hub.web.services import Services
-from farshore_hub.web.shortcut import with_shortcut
 from farshore_protocol import __version__
 
 _ROUTERS: Final = (
@@ -34,17 +32,17 @@ _CERTIFICATE: Final = {
 }
 
 
-def make_app(services: Services) -> ASGIApp:
+def make_app(services: Services) -> FastAPI:
     """The application over `services`. Its interactive pages are off: they would load scripts from elsewhere."""
     app = _DescribedApp(
         title="Farshore hub", version=__version__, docs_url=None, redoc_url=None, generate_unique_id_function=_name_of
     )
     app.state.services = services
-    problems.install(app, [route for router in _ROUTERS for route in router.routes])
+    answer_with_problems(app, [route for router in _ROUTERS for route in router.routes])
     for router in _ROUTERS:
         app.include_router(router)
     install(app, services)
-    return with_shortcut(app, services)
+    return app
 
 
 class _DescribedApp(FastAPI):

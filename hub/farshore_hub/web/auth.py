@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from farshore_hub.errors import Forbidden, Unauthenticated
-from farshore_hub.fleet import api_tokens, signin
+from farshore_hub.fleet import api_tokens
 from farshore_hub.fleet.api_tokens import Role
 from farshore_hub.fleet.signin import Peer
+from farshore_hub.web.door import client_certificate
 from farshore_hub.web.services import Hub
 
 CERTIFICATE_SCHEME: Final = "site certificate"
@@ -21,28 +22,6 @@ MAX_TOKEN_CHARS: Final = 200
 _bearer: Final = HTTPBearer(
     scheme_name=TOKEN_SCHEME, description="made by 'farshore-hub token add NAME'", auto_error=False
 )
-
-
-def client_certificate(request: Request) -> Peer | None:
-    """What the connection's client certificate says, where it bears one of this hub's CA; it may be worth nothing."""
-    chain = request.scope.get("extensions", {}).get("tls", {}).get("client_cert_chain", [])
-    return signin.peer_of(chain[0]) if chain else None
-
-
-async def signed_in_site(request: Request, hub: Hub) -> str:
-    """The active site whose certificate the connection bears.
-
-    Raises:
-        Unauthenticated: there is no certificate, or it is not a current one of this hub.
-        SiteRevoked: the site is shut out.
-    """
-    peer = client_certificate(request)
-    if peer is None:
-        raise Unauthenticated(
-            "this route is for sites, which sign in with their client certificate",
-            remedy="use the certificate that the site was given when it enrolled",
-        )
-    return await hub.sign_in(peer)
 
 
 def needs(role: Role) -> Callable[..., Awaitable[None]]:
@@ -65,7 +44,6 @@ async def token_name(hub: Hub, credentials: Annotated[HTTPAuthorizationCredentia
     return await hub.run(lambda: api_tokens.name_of(hub.fleet, credentials.credentials if credentials else ""))
 
 
-SignedInSite = Annotated[str, Depends(signed_in_site)]
 ClientCertificate = Annotated[Peer | None, Depends(client_certificate)]
 TokenName = Annotated[str, Depends(token_name)]
 Viewer: Final = Depends(needs(Role.VIEWER))

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
-from fastapi import Request
 from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
 
 from farshore_hub.errors import Busy, Invalid, Malformed, OverLimit, TimedOut, WrongMediaType
 from farshore_hub.web.problems import faults_of

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import OperationalError
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
-from starlette.routing import BaseRoute, Match, Route
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
 
-from farshore_hub.errors import PROBLEM_URN, HubError, Invalid, Malformed, NotReady, SiteRevoked, of_protocol
+from farshore_hub.errors import HubError, Malformed, NotReady, SiteRevoked, of_protocol
 from farshore_protocol.errors import ProtocolError
 
 PROBLEM_TYPE: Final = "application/problem+json"
+Handler = Callable[[Request, Exception], Awaitable[JSONResponse]]
 _log = logging.getLogger(__name__)
 _CUT: Final = {"Connection": "close"}
 """Whoever is not known, or not any more, does not keep a connection."""
@@ -62,15 +58,12 @@ def problem_of(error: HubError) -> JSONResponse:
     return JSONResponse(body, error.status, _headers_of(error), PROBLEM_TYPE)
 
 
-def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
-    """Make `app`, which has these `routes`, answer every error with a problem."""
-    app.add_exception_handler(HubError, _ours)
-    app.add_exception_handler(ProtocolError, _protocol)
-    app.add_exception_handler(RequestValidationError, _validation)
-    app.add_exception_handler(HTTPException, partial(_http, routes))
-    app.add_exception_handler(OperationalError, _database)
-    app.add_exception_handler(ClientDisconnect, _disconnected)
-    app.add_exception_handler(Exception, _unexpected)
+async def answer(request: Request, error: Exception) -> JSONResponse:
+    """The answer for any error; one that nobody expected is told to the log."""
+    handler = next(HANDLERS[kind] for kind in type(error).__mro__ if kind in HANDLERS)
+    if handler is _unexpected:
+        _log.error("%s met a fault of the hub", _asked(request), exc_info=error)
+    return await handler(request, error)
 
 
 def faults_of(errors: list[Any]) -> str:
@@ -80,30 +73,15 @@ def faults_of(errors: list[Any]) -> str:
 
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HubError)  # noqa: S101 - the table in `install` says so
+    assert isinstance(error, HubError)  # noqa: S101 - the table of handlers says so
     if error.status in _SHUT_OUT:
         _log.warning("refused %s from %s: %s", _asked(request), _from(request), error.kind)
     return problem_of(error)
 
 
 async def _protocol(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, ProtocolError)  # noqa: S101 - the table in `install` says so
+    assert isinstance(error, ProtocolError)  # noqa: S101 - the table of handlers says so
     return await _ours(request, of_protocol(error))
-
-
-async def _validation(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - the table in `install` says so
-    return problem_of(Invalid(faults_of(list(error.errors()))))
-
-
-async def _http(routes: Sequence[BaseRoute], request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)  # noqa: S101 - the table in `install` says so
-    phrase = HTTPStatus(error.status_code).phrase
-    kind = PROBLEM_URN + phrase.lower().replace(" ", "-")
-    body = {"type": kind, "title": phrase, "status": error.status_code, "detail": str(error.detail)}
-    allowed = _methods(routes, request) if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else []
-    headers = {"Allow": ", ".join(allowed)} if allowed else error.headers
-    return JSONResponse(body, error.status_code, headers, PROBLEM_TYPE)
 
 
 async def _database(_: Request, error: Exception) -> JSONResponse:
@@ -119,12 +97,6 @@ async def _unexpected(_: Request, _error: Exception) -> JSONResponse:
     return problem_of(HubError("this is a fault of the hub; its log says more", remedy="try again later"))
 
 
-def _methods(routes: Sequence[BaseRoute], request: Request) -> list[str]:
-    """What the path may be asked with; the framework names the methods of the first of its routes only."""
-    fitting = (each for each in routes if isinstance(each, Route) and each.matches(request.scope)[0] is not Match.NONE)
-    return sorted({method for each in fitting for method in each.methods or ()})
-
-
 def _asked(request: Request) -> str:
     """Method and route; the path itself may be anything."""
     return f"{request.method} {getattr(request.scope.get('route'), 'path', '(no route)')}"
@@ -132,6 +104,16 @@ def _asked(request: Request) -> str:
 
 def _from(request: Request) -> str:
     return request.client.host if request.client else "(unknown)"
+
+
+HANDLERS: Final[dict[type[BaseException], Handler]] = {
+    HubError: _ours,
+    ProtocolError: _protocol,
+    OperationalError: _database,
+    ClientDisconnect: _disconnected,
+    Exception: _unexpected,
+}
+"""By kind of error; `web.api` has two more for what its framework raises."""
 
 
 def _headers_of(error: HubError) -> Mapping[str, str]:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from farshore_hub.fleet.context import Fleet
-from farshore_hub.fleet.signin import Peer
 from farshore_hub.lake.ports import Opener
 from farshore_hub.lake.reader import LakeReader
 from farshore_hub.overview import Overview
-from farshore_hub.receive.receiver import Receiver
 from farshore_hub.reports import Reporter
 from farshore_hub.watch.desk import Desk
 from farshore_hub.watch.promises import Promises
 from farshore_hub.web.bodies import BodyReader
+from farshore_hub.web.door import SitesDoor
 from farshore_protocol.ports import Runner
 
 
@@ -28,7 +27,7 @@ class Services:
 
     Attributes:
         fleet: sites, keys and tokens.
-        receiver: takes parcels.
+        door: takes parcels.
         reporter: completeness.
         overview: the fleet and single sites as people look at them.
         desk: alerts, silences and maintenance.
@@ -39,7 +38,6 @@ class Services:
         checks: what must hold before this process is ready: name to a function that returns what is wrong, or "".
         metrics: the Prometheus text.
         bodies: reads request bodies within the budget.
-        sign_in: the active site of a client certificate, by the database as it is now.
         stopping: set when the hub ends; whoever answers for long ends then.
         run: runs short blocking work beside the event loop.
         run_long: the same for queries, exports and reports, so that they never hold up a sign-in.
@@ -47,7 +45,7 @@ class Services:
     """
 
     fleet: Fleet
-    receiver: Receiver
+    door: SitesDoor
     reporter: Reporter
     overview: Overview
     desk: Desk
@@ -59,7 +57,6 @@ class Services:
     checks: dict[str, Callable[[], str]]
     metrics: Callable[[], bytes]
     bodies: BodyReader
-    sign_in: Callable[[Peer], Awaitable[str]]
     stopping: asyncio.Event
     run: Runner
     run_long: Runner

@@ -8,14 +8,13 @@ from fastapi import APIRouter, Request, Response
 
 from farshore_hub.fleet.enrol import enrol
 from farshore_hub.fleet.renew import renew
-from farshore_hub.receive.admission import Asked
-from farshore_hub.web.auth import CERTIFICATE_SCHEME, ClientCertificate, SignedInSite
-from farshore_hub.web.bodies import STRANGERS, announced_bytes, binary_body
+from farshore_hub.web.auth import CERTIFICATE_SCHEME, ClientCertificate
+from farshore_hub.web.bodies import STRANGERS, binary_body
+from farshore_hub.web.door import PATH
 from farshore_hub.web.problems import responses, success
 from farshore_hub.web.services import Hub
-from farshore_protocol.limits import MAX_ENROLMENT_BYTES, MAX_PARCEL_BYTES
+from farshore_protocol.limits import MAX_ENROLMENT_BYTES
 from farshore_protocol.parcel import ANSWER_TYPE, PARCEL_TYPE
-from farshore_protocol.urgency import Urgency
 
 router: Final = APIRouter(tags=["sites' door"])
 
@@ -27,22 +26,19 @@ _READING: Final = (400, 408, 413, 415, 422)
 
 
 @router.post(
-    "/v1/parcels",
+    PATH,
     summary="Take a parcel",
     response_class=Response,
     responses=success("the hub's signed answer; what it says is stored, is stored", ANSWER_TYPE)
     | responses(401, 403, *_READING),
     openapi_extra={"requestBody": binary_body(PARCEL_TYPE), "security": [{CERTIFICATE_SCHEME: []}]},
 )
-async def post_parcel(request: Request, site: SignedInSite, hub: Hub) -> Response:
+async def post_parcel(request: Request, hub: Hub) -> Response:
     """Answered only after everything that the answer acknowledges is on disk. The same parcel may be sent again.
 
     How urgent it is stands in `farshore-priority`, and what waits behind it in `farshore-behind`: 0 (last) … 9 (first).
     """
-    asked = Asked(site, announced_bytes(request, MAX_PARCEL_BYTES), Urgency.from_headers(request.headers))
-    with hub.receiver.admitted(asked):
-        async with hub.bodies.read(request, PARCEL_TYPE, MAX_PARCEL_BYTES, site) as parcel:
-            return Response(await hub.receiver.receive(parcel, site, asked), media_type=ANSWER_TYPE)
+    return await hub.door.take(request)
 
 
 @router.get(

@@ -1,0 +1,172 @@
+"""What stands behind the port: the lake and its audit, the merge, the watch, and the API and pages for people.
+
+To load it takes more than everything that a parcel needs. So `serve` does not import this module before the port is
+open: `app` loads it on a thread, while sites deliver already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.types import ASGIApp
+
+from farshore_hub.alerting import channels_of, desk_of, promises_of, watcher_of
+from farshore_hub.audit.auditor import Auditor, AuditPace
+from farshore_hub.audit.lake import LakeCare
+from farshore_hub.bounded import BoundedRunner
+from farshore_hub.lake.loading import Loader
+from farshore_hub.lake.reader import LakeReader
+from farshore_hub.lake.settings import LakeSettings
+from farshore_hub.lake.tables import LakeTables
+from farshore_hub.lake.worker.workers import Workers
+from farshore_hub.lake.writer import LakeWriter
+from farshore_hub.loops import Loop
+from farshore_hub.merger import Merger, Rules
+from farshore_hub.notify.courier import Courier
+from farshore_hub.opening import OpenedHub, reporter_of, schema_fault
+from farshore_hub.overview import Overview
+from farshore_hub.receive.opener import BatchOpener
+from farshore_hub.threads import threads
+from farshore_hub.watch.watcher import Watcher
+from farshore_hub.web.api import make_app
+from farshore_hub.web.door import SitesDoor
+from farshore_hub.web.metrics import HubMetrics
+from farshore_hub.web.services import Services
+from farshore_protocol.ports import Runner
+from farshore_shell.system import ThreadRunner
+
+LONG_THREADS: Final = 2
+MAX_LONG_CALLS: Final = 16
+RETRY_S: Final = 10
+
+_US_PER_S: Final = 1_000_000
+
+Checks = dict[str, Callable[[], str]]
+"""By name: what is wrong just now, or nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """What stands behind the port; a context, at whose end its threads and processes end.
+
+    Attributes:
+        app: answers everything but parcels.
+        loops: to be run.
+    """
+
+    app: ASGIApp
+    loops: list[Loop]
+    _stack: ExitStack
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+
+def put_together(hub: OpenedHub, opener: BatchOpener, door: SitesDoor, run: Runner, stop: asyncio.Event) -> Behind:
+    """All of it. On any thread; nothing of it is at work before it is used."""
+    clock, stack = hub.fleet.clock, ExitStack()
+    writer = _lake_writer(hub, opener, threads(stack, "lake"))
+    lake = Loop("lake writer", writer.run, clock, retry_s=RETRY_S)
+    auditor = _auditor(hub, opener, writer, threads(stack, "audit"))
+    audit = Loop("audit", auditor.run, clock, retry_s=RETRY_S)
+    checks = {"database": lambda: _database_fault(hub), "lake writer": lambda: lake.fault or writer.fault}
+    merger = _merger(hub, opener, writer, threads(stack, "merge"))
+    merging = Loop("merge", merger.run, clock, retry_s=RETRY_S)
+    channels = channels_of(hub, threads(stack, "broker"))
+    watcher = watcher_of(hub, channels, lambda: lake.fault or writer.fault, threads(stack, "watch"))
+    watch = Loop("watch", watcher.run, clock, retry_s=RETRY_S)
+    courier = Courier(hub.engine, channels, clock, hub.fleet.random, threads(stack, "courier"), watcher.has_duty)
+    post = Loop("alert delivery", courier.run, clock, retry_s=RETRY_S)
+    services = _services(hub, opener, door, run, checks, watcher, stop, stack)
+    return Behind(make_app(services), [lake, audit, merging, watch, post], stack)
+
+
+@contextmanager
+def opened_reader(hub: OpenedHub, opener: BatchOpener, *, at_once: bool = False) -> Iterator[LakeReader]:
+    """SQL and export over everything that is stored; `at_once`: what answers starts now, not at the first question."""
+    workers = Workers(hub.fleet.clock.monotonic_s)
+    try:
+        if at_once:
+            workers.warm()
+        yield LakeReader(hub.engine, opener, LakeTables(hub.place.lake, hub.keys.hub), workers)
+    finally:
+        workers.close()
+
+
+def _lake_writer(hub: OpenedHub, opener: BatchOpener, runner: ThreadRunner) -> LakeWriter:
+    rules = hub.place.settings
+    settings = LakeSettings(
+        within_us=rules.lake.within * _US_PER_S, payloads_kept_us=rules.retention.payloads * _US_PER_S
+    )
+    return LakeWriter(hub.engine, opener, LakeTables(hub.place.lake, hub.keys.hub), hub.fleet.clock, runner, settings)
+
+
+def lake_care(hub: OpenedHub, opener: BatchOpener) -> LakeCare:
+    """Holds the lake against the ledger, and repairs it."""
+    tables = LakeTables(hub.place.lake, hub.keys.hub)
+    return LakeCare(hub.engine, tables, Loader(hub.engine, opener), hub.fleet.clock)
+
+
+def _auditor(hub: OpenedHub, opener: BatchOpener, writer: LakeWriter, runner: Runner) -> Auditor:
+    settings = hub.place.settings.audit
+    pace = AuditPace(settings.every * _US_PER_S, settings.rate)
+    return Auditor(hub.engine, lake_care(hub, opener), writer, hub.fleet.clock, runner, pace)
+
+
+def _merger(hub: OpenedHub, opener: BatchOpener, writer: LakeWriter, runner: ThreadRunner) -> Merger:
+    declared = hub.place.settings.tables
+    rules = {name: Rules(each.policy, each.columns, each.deletes) for name, each in declared.items()}
+    return Merger(hub.engine, opener, hub.fleet.clock, runner, rules, lambda: writer.is_ours)
+
+
+def _services(
+    hub: OpenedHub,
+    opener: BatchOpener,
+    door: SitesDoor,
+    run: Runner,
+    checks: Checks,
+    watcher: Watcher,
+    stop: asyncio.Event,
+    stack: ExitStack,
+) -> Services:
+    web = hub.place.settings.web
+    silent_after_s = hub.place.settings.completeness.silent_after
+    reporter = reporter_of(hub)
+    long = threads(stack, "reports", LONG_THREADS)
+    return Services(
+        fleet=hub.fleet,
+        door=door,
+        reporter=reporter,
+        desk=desk_of(hub),
+        promises=promises_of(hub),
+        overview=Overview(hub.fleet, silent_after_s),
+        lake=stack.enter_context(opened_reader(hub, opener)),
+        opener=opener,
+        query_timeout_s=web.query_timeout,
+        max_query_rows=web.max_query_rows,
+        checks=checks,
+        metrics=HubMetrics(door.receiver.tally, reporter, watcher).text,
+        bodies=door.bodies,
+        stopping=stop,
+        run=run,
+        run_long=BoundedRunner(long, MAX_LONG_CALLS),
+        run_more=long,
+    )
+
+
+def _database_fault(hub: OpenedHub) -> str:
+    try:
+        return schema_fault(hub.engine)
+    except SQLAlchemyError as error:
+        return f"does not answer ({type(error).__name__})"
