@@ -1,8 +1,8 @@
 """The sites' door: parcels are taken here, past the framework, and before there is one.
 
-Of what a small parcel cost the hub, two fifths went to FastAPI's middlewares, routing and dependencies, which come to
-the same thing for every parcel; and to load FastAPI and what it serves takes most of a start, while sites wait. So this
-module needs neither. FastAPI describes the route all the same, and answers everything else (`web.api`).
+FastAPI's middlewares, routing and dependencies cost 360 µs of CPU a parcel and come to the same thing for every one; and
+to load FastAPI and what it serves takes half of a start, while sites wait. So this module needs neither. FastAPI
+describes the route all the same, and answers everything else (`web.api`).
 """
 
 from __future__ import annotations
