@@ -1,7 +1,7 @@
 """The sites' door: parcels are taken here, past the framework, and before there is one.
 
-FastAPI's middlewares, routing and dependencies cost 360 µs of CPU a parcel and come to the same thing for every one; and
-to load FastAPI and what it serves takes half of a start, while sites wait. So this module needs neither. FastAPI
+FastAPI's middlewares, routing and dependencies cost 360 µs of CPU a parcel and come to the same thing for every one;
+and to load FastAPI and what it serves takes half of a start, while sites wait. So this module needs neither. FastAPI
 describes the route all the same, and answers everything else (`web.api`).
 """
 
