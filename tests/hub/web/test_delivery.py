@@ -150,7 +150,7 @@ def test_the_metrics_count_what_was_received_and_what_is_missing(hub: RunningHub
 
 def test_a_hub_is_ready_while_its_database_and_its_lake_writer_are(hub: RunningHub, monkeypatch: Any) -> None:  # noqa: ANN401
     assert hub.ask("GET", "/readyz").status == 200
-    monkeypatch.setattr("farshore_hub.app.schema_fault", lambda _: "the database is at version none")
+    monkeypatch.setattr("farshore_hub.behind.schema_fault", lambda _: "the database is at version none")
     reply = hub.ask("GET", "/readyz")
     assert (reply.status, reply.problem) == (503, "not-ready")
     assert "version none" in reply.json["detail"]
