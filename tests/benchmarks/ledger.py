@@ -26,6 +26,7 @@ from sqlalchemy import Engine, insert, literal, select, update
 
 from farshore_hub.ledger.completeness import completeness
 from farshore_hub.receive import posting
+from farshore_hub.receive.verify import BroughtParcel, VerifiedParcel
 from farshore_hub.store import accounts as account_rows
 from farshore_hub.store import days, migrate
 from farshore_hub.store.days import Day
@@ -179,10 +180,10 @@ def _cost(url: str) -> dict[str, float]:
     fleet = [hub.add_site(f"ship-{at}") for at in range(_SITES)]
     spent: dict[str, list[float]] = {"verify": [], "without": [], "with": []}
     for turn in range(2 * _ROUNDS):
-        raws = [(_parcel(site, turn), site.name) for site in fleet]
+        brought = [BroughtParcel(_parcel(site, turn), site.name) for site in fleet]
         verifier = hub.receiver._verifier
         began_s = time.process_time()
-        parcels = [verifier.verify(raw, name) for raw, name in raws]
+        parcels = [each for each in verifier.verify(brought) if isinstance(each, VerifiedParcel)]
         spent["verify"].append((time.process_time() - began_s) / _SITES)
         began_s = time.process_time()
         with ExitStack() as stack:
