@@ -38,6 +38,8 @@ def export(*, site: str, since: int, until: int, output: Path, data_dir: Path) -
     \b
     Exit codes: 0 written, 5 the period or the file is not one, 6 there is no such site
     """
+    if until <= since:
+        raise Invalid("the period ends before it begins", remedy="give --from the earlier time")
     with open_hub(data_dir) as hub:
         raw = make_statement(hub.fleet, site, since, until)
     try:

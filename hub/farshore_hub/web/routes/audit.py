@@ -27,7 +27,7 @@ from farshore_protocol.limits import LATEST_EVENT_US, MAX_SEQUENCE
 router: Final = APIRouter(tags=["audit"], dependencies=[Viewer])
 
 NDJSON_TYPE: Final = "application/x-ndjson"
-STATEMENT_TYPE: Final = "application/json"
+STATEMENT_TYPE: Final = "application/vnd.farshore.statement"
 
 _Time = Annotated[int, Field(ge=0, lt=LATEST_EVENT_US)]
 Begin = Annotated[_Time, Query(alias="from", description="in microseconds since 1970")]
