@@ -24,8 +24,12 @@ from farshore_protocol.ranges import RangeSet
 
 
 def make_statement(fleet: Fleet, site: str, from_us: int, to_us: int) -> bytes:
-    """A signed statement about a site; the period is by when the hub stored what came, from `from_us` up to `to_us`;
-    nothing came in one that ends before it begins.
+    """A signed statement about a site. The period is by when the hub stored what came.
+
+    Args:
+        fleet: the hub's.
+        site: its name.
+        from_us, to_us: from the first moment up to but without the second; empty if that is earlier.
 
     Raises:
         Unknown: there is no such site.
