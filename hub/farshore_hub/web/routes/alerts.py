@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Request, status
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator
 from pydantic.config import JsonDict
 from pydantic.json_schema import SkipJsonSchema
 
@@ -71,6 +71,13 @@ class NewMaintenance(BaseModel):
     )
     lasts: Seconds = Field(description="as in '4 h'")
     reason: Reason = ""
+
+    @field_validator("from_us", mode="before")
+    @classmethod
+    def _check_number(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError("true and false are no times")  # noqa: TRY004 - what pydantic takes for a fault
+        return value
 
 
 class Ended(BaseModel):
