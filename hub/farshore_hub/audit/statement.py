@@ -29,7 +29,8 @@ def make_statement(fleet: Fleet, site: str, from_us: int, to_us: int) -> bytes:
     Args:
         fleet: the hub's.
         site: its name.
-        from_us, to_us: from the first moment up to but without the second; empty if that is earlier.
+        from_us: the period's first moment.
+        to_us: the first moment after it; the period is empty if this is not later.
 
     Raises:
         Unknown: there is no such site.
