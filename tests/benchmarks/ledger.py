@@ -11,9 +11,7 @@ parcels takes besides makes the share in the whole accept path.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -36,6 +34,7 @@ from farshore_hub.store.schema import account_days, accounts, intervals, site_da
 from farshore_protocol.hours import HOUR_US
 from farshore_protocol.messages import Claim
 from farshore_protocol.ranges import EMPTY, RangeSet
+from tests.benchmarks.rig.command import Benchmark, Figure, size
 from tests.contracts.hub_world import FakeSite, HubWorld
 from tests.postgres import private_cluster
 
@@ -46,29 +45,34 @@ _ROUNDS: Final = 6
 _SITES: Final = 64
 
 
-def main() -> int:
-    """Measure; prints a table and a line of JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sites", type=int, default=10_000)
-    parser.add_argument("--streams", type=int, default=10)
-    parser.add_argument("--days", type=int, default=30)
-    parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite")
-    args = parser.parse_args()
-    with _database(args.store) as url:
+def measure(options: argparse.Namespace, _folder: Path) -> list[Figure]:
+    """One run."""
+    with _database(options.store) as url:
         engine = open_engine(url)
         fold_log(engine)
         migrate.upgrade(engine)
-        _fill(engine, args.sites, args.streams, args.days)
-        found = {name: _median_ms(ask, args.repeats) for name, ask in _questions(engine).items()}
+        _fill(engine, options.sites, options.streams, options.days)
+        asked = {name: _median_ms(ask, options.repeats) for name, ask in _questions(engine).items()}
         engine.dispose()
-    with _database(args.store) as url:
-        found |= _cost(url)
-    for name, value in found.items():
-        sys.stdout.write(f"{name:<40}{value:10.1f}\n")
-    options = {"benchmark": "ledger", "store": args.store, "sites": args.sites, "streams": args.streams}
-    sys.stdout.write(json.dumps(options | {"days": args.days} | found) + "\n")
-    return 0
+    with _database(options.store) as url:
+        cost = _cost(url)
+    return [
+        *(Figure(name, value, "ms", most=100) for name, value in asked.items()),
+        *(Figure(name, value, "µs a parcel") for name, value in cost.items()),
+        Figure("hours and journal, of verifying and posting", _share_of_hours(cost), "%", most=15),
+    ]
+
+
+def _share_of_hours(cost: dict[str, float]) -> float:
+    added = cost["CPU: post with hours and journal"] - cost["CPU: post without them"]
+    return 100 * added / (cost["CPU: verify"] + cost["CPU: post without them"])
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--sites", type=size, default=10_000, metavar="N", help="(default 10,000)")
+    parser.add_argument("--streams", type=size, default=10, metavar="N", help="of each site (default 10)")
+    parser.add_argument("--days", type=size, default=30, metavar="N", help="of which there are hours (default 30)")
+    parser.add_argument("--repeats", type=size, default=9, metavar="N", help="of each question (default 9)")
 
 
 @contextmanager
@@ -158,10 +162,10 @@ def _questions(engine: Engine) -> dict[str, Callable[[], object]]:
             return days.read_site_hours(connection, 5, hours)
 
     return {
-        "fleet overview, ms": overview,
-        "gaps of a site, ms": gaps,
-        "score of a day, ms": score,
-        "hours of a site, ms": hours_of_site,
+        "fleet overview": overview,
+        "gaps of a site": gaps,
+        "score of a day": score,
+        "hours of a site": hours_of_site,
     }
 
 
@@ -194,8 +198,11 @@ def _cost(url: str) -> dict[str, float]:
         spent["without" if turn % 2 else "with"].append((time.process_time() - began_s) / _SITES)
     hub.engine.dispose()
     verify, without, whole = (statistics.median(spent[name][1:]) * 1e6 for name in ("verify", "without", "with"))
-    share = 100 * (whole - without) / (verify + without)
-    return {"verify, us": verify, "post, us": without, "post with hours, us": whole, "hours and journal, %": share}
+    return {
+        "CPU: verify": verify,
+        "CPU: post without them": without,
+        "CPU: post with hours and journal": whole,
+    }
 
 
 @contextmanager
@@ -220,5 +227,14 @@ def _parcel(site: FakeSite, turn: int) -> bytes:
     return site.parcel(site.batch(first, 1000), claims=[claim], epochs=turn == 0)
 
 
+BENCHMARK = Benchmark(
+    name="ledger",
+    about=__doc__ or "",
+    examples=["ledger --sites 1_000", "ledger --store postgresql"],
+    measure=measure,
+    records=0,
+    options=_options,
+)
+
 if __name__ == "__main__":
-    sys.exit(main())
+    BENCHMARK.main()

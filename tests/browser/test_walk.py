@@ -111,6 +111,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(visit: Visit, site: Site) -
     for path in ("/", f"/sites/{site.name}", f"/sites/{site.name}/streams/{READINGS}", "/add-site"):
         page.goto(path)
         page.locator("h1").wait_for()
+        page.evaluate("document.fonts.ready.then(() => true)")
         assert page.evaluate(TOO_WIDE) == [], path
         assert grave_faults(page) == [], path
 

@@ -21,8 +21,10 @@ def hub(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningHub]:
         yield running
 
 
-def test_every_answer_is_as_it_is_described(hub: RunningHub) -> None:
-    assert not faults_of(hub)
+def test_every_answer_is_as_it_is_described(tmp_path: Path) -> None:
+    """On SQLite; `make fuzz-api STORE=postgres` asks the same of the other one, which takes a minute."""
+    with running_hub(tmp_path) as hub:
+        assert not faults_of(hub)
 
 
 def test_an_answer_that_is_not_as_described_would_be_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,7 +111,7 @@ def clock_jumps(world: World) -> None:
 
 def clock_drifts(world: World) -> None:
     site = _some_site(world)
-    site.clock.rate = world.rng.uniform(0.8, 1.25)
+    site.clock.run_at(world.rng.uniform(0.8, 1.25))
     world.say(f"{site.name}'s clock runs at {site.clock.rate:.2f}")
 
 

@@ -133,7 +133,7 @@ class SimHub:
         if self.is_up:
             return
         self.boots += 1
-        world, self.clock.booted_s = self.world, self.world.loop.time()
+        world, self.clock.booted_s = self.world, self.clock.seconds()
         self._folder = world.folder / f"hub-{self.boots}"
         lay_out(self._image, self._folder)
         rng = random.Random(f"{world.seed} hub {self.boots}")

@@ -25,7 +25,8 @@ class Timepiece:
 
     Attributes:
         offset_s: how far the wall clock is off.
-        rate: how many of its seconds pass in one of the world's.
+        rate: how many of its seconds pass in one of the world's; `run_at` sets it.
+        booted_s: when it was started, in its own seconds.
         nap_s: the machine is so slow, or so busy, that a sleep lasts at least this long.
     """
 
@@ -34,12 +35,23 @@ class Timepiece:
     rate: float = 1.0
     nap_s: float = 0.0
     booted_s: float = 0.0
+    _set_at_s: float = 0.0
+    _passed_s: float = 0.0
+
+    def run_at(self, rate: float) -> None:
+        """Run faster or slower from now on; what has passed has passed."""
+        self._passed_s, self._set_at_s = self.seconds(), self.loop.time()
+        self.rate = rate
+
+    def seconds(self) -> float:
+        """So many of its own seconds have passed since the world began."""
+        return self._passed_s + (self.loop.time() - self._set_at_s) * self.rate
 
     def now_us(self) -> int:
-        return START_US + round((self.loop.time() * self.rate + self.offset_s) * 1_000_000)
+        return START_US + round((self.seconds() + self.offset_s) * 1_000_000)
 
     def monotonic_s(self) -> float:
-        return (self.loop.time() - self.booted_s) * self.rate
+        return self.seconds() - self.booted_s
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(seconds / self.rate, self.nap_s))

@@ -70,7 +70,7 @@ class SimSite:
             return
         self.boots += 1
         self.agent, self._stop, self.promised = None, asyncio.Event(), {}
-        self.clock.booted_s = self.world.loop.time()
+        self.clock.booted_s = self.clock.seconds()
         self._folder = self.world.folder / f"{self.name}-{self.boots}"
         lay_out(self._image, self._folder)
         self.process = process = Process(self.name, lambda: self.crash(self.dice.rng.expovariate(1 / _DOWN_S)))

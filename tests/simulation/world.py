@@ -156,7 +156,8 @@ class World:
             disk.fault, process.fuse = None, None
         self.hub.boot()
         for site in self.sites.values():
-            site.is_calm, site.clock.nap_s, site.clock.rate = True, _CALM_NAP_S, 1.0
+            site.is_calm, site.clock.nap_s = True, _CALM_NAP_S
+            site.clock.run_at(1.0)
             site.boot()
 
     def _machines(self) -> list[tuple[Disk, Process]]:
