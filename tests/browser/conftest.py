@@ -32,9 +32,9 @@ _ADVICE: Final = {"verbose", "debug", "info"}
 """What Chromium thinks could be better is no error."""
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture
 def chromium() -> Iterator[Browser]:
-    """Until the last test of this folder: as long as Playwright is there, its event loop runs in this process."""
+    """One for each test: as long as Playwright is there, its event loop runs in this process, and no other test's can."""
     program = shutil.which("chromium")
     assert program, "there is no chromium: sh packaging/ensure-chromium.sh installs it"
     with sync_playwright() as playwright:
@@ -43,7 +43,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def folder() -> Iterator[Path]:
     """Short, because a unix socket's path has to be."""
     path = Path(tempfile.mkdtemp(prefix="fs-"))
@@ -51,7 +51,7 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(path, ignore_errors=True)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def hub(folder: Path) -> Iterator[Hub]:
     made = Hub(folder)
     with (made.data / "hub.toml").open("a") as settings:
@@ -63,14 +63,14 @@ def hub(folder: Path) -> Iterator[Hub]:
         made.kill()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def link(hub: Hub) -> Iterator[Proxy]:
     """Between the site and the hub."""
     with Proxy(hub.port) as proxy:
         yield proxy
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def site(hub: Hub, folder: Path, link: Proxy) -> Iterator[Site]:
     """A site that has delivered something."""
     made = Site("pump-station-7", folder / "s", link.port)
