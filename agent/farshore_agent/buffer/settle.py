@@ -57,14 +57,13 @@ class Change:
     at_hub: RangeSet
     archived: int
 
-    def without(self, not_brought: RangeSet) -> Change:
-        """The change where the hub has sequences that this buffer has not brought with the answered statement.
+    def without(self, never_sent: RangeSet) -> Change:
+        """The change where the hub has sequences that never left this buffer.
 
-        They may be records of another machine, which goes on as this one from a snapshot of its memory. They stay
-        unacknowledged here and are sent, once more if need be: the hub knows a batch by its content, or sees the fork
-        and keeps both.
+        Another machine goes on as this one, from a snapshot of its memory, and has used them for records of its own.
+        They stay unacknowledged here and are sent, so that the hub sees the fork and keeps both.
         """
-        return replace(self, acknowledged=self.acknowledged - not_brought, gained=self.gained - not_brought)
+        return replace(self, acknowledged=self.acknowledged - never_sent, gained=self.gained - never_sent)
 
 
 def change_of(account: Account, head: int, before: RangeSet) -> Change:

@@ -10,7 +10,7 @@ from farshore_agent.buffer.model import Settled
 from farshore_agent.buffer.outbox import drop_batch, give_up_needing
 from farshore_agent.buffer.receipts import GivenUp, give_up, lost_part, settle_receipts
 from farshore_agent.buffer.settle import Change, LifeView, change_of, needs_holding_back, why_ignored
-from farshore_agent.buffer.statement import Said, mark_of
+from farshore_agent.buffer.statement import Said
 from farshore_agent.buffer.streams import StreamRow, begin_life, pack_ranges, stream_by_name
 from farshore_protocol.messages import Account, Answer, Reason, Refusal, Refused
 from farshore_protocol.ranges import Range, RangeSet
@@ -29,7 +29,6 @@ class Settlement:
         self._answer = answer
         self._said = said
         self._now_us = now_us
-        self._mark = 0
         self._unconfirmed: set[bytes] = set()
         self._batches = self._records = self._returned = self._receipts = self._refused = 0
 
@@ -48,7 +47,6 @@ class Settlement:
             ignored = why_ignored(self._answer, answered)
             if ignored or answered is None:
                 return Settled(ignored=ignored)
-            self._mark = mark_of(answered.id, self._answer.number)
             is_other_hub, needs_whole = self._note_hub()
             self._database.run("note_answer", answered.id, self._answer.number)
             self._confirm(self._answer.held)
@@ -103,7 +101,7 @@ class Settlement:
         if row is None:
             return
         change = change_of(account, row.head, row.acknowledged)
-        change = change.without(self._not_brought(row, change.gained)) if change.gained else change
+        change = change.without(self._never_sent(row, change.gained)) if change.gained else change
         self._database.run("set_account", row.id, pack_ranges(change.acknowledged), change.archived)
         self._acknowledge(row, change)
         self._take_back(row, change)
@@ -129,9 +127,9 @@ class Settlement:
         why = GivenUp(Reason.UNRETAINED, self._now_us, "the hub lost it, and it is no longer kept here")
         self._receipts += give_up(self._database, row.id, missing, why)
 
-    def _not_brought(self, row: StreamRow, gained: RangeSet) -> RangeSet:
-        """What of these sequences is held here, sealed or not, and did not go with the statement that is answered."""
-        batches = ((first, last) for _, first, last, _, sent in self._touching(row, gained) if sent != self._mark)
+    def _never_sent(self, row: StreamRow, gained: RangeSet) -> RangeSet:
+        """What of these sequences is held here, sealed or not, and was in no parcel yet."""
+        batches = ((first, last) for _, first, last, _, sent in self._touching(row, gained) if not sent)
         chunks = (found for span in gained for found in self._database.rows("chunks_over", row.id, *span))
         return RangeSet.of(*batches, *chunks)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from farshore_agent.buffer.connection import Database
 from farshore_agent.buffer.hours import of_batch
@@ -27,9 +26,6 @@ Said = list[tuple[int, int, int]]
 """Stream, hour and count of what a statement tells by the hour."""
 
 
-_NUMBER_BITS: Final = 40
-
-
 @dataclass(slots=True)
 class _Room:
     """What a statement has room for yet, beside a claim's first range."""
@@ -48,8 +44,8 @@ def make_manifest(
     `streams`, and those that its receipts are about. `batches` go with it.
     """
     with database.transaction():
+        sealed = _sent(database, batches)
         number = int(database.the_row("take_number", life)[0])
-        sealed = _sent(database, batches, mark_of(life, number))
         receipts = open_receipts(database, MAX_PARCEL_RECEIPTS)
         rows = (
             open_streams(database)
@@ -64,16 +60,11 @@ def make_manifest(
     return Manifest(number, claims, receipts, is_whole), room.said
 
 
-def mark_of(life: int, number: int) -> int:
-    """What tells the statement of a life from all others; a batch bears that of the one that it last went with."""
-    return life << _NUMBER_BITS | number
-
-
-def _sent(database: Database, batches: Iterable[int], mark: int) -> dict[int, list[tuple[int, list[int]]]]:
+def _sent(database: Database, batches: Iterable[int]) -> dict[int, list[tuple[int, list[int]]]]:
     """By stream the first sequence and the hours of the batches, which go with this statement."""
     found: dict[int, list[tuple[int, list[int]]]] = defaultdict(list)
     for batch in batches:
-        database.run("mark_sent", batch, mark)
+        database.run("mark_sent", batch)
         place = database.row("batch_place", batch)
         hours = of_batch(database, batch)
         if place and hours:

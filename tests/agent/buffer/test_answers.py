@@ -236,28 +236,6 @@ async def test_what_never_left_this_machine_is_not_taken_for_delivered(world: Wo
     await buffer.close()
 
 
-async def test_what_may_have_been_lost_on_its_way_is_sent_again_whatever_the_hub_has(
-    world: World, hub: FakeHub
-) -> None:
-    """Found by the simulation, seed 262: as above, and the parcel that should have shown the fork was lost.
-
-    The hub's account cannot tell whose records it has. Only an answer to a parcel that brought a batch speaks of it.
-    """
-    buffer = await world.open()
-    await buffer.append("boiler", admitted(readings(0, 100)))
-    await buffer.seal_due(link_up=True, flush=True)
-    (batch,) = await buffer.waiting(max_bytes=MIB, max_batches=1)
-    hub.note(await buffer.manifest(whole=True, batches=[batch.id]))  # but the batch never arrives
-    for n in range(1, 101):
-        hub.records[buffer.incarnation, "boiler", n] = {"other": n}
-    manifest = await buffer.manifest(whole=True)
-    assert (await buffer.settle(hub.answer(buffer.incarnation, manifest))).acknowledged_records == 0
-    manifest = await buffer.manifest(whole=True, batches=[batch.id])
-    settled = await buffer.settle(hub.answer(buffer.incarnation, manifest, forked=[batch.digest]))
-    assert (settled.acknowledged_records, settled.forked) == (100, (batch.digest,))
-    await buffer.close()
-
-
 async def test_a_refusal_of_what_was_never_here_counts_for_nothing(world: World, hub: FakeHub) -> None:
     """Found by the simulation: the forwarder took it for an answer about its parcel, and sent that again at once."""
     buffer = await world.open()

@@ -173,8 +173,8 @@ UPDATE batches SET epoch = ?2, dictionary = ?3 WHERE id = ?1 AND (epoch <> ?2 OR
 SELECT id FROM batches WHERE state < 2 AND (
     epoch NOT IN (SELECT epoch FROM epochs) OR dictionary NOT IN (SELECT dictionary FROM dictionaries));
 
--- mark_sent: a batch goes with that statement, see `statement.mark_of`
-UPDATE batches SET sent = ?2 WHERE id = ?1;
+-- mark_sent: a batch goes into a parcel
+UPDATE batches SET sent = 1 WHERE id = ?1 AND sent = 0;
 
 -- chunks_over: the chunks of a stream that touch a range
 SELECT first, first + count - 1 FROM chunks WHERE stream = ?1 AND first <= ?3 AND first + count > ?2 ORDER BY first;
