@@ -34,7 +34,7 @@ _ADVICE: Final = {"verbose", "debug", "info"}
 
 @pytest.fixture
 def chromium() -> Iterator[Browser]:
-    """One for each test: as long as Playwright is there, its event loop runs in this process, and no other test's can."""
+    """One for each test: while Playwright is there, its event loop runs in this process, and no other test's can."""
     program = shutil.which("chromium")
     assert program, "there is no chromium: sh packaging/ensure-chromium.sh installs it"
     with sync_playwright() as playwright:
