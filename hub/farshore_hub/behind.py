@@ -27,7 +27,7 @@ from farshore_hub.lake.tables import LakeTables
 from farshore_hub.lake.worker.workers import Workers
 from farshore_hub.lake.writer import LakeWriter
 from farshore_hub.loops import Loop
-from farshore_hub.merger import Merger, Rules
+from farshore_hub.merger import Merger
 from farshore_hub.notify.courier import Courier
 from farshore_hub.opening import OpenedHub, reporter_of, schema_fault
 from farshore_hub.overview import Overview
@@ -126,7 +126,7 @@ def _auditor(hub: OpenedHub, opener: BatchOpener, writer: LakeWriter, runner: Ru
 
 def _merger(hub: OpenedHub, opener: BatchOpener, writer: LakeWriter, runner: ThreadRunner) -> Merger:
     declared = hub.place.settings.tables
-    rules = {name: Rules(each.policy, each.columns, each.deletes) for name, each in declared.items()}
+    rules = {name: each.rules() for name, each in declared.items()}
     return Merger(hub.engine, opener, hub.fleet.clock, runner, rules, lambda: writer.is_ours)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -17,15 +16,16 @@ from sqlalchemy.schema import CreateColumn, CreateTable, DropTable
 
 from farshore_hub import exact_json
 from farshore_hub.lake.ports import Opener
-from farshore_hub.merge.changes import ROW_OPS, SCHEMA, Staging, stage
+from farshore_hub.merge.changes import ROW_OPS, Staging, stage
 from farshore_hub.merge.conflicts import conflicts
 from farshore_hub.merge.layout import Layout, Misfit
-from farshore_hub.merge.policy import Deletes, Policy
+from farshore_hub.merge.policy import Rules
 from farshore_hub.merge.statements import Statements
 from farshore_hub.store import merge as store
 from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.merge import WaitingBatch
 from farshore_hub.store.ranges import unpack_ranges
+from farshore_protocol.changes import Op
 from farshore_protocol.columns import Columns
 from farshore_protocol.errors import ProtocolError
 from farshore_protocol.ports import Clock, Runner
@@ -37,15 +37,6 @@ PIECE: Final = 2_000
 
 LOOK_EVERY_S: Final = 1.0
 _LOOK_BATCHES: Final = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How a table is merged; `columns` are the policies of columns that have one of their own."""
-
-    policy: Policy = Policy.LAST_WRITE
-    columns: Mapping[str, Policy] | None = None
-    deletes: Deletes = Deletes.WIN
 
 
 class Merger:
@@ -97,7 +88,7 @@ class Merger:
             return False  # the lake's writer sets it aside
         with writing(self._engine) as connection:
             table = _Table.opened(connection, name, rules, self._clock.now_us())
-            table.take_in(connection, [record for record in records if record["op"] == SCHEMA])
+            table.take_in(connection, [record for record in records if record["op"] == Op.SCHEMA])
         changes = [record for record in records if record["op"] in ROW_OPS]
         if not {change["schema"] for change in changes} <= table.known:
             return False
@@ -117,7 +108,6 @@ class _Table:
         self._name = name
         self._rules = rules
         self._layout = layout
-        self._refused = dict(layout.refused)
         self._statements = self._made()
 
     @classmethod
@@ -128,7 +118,7 @@ class _Table:
     @property
     def known(self) -> set[str]:
         """Fingerprints of schemas that were announced."""
-        return {*self._layout.schemas, *(fingerprint for fingerprint, _ in self._layout.refused)}
+        return {*self._layout.schemas, *dict(self._layout.refused)}
 
     def take_in(self, connection: Connection, announced: list[dict[str, Any]]) -> None:
         """Take in the schemas that a batch announces: columns are added, never changed or dropped."""
@@ -140,8 +130,8 @@ class _Table:
                 self._layout = self._layout.without(str(record["schema"]), str(error))
         if self._layout == before:
             return
-        old, self._refused = self._statements, dict(self._layout.refused)
-        self._statements = new = self._made()
+        old, self._statements = self._statements, self._made()
+        new = self._statements
         if not before.key and self._layout.key:
             connection.execute(CreateTable(new.merged))
         for column in [column for column in new.merged.columns if before.key and column.name not in old.merged.c]:
@@ -155,11 +145,12 @@ class _Table:
         self, connection: Connection, changes: list[dict[str, Any]], batch: WaitingBatch, start: int, now_us: int
     ) -> None:
         """Merge some changes of a batch; `start` is the place of the first."""
-        fits = [place for place, change in enumerate(changes) if change["schema"] not in self._refused]
+        refused = dict(self._layout.refused)
+        fits = [place for place, change in enumerate(changes) if change["schema"] not in refused]
         staging = stage([changes[place] for place in fits], self._layout, batch.site_id, batch.received_us + start)
         misfits = {fits[place]: why for place, why in staging.misfits.items()}
-        misfits |= {place: self._refused[change["schema"]] for place, change in enumerate(changes)
-                    if change["schema"] in self._refused}  # fmt: skip
+        misfits |= {place: refused[change["schema"]] for place, change in enumerate(changes)
+                    if change["schema"] in refused}  # fmt: skip
         told = {start + place: (why, exact_json.dumps(changes[place])) for place, why in misfits.items()}
         store.note_misfits(connection, self.id, batch.id, told, now_us)
         if staging.rounds:
@@ -180,7 +171,7 @@ class _Table:
         connection.execute(DropTable(statements.staged))
 
     def _made(self) -> Statements:
-        return Statements(self.id, self._layout, self._rules.columns or {}, self._rules.policy, self._rules.deletes)
+        return Statements(self.id, self._layout, self._rules)
 
     def _show(self, connection: Connection) -> None:
         """The view that people query."""
@@ -199,7 +190,7 @@ def rows_of(connection: Connection, table_id: int, layout: Layout, rules: Rules,
     """Rows of a merged table, with the present names of its columns."""
     if not layout.key:
         return []
-    statements = Statements(table_id, layout, rules.columns or {}, rules.policy, rules.deletes)
+    statements = Statements(table_id, layout, rules)
     order = [statements.merged.c[name] for name in statements.keys]
     return [dict(row) for row in connection.execute(statements.rows().order_by(*order).limit(limit)).mappings()]
 

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from farshore_hub.durations import BytesPerSecond, Seconds
 from farshore_hub.errors import NotReady, SettingsInvalid
 from farshore_hub.fleet.addresses import MAX_ADDRESSES, check_address, split_listen
-from farshore_hub.merge.policy import Deletes, Policy
+from farshore_hub.merge.policy import Deletes, Policy, Rules
 from farshore_hub.settings_watch import WatchTables
 from farshore_hub.strict import StrictTable
 from farshore_protocol.limits import KIB, MIB
@@ -110,6 +110,10 @@ class MergedTable(StrictTable):
     policy: Policy = Field(default=Policy.LAST_WRITE, description="which of two writes to a cell wins")
     columns: dict[str, Policy] = Field(default={}, description="columns with a policy of their own")
     deletes: Deletes = Field(default=Deletes.WIN, description="whether a delete wins against a later change of the row")
+
+    def rules(self) -> Rules:
+        """For the merger."""
+        return Rules(self.policy, self.columns, self.deletes)
 
 
 class Certificates(StrictTable):

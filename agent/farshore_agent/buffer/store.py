@@ -175,11 +175,7 @@ class Store:
 
     def _without(self, refused: set[str], appends: Sequence[QueuedAppend], now_us: int) -> list[Outcome]:
         full = BufferFull("the buffer is full and the stream's policy is to refuse", remedy="try again later")
-        kept = [
-            append
-            for append in appends
-            if not refused & {append.stream, companion_of(base_of(append.stream), QUARANTINE)}
-        ]
+        kept = [append for append in appends if not refused & _streams_of(append)]
         outcomes = iter(self.commit(kept, now_us)) if kept else iter(())
         keeps = set(map(id, kept))
         return [next(outcomes) if id(append) in keeps else full for append in appends]

@@ -20,9 +20,10 @@ import msgspec
 from farshore_agent.errors import SettingsError
 from farshore_agent.settings.tables import TableSettings
 from farshore_agent.tables.application import Application, Found, Touched
-from farshore_agent.tables.changes import Cells, Key, Op, Stamps, Value, describe, difference
+from farshore_agent.tables.changes import Cells, Key, Stamps, Value, describe, difference
 from farshore_agent.tables.schema import TableSchema, problems_of, read_schema
 from farshore_agent.tables.shadow import Intent, Progress, Shadow, Told, pack_key, unpack_key
+from farshore_protocol.changes import Op
 from farshore_protocol.limits import KIB, MAX_RECORD_BYTES, MIB
 from farshore_protocol.ports import Clock, Random
 
@@ -50,10 +51,16 @@ class Walk(enum.IntEnum):
 
 @dataclass(slots=True)
 class _Look:
-    """What one look has found so far."""
+    """What one look has found so far.
+
+    Attributes:
+        columns: what is captured beside the key.
+        growth: how many more rows the hub will have been told of.
+    """
 
     stamps: Stamps
     schema: TableSchema
+    columns: tuple[str, ...]
     records: list[dict[str, object]] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     told: dict[bytes, Told] = field(default_factory=dict)
@@ -109,14 +116,13 @@ class Capture:
             apsw.Error: the database is not there, or busy.
         """
         application = self._opened()
-        progress = self._attend(application)
-        schema = self._schema
-        assert schema is not None  # noqa: S101 - `_attend` reads it or raises
-        look = _Look(Stamps(progress.number, progress.hlc, self._offset_us()), schema)
+        schema, progress = self._attend(application)
+        stamps = Stamps(progress.number, progress.hlc, self._offset_us())
+        look = _Look(stamps, schema, schema.captured(self._settings.columns))
         if progress.fingerprint != schema.fingerprint:
-            self._announce(look, progress)
+            self._announce(application, look, progress)
             progress = msgspec.structs.replace(
-                progress, fingerprint=schema.fingerprint, columns=self._columns(), walk=Walk.ROWS, place=None
+                progress, fingerprint=schema.fingerprint, columns=look.columns, walk=Walk.ROWS, place=None
             )
         with application.reading():
             progress = self._follow_log(application, look, progress)
@@ -150,17 +156,11 @@ class Capture:
             self._application = Application(self._settings.database, self.name)
         return self._application
 
-    def _attend(self, application: Application) -> Progress:
+    def _attend(self, application: Application) -> tuple[TableSchema, Progress]:
         """See to it that schema, log and triggers are what they should be."""
-        progress = self.progress
-        version = application.version()
-        if version != self._version:
-            table, key, columns = self._settings.table or self.name, self._settings.key, self._settings.columns
-            problems = list(problems_of(application.connection, f"tables.{self.name}", table, key, columns))
-            if problems:
-                raise SettingsError(str(self._settings.database), problems)
-            self._schema = schema = read_schema(application.connection, table, key)
-            assert schema is not None  # noqa: S101 - a missing table is a problem
+        schema, progress = self._schema, self.progress
+        if schema is None or application.version() != self._version:
+            self._schema = schema = self._read_schema(application)
             application.install(schema, self._new_generation())
             self._version = application.version()
         if application.generation() != progress.generation or not application.has(progress.done, progress.done_at):
@@ -177,39 +177,40 @@ class Capture:
             }
             progress = msgspec.structs.replace(progress, **start)
             self._settle((), progress)
-        return progress
+        return schema, progress
+
+    def _read_schema(self, application: Application) -> TableSchema:
+        table, key, columns = self._settings.table or self.name, self._settings.key, self._settings.columns
+        problems = list(problems_of(application.connection, f"tables.{self.name}", table, key, columns))
+        schema = read_schema(application.connection, table, key)
+        if problems or schema is None:
+            raise SettingsError(str(self._settings.database), problems)
+        return schema
 
     def _new_generation(self) -> int:
         return int.from_bytes(self._random.token(_GENERATION_BYTES), "big") + 1
 
-    def _columns(self) -> tuple[str, ...]:
-        """What is captured beside the key."""
-        assert self._schema is not None  # noqa: S101 - called after `_attend`
-        wanted = {each.lower() for each in self._settings.columns}
-        names = [each.name for each in self._schema.columns if each.name not in self._schema.key]
-        return tuple(name for name in names if not wanted or name.lower() in wanted)
-
-    def _announce(self, look: _Look, progress: Progress) -> None:
+    def _announce(self, application: Application, look: _Look, progress: Progress) -> None:
         """Say what the table looks like now."""
         now_us = self._clock.now_us()
-        renamed = self._renamed(progress)
+        renamed = self._renamed(application, look, progress)
         for old, new in renamed.items():
             self._shadow.rename(self.name, old, new)
         fields = {"columns": describe(look.schema), "key_columns": list(look.schema.key)}
-        look.records.append(look.stamps.record(now_us, "schema", look.schema, renamed=renamed, **fields))
+        look.records.append(look.stamps.record(now_us, Op.SCHEMA, look.schema, renamed=renamed, **fields))
         look.times_us.append(now_us)
 
-    def _renamed(self, progress: Progress) -> dict[str, str]:
+    def _renamed(self, application: Application, look: _Look, progress: Progress) -> dict[str, str]:
         """Columns that have another name than before, by their place; what they hold has to be the same."""
-        before, after = progress.columns, self._columns()
+        before, after = progress.columns, look.columns
         if len(before) != len(after) or not before:
             return {}
         pairs = {old: new for old, new in zip(before, after, strict=True) if old != new}
-        return pairs if not set(pairs.values()) & set(before) and self._hold_the_same(pairs) else {}
+        if set(pairs.values()) & set(before) or not self._hold_the_same(application, look.schema, pairs):
+            return {}
+        return pairs
 
-    def _hold_the_same(self, pairs: Mapping[str, str]) -> bool:
-        application, schema = self._opened(), self._schema
-        assert schema is not None  # noqa: S101 - called after `_attend`
+    def _hold_the_same(self, application: Application, schema: TableSchema, pairs: Mapping[str, str]) -> bool:
         for packed in self._shadow.keys_after(self.name, None, _RENAME_SAMPLE):
             found = application.find(schema, tuple(pairs.values()), unpack_key(packed))
             cells = self._shadow.cells(self.name, packed)
@@ -261,7 +262,7 @@ class Capture:
 
     def _walk_rows(self, application: Application, look: _Look, progress: Progress, now_us: int) -> Progress:
         place = unpack_key(progress.place) if progress.place else None
-        rows = application.after(look.schema, self._columns(), place, WALK_ROWS)
+        rows = application.after(look.schema, look.columns, place, WALK_ROWS)
         for row in rows:
             self._compare(look, row.key, row, now_us, 0)
         if len(rows) < WALK_ROWS:
@@ -279,8 +280,7 @@ class Capture:
 
     def _see(self, application: Application, look: _Look, key: Key, at_us: int, states: int) -> None:
         """Look at one row."""
-        row = application.find(look.schema, self._columns(), key)
-        self._compare(look, key, row, at_us, states)
+        self._compare(look, key, application.find(look.schema, look.columns, key), at_us, states)
 
     def _compare(self, look: _Look, key: Key, row: Found | None, at_us: int, states: int) -> None:
         if None in key:

@@ -13,25 +13,17 @@ A record of the stream `NAME.changes`:
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from farshore_agent.tables.schema import TableSchema
+from farshore_protocol.changes import Op
 
 Value = int | float | str | bytes | None
 Cells = Mapping[str, Value]
 Key = tuple[Value, ...]
-
-
-class Op(enum.StrEnum):
-    """What happened to a row."""
-
-    INSERT = "insert"
-    UPDATE = "update"
-    DELETE = "delete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +70,13 @@ class Stamps:
     hlc: int = 0
     offset_us: int = 0
 
-    def record(self, at_us: int, op: str, schema: TableSchema, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - a record's values
+    def record(self, at_us: int, op: Op, schema: TableSchema, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - a record's values
         """The next record."""
         self.number += 1
         self.hlc = max(at_us + self.offset_us, self.hlc + 1)
         return {
             "at": datetime.fromtimestamp(at_us / 1_000_000, UTC).isoformat(timespec="milliseconds"),
-            "op": op,
+            "op": op.value,
             "number": self.number,
             "hlc": self.hlc,
             "schema": schema.fingerprint.hex(),

@@ -63,9 +63,7 @@ def examine(name: str, settings: TableSettings) -> Examined:
 
 
 def _would(database: apsw.Connection, name: str, schema: TableSchema, settings: TableSettings) -> Iterator[str]:
-    wanted = {each.lower() for each in settings.columns}
-    columns = [each.name for each in schema.columns if each.name not in schema.key]
-    captured = [each for each in columns if not wanted or each.lower() in wanted]
+    captured = schema.captured(settings.columns)
     yield f"rows are named by {', '.join(schema.key)}; captured: {', '.join(captured) or 'nothing else'}"
     (rows,) = row(database, f"SELECT count(*) FROM {quoted(schema.name)}")  # noqa: S608 - the name is quoted
     yield f"{rows} row(s) would be told first, in small pieces"

@@ -72,6 +72,12 @@ class TableSchema:
         text = repr(([(each.name, each.type, each.not_null, each.default) for each in self.columns], self.key))
         return hashlib.blake2b(text.encode(), digest_size=_FINGERPRINT_BYTES).digest()
 
+    def captured(self, wanted: Iterable[str]) -> tuple[str, ...]:
+        """The columns beside the key, of which only those are captured that are wanted; all, if none are named."""
+        chosen = {each.lower() for each in wanted}
+        names = [each.name for each in self.columns if each.name not in self.key]
+        return tuple(name for name in names if not chosen or name.lower() in chosen)
+
     def column(self, name: str) -> Column | None:
         """The column of that name, in SQL's way of comparing names."""
         return next((each for each in self.columns if each.name.lower() == name.lower()), None)

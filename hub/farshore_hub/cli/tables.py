@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 
 from farshore_hub.cli.options import as_json, data_dir, print_json, print_table, shown_time
 from farshore_hub.errors import Unknown
-from farshore_hub.merger import Rules, rows_of, view_of
+from farshore_hub.merge.policy import Rules
+from farshore_hub.merger import rows_of, view_of
 from farshore_hub.opening import open_hub
 from farshore_hub.settings import HubSettings
 from farshore_hub.store import merge
@@ -67,7 +68,9 @@ def show(*, name: str, limit: int, as_json: bool, data_dir: Path) -> None:
     """
     with _opened(data_dir) as (connection, settings):
         table = _table(connection, name)
-        rows = rows_of(connection, table.id, table.layout, rules_of(settings, name), limit)
+        # As it is declared; as it is usual where it no longer is.
+        rules = settings.tables[name].rules() if name in settings.tables else Rules()
+        rows = rows_of(connection, table.id, table.layout, rules, limit)
     shown = [{column: plain(value) for column, value in row.items()} for row in rows]
     if as_json:
         print_json(shown)
@@ -143,12 +146,6 @@ def _table(connection: Connection, name: str) -> MergedTable:
         if each.name == name:
             return each
     raise Unknown(f"no table {name!r} is merged here", remedy="farshore-hub tables list shows those that are")
-
-
-def rules_of(settings: HubSettings, name: str) -> Rules:
-    """As declared; as it was usual where it no longer is."""
-    declared = settings.tables.get(name)
-    return Rules(declared.policy, declared.columns, declared.deletes) if declared else Rules()
 
 
 def _document(table: MergedTable) -> dict[str, Any]:

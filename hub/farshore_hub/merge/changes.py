@@ -9,12 +9,12 @@ from typing import Any, Final
 from farshore_hub.merge.layout import Layout
 from farshore_hub.merge.statements import NEVER
 from farshore_hub.merge.types import misfits, stored
+from farshore_protocol.changes import Op
 
 _NOTHING: Final = object()
 """Stands where a change does not name a column; NULL is something else."""
 
-INSERT, UPDATE, DELETE, SCHEMA = "insert", "update", "delete", "schema"
-ROW_OPS: Final = frozenset({INSERT, UPDATE, DELETE})
+ROW_OPS: Final = frozenset(Op) - {Op.SCHEMA}
 
 
 @dataclass(slots=True)
@@ -53,8 +53,8 @@ def stage(changes: Sequence[Mapping[str, Any]], layout: Layout, by: int, latest_
         _note(staging, misfits(_plain(values), column.type), f"its key column {column.name} is not {column.type}")
         _note(staging, [n for n, value in enumerate(values) if value is _NOTHING or value is None], "it has no key")
         columns[f"k{place}"] = stored(_plain(values), column.type)
-    columns["present_at"] = [when if op == INSERT else NEVER for op, when in zip(ops, at, strict=True)]
-    columns["deleted_at"] = [when if op == DELETE else NEVER for op, when in zip(ops, at, strict=True)]
+    columns["present_at"] = [when if op == Op.INSERT else NEVER for op, when in zip(ops, at, strict=True)]
+    columns["deleted_at"] = [when if op == Op.DELETE else NEVER for op, when in zip(ops, at, strict=True)]
     cells = [change.get("cells") or {} for change in changes]
     for place, column in enumerate(layout.cells):
         values = _picked(cells, column.names)

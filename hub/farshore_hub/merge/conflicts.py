@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from farshore_hub.merge.layout import Layout
-from farshore_hub.merge.policy import Deletes, Policy
+from farshore_hub.merge.policy import Deletes
 from farshore_hub.merge.statements import NEVER, Statements
 from farshore_hub.merge.types import shown
 
@@ -41,7 +41,7 @@ class Conflict:
 
 
 def conflicts(statements: Statements, change: Mapping[str, Any], row: Mapping[str, Any]) -> Iterator[Conflict]:
-    """What loses when a staged change meets a merged row of other sites; both as the database's columns."""
+    """What loses when a staged change meets a merged row of other sites, which is a row of `Statements.contested`."""
     layout, key = statements.layout, _key(statements.layout, row)
     for place, column in enumerate(layout.cells):
         name, policy = f"c{place}", statements.policies[place]
@@ -54,25 +54,13 @@ def conflicts(statements: Statements, change: Mapping[str, Any], row: Mapping[st
         elif new.at == NEVER:
             continue
         elif old.at > NEVER and old.by != new.by and old.value != new.value:
-            kept, lost = (new, old) if _wins(policy, new, old, change[name], row[name]) else (old, new)
+            kept, lost = (new, old) if row[f"{name}_wins"] else (old, new)
             yield Conflict(key, column.name, policy, kept, lost)
         else:
             delete = Written(None, row["deleted_at"], row["deleted_by"])
             gone = statements.deletes is Deletes.WIN or _stamp(delete) > _stamp(new)
             if delete.at > NEVER and delete.by != new.by and gone and change["present_at"] == NEVER:
                 yield Conflict(key, column.name, "deleted", delete, new)
-
-
-def _wins(policy: Policy, new: Written, old: Written, new_value: Any, old_value: Any) -> bool:  # noqa: ANN401 - SQL values
-    """As `statements._beats` has it."""
-    later = _stamp(new) > _stamp(old)
-    if policy is Policy.LAST_WRITE:
-        return later
-    if policy is Policy.FIRST_WRITE:
-        return not later
-    if new_value is None or old_value is None:
-        return old_value is None and new_value is not None
-    return bool(new_value > old_value if policy is Policy.MAX else new_value < old_value)
 
 
 def _stamp(written: Written) -> tuple[int, int]:

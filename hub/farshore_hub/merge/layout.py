@@ -81,10 +81,6 @@ class Layout(msgspec.Struct, frozen=True, array_like=True):
             for each, name in zip(self.key, names, strict=True)
         )
 
-    def place_of(self, name: str) -> int | None:
-        """Where the column of that name stands among `cells`."""
-        return next((place for place, each in enumerate(self.cells) if name in each.names), None)
-
 
 def _take_in(cells: list[Column], name: str, type_: Type, former: Iterable[str]) -> None:
     """Find the column by this name or a former one, or add it.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 class Policy(enum.StrEnum):
@@ -21,3 +23,12 @@ class Deletes(enum.StrEnum):
     """The row is gone until somebody inserts it again, later than the delete."""
     LOSE = "lose"
     """A change that is later than the delete brings the row back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a table is merged; `columns` are the policies of columns that have one of their own, by name."""
+
+    policy: Policy = Policy.LAST_WRITE
+    columns: Mapping[str, Policy] = field(default_factory=dict)
+    deletes: Deletes = Deletes.WIN

@@ -7,7 +7,7 @@ way, each by its policy: that is why the order of changes does not matter (state
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -28,7 +28,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import quoted_name
 
 from farshore_hub.merge.layout import Layout
-from farshore_hub.merge.policy import Deletes, Policy
+from farshore_hub.merge.policy import Deletes, Policy, Rules
 from farshore_hub.merge.types import SQL
 
 NEVER: Final = -1
@@ -42,17 +42,16 @@ class Statements:
     Attributes:
         merged: the table; the rows of all sites.
         staged: a temporary table for the changes that are merged into it at one time.
-        policies: by the name of a column.
+        policies: of the cells, in their order.
     """
 
-    def __init__(
-        self, table_id: int, layout: Layout, policies: Mapping[str, Policy], default: Policy, deletes: Deletes
-    ) -> None:
+    def __init__(self, table_id: int, layout: Layout, rules: Rules) -> None:
         metadata = MetaData()
         self.layout = layout
-        self.deletes = deletes
+        self.deletes = rules.deletes
         self.policies = [
-            next((policies[name] for name in each.names if name in policies), default) for each in layout.cells
+            next((rules.columns[name] for name in each.names if name in rules.columns), rules.policy)
+            for each in layout.cells
         ]
         keys = [(f"k{place}", SQL[each.type]) for place, each in enumerate(layout.key)]
         cells = [(f"c{place}", SQL[each.type]) for place, each in enumerate(layout.cells)]
@@ -86,21 +85,29 @@ class Statements:
         return statement.on_conflict_do_update(index_elements=self.keys, set_=new)
 
     def contested(self) -> Select[Any]:
-        """Staged changes that meet what another site has written: their number, and the merged row as it was."""
-        old, new = self.merged.c, self.staged.c
+        """Staged changes that meet what another site has written.
+
+        Each with its number, the merged row as it was, and for each cell (`_wins`) whether the change's value will
+        take the place of the one that is there.
+        """
+        old, new = self.merged.c, self._newcomers()
         met = [
-            and_(new[f"{name}_at"] > NEVER, old[f"{name}_at"] > NEVER, old[f"{name}_by"] != new.by,
+            and_(new[f"{name}_at"] > NEVER, old[f"{name}_at"] > NEVER, old[f"{name}_by"] != new["by"],
                  old[name].is_distinct_from(new[name]))
             for name in self.cells
         ]  # fmt: skip
         deleting = [
-            and_(new.deleted_at > NEVER, old[f"{name}_at"] > NEVER, old[f"{name}_by"] != new.by) for name in self.cells
+            and_(new["deleted_at"] > NEVER, old[f"{name}_at"] > NEVER, old[f"{name}_by"] != new["by"])
+            for name in self.cells
         ]
-        deleted = and_(old.deleted_at > NEVER, old.deleted_by != new.by, new.deleted_at == NEVER)
+        deleted = and_(old.deleted_at > NEVER, old.deleted_by != new["by"], new["deleted_at"] == NEVER)
         same = and_(*(old[name] == new[name] for name in self.keys))
-        return select(new.n, *self.merged.columns).join_from(self.staged, self.merged, same).where(
-            or_(*met, *deleting, deleted)
-        )  # fmt: skip
+        wins = [
+            _beats(policy, new, old, name).label(f"{name}_wins")
+            for name, policy in zip(self.cells, self.policies, strict=True)
+        ]
+        found = select(new["n"], *wins, *self.merged.columns).join_from(self.staged, self.merged, same)
+        return found.where(or_(*met, *deleting, deleted))
 
     def rows(self) -> Select[Any]:
         """The rows that are there, with the columns' present names: what the view shows."""
@@ -121,15 +128,15 @@ class Statements:
             return alive
         return or_(alive, *(and_(old.present_at > NEVER, _later(old, name, old, "deleted")) for name in self.cells))
 
+    def _newcomers(self) -> dict[str, ColumnElement[Any]]:
+        """What is staged, by the names of the merged table's columns; all of a change is by one site."""
+        staged = self.staged.c
+        return {**staged, **{f"{name}_by": staged.by for name in (*_ROW, *self.cells)}}
+
     def _incoming(self) -> Select[Any]:
-        new = self.staged.c
-        chosen: list[ColumnElement[Any]] = [new[name] for name in self.keys]
-        for name in _ROW:
-            chosen += [new[f"{name}_at"], new.by]
-        for name in self.cells:
-            chosen += [new[name], new[f"{name}_at"], new.by]
+        new = self._newcomers()
         # SQLite takes ON for a join's unless there is a WHERE.
-        return select(*chosen).where(new.n >= 0)
+        return select(*(new[column.name] for column in self.merged.columns)).where(new["n"] >= 0)
 
     def _winning(self, new: Any) -> dict[str, ColumnElement[bool]]:  # noqa: ANN401 - `excluded`, a collection of columns
         """By column of `merged`: whether the newcomer's value takes its place."""

@@ -7,8 +7,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from farshore_hub.merge.policy import Policy
-from farshore_hub.merger import Merger, Rules, rows_of
+from farshore_hub.merge.policy import Policy, Rules
+from farshore_hub.merger import Merger, rows_of
 from farshore_hub.store import merge as store
 from farshore_hub.store.engine import reading
 from tests.hub.lake.stored import START_US, KeyOpener, Stored

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, Response
@@ -94,17 +94,14 @@ async def post_add_site(request: Request, hub: Hub, session: Operating) -> Respo
 async def get_token(name: SiteName, hub: Hub, session: Operating) -> HTMLResponse:
     """Whether to make another join token."""
     await hub.run(lambda: sites.find(hub.fleet, name))
-    return page(
-        "confirm.html",
+    return _confirm_page(
+        session,
+        name,
+        "token",
         title=f"New join token for {name}",
         text="For a new machine at this site, or to let a revoked one join anew. Earlier unused tokens stop working.",
-        action=f"{site_url(name)}/token",
         label="Make a token",
         kind="main",
-        command=f"farshore-hub site token {name}",
-        name=name,
-        site_url=site_url(name),
-        **frame(session),
     )
 
 
@@ -120,17 +117,14 @@ async def post_token(request: Request, name: SiteName, hub: Hub, session: Operat
 async def get_revocation(name: SiteName, hub: Hub, session: Administering) -> HTMLResponse:
     """Whether to revoke a site."""
     await hub.run(lambda: sites.find(hub.fleet, name))
-    return page(
-        "confirm.html",
+    return _confirm_page(
+        session,
+        name,
+        "revoke",
         title=f"Revoke {name}",
         text="Its next request is refused, and its certificates are worthless. What it has delivered stays.",
-        action=f"{site_url(name)}/revoke",
         label="Revoke",
         kind="danger",
-        command=f"farshore-hub site revoke {name}",
-        name=name,
-        site_url=site_url(name),
-        **frame(session),
     )
 
 
@@ -167,6 +161,15 @@ def _add_page(session: Session, fields: dict[str, str], error: HubError | None =
         name=fields.get("name", ""),
         expires=fields.get("expires", DEFAULT_TOKEN_LIFE),
         **frame(session),
+    )
+
+
+def _confirm_page(session: Session, name: str, deed: str, **shown: Any) -> HTMLResponse:  # noqa: ANN401 - the template's
+    """Asks before a deed at a site; `deed` is the last word of its path and of the command that does the same."""
+    home = site_url(name)
+    command = f"farshore-hub site {deed} {name}"
+    return page(
+        "confirm.html", action=f"{home}/{deed}", command=command, name=name, site_url=home, **shown, **frame(session)
     )
 
 
