@@ -7,6 +7,7 @@ nothing, so a crash in the middle costs only the work.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -36,6 +37,9 @@ PIECE: Final = 2_000
 """Changes of one transaction: on SQLite the accept path waits for it."""
 
 LOOK_EVERY_S: Final = 1.0
+AGAIN_EVERY_S: Final = 60.0
+"""How often what waits for a schema is looked at again, if nothing was merged meanwhile."""
+
 _LOOK_BATCHES: Final = 20
 
 
@@ -62,6 +66,8 @@ class Merger:
         self._runner = runner
         self._rules = rules
         self._is_ours = is_ours
+        self._after: dict[str, int] = {}
+        self._again_s = -math.inf
 
     async def run(self) -> None:
         """Merge what arrives, until cancelled."""
@@ -72,12 +78,23 @@ class Merger:
 
     def merge_waiting(self) -> int:
         """Merge some of what waits; how many batches."""
+        if self._clock.monotonic_s() - self._again_s >= AGAIN_EVERY_S:
+            # Where several processes store batches, one of a smaller number may come later.
+            self._after, self._again_s = {}, self._clock.monotonic_s()
         return sum(self._merge_some(name, rules) for name, rules in self._rules.items())
 
     def _merge_some(self, name: str, rules: Rules) -> int:
+        """Merge the next batches of a table that can be; those that cannot are passed over."""
+        merged = 0
+        while not merged and (waiting := self._waiting(name)):
+            merged = sum(self._merge_batch(name, rules, batch) for batch in waiting)
+            # When one was merged, what has waited for a schema may be able to go.
+            self._after[name] = 0 if merged else waiting[-1].id
+        return merged
+
+    def _waiting(self, name: str) -> list[WaitingBatch]:
         with reading(self._engine) as connection:
-            waiting = store.waiting(connection, name, _LOOK_BATCHES)
-        return sum(self._merge_batch(name, rules, batch) for batch in waiting)
+            return store.waiting(connection, name, self._after.get(name, 0), _LOOK_BATCHES)
 
     def _merge_batch(self, name: str, rules: Rules, batch: WaitingBatch) -> bool:
         """Whether it is merged now; one whose schema has not arrived yet has to wait."""

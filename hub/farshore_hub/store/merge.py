@@ -72,8 +72,8 @@ def save_layout(connection: Connection, table_id: int, layout: Layout) -> None:
     connection.execute(update(merged_tables).where(merged_tables.c.id == table_id).values(layout=packed))
 
 
-def waiting(connection: Connection, table: str, limit: int) -> list[WaitingBatch]:
-    """Batches of changes of that table that are not merged yet, in the order in which they came."""
+def waiting(connection: Connection, table: str, after: int, limit: int) -> list[WaitingBatch]:
+    """Batches of changes of that table that are not merged yet and come after that one, in their order."""
     own = (batches.c.first, batches.c.take, batches.c.received_us, batches.c.raw)
     query = (
         select(batches.c.id, sites.c.id, sites.c.name, *own)
@@ -81,7 +81,7 @@ def waiting(connection: Connection, table: str, limit: int) -> list[WaitingBatch
         .join(sites, sites.c.id == accounts.c.site_id)
         .outerjoin(merged_batches, merged_batches.c.batch_id == batches.c.id)
         .where(accounts.c.stream == companion_of(table, CHANGES), merged_batches.c.batch_id.is_(None))
-        .where(batches.c.raw.is_not(None), batches.c.quarantined.is_(None))
+        .where(batches.c.id > after, batches.c.raw.is_not(None), batches.c.quarantined.is_(None))
         .order_by(batches.c.id)
     )
     return [WaitingBatch(*row) for row in connection.execute(query.limit(limit))]

@@ -145,6 +145,20 @@ def test_changes_wait_for_the_schema_that_they_were_made_under(stored: Stored) -
     assert [row["stock"] for row in hub.rows()] == [2]
 
 
+def test_those_that_wait_for_a_schema_hold_up_nobody(stored: Stored) -> None:
+    hub = Hub(stored, Rules())
+    for number in range(30):
+        hub.send("a", [{**change("update", 1, T + number, stock=number), "schema": "late"}])
+    hub.merge()
+    hub.send("b", [schema_record(), change("insert", 2, T, stock=7)])
+    hub.merge()
+    assert [(row["id"], row["stock"]) for row in hub.rows()] == [(2, 7)]
+    hub.send("a", [schema_record("late"), change("insert", 1, T - 1, stock=0)])
+    hub.merge()
+    assert [(row["id"], row["stock"]) for row in hub.rows()] == [(1, 29), (2, 7)]
+    assert hub.table.batches == 32
+
+
 def test_what_does_not_fit_is_kept_with_its_reason_and_holds_up_nothing(stored: Stored) -> None:
     hub = Hub(stored, Rules())
     hub.send("a", [schema_record(), change("insert", 1, T, stock="many"), change("insert", 2, T, stock=1)])
