@@ -10,7 +10,6 @@ import http.client
 import json
 import random
 import shutil
-import socket
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from typing import Any, Final
 from tests.acceptance.commands import DEADLINE_S, Daemon, Said, run, succeed, until
 from tests.acceptance.hub import Hub
 from tests.acceptance.records import Record, Supply, as_csv, canonical, ndjson
+from tests.acceptance.unix import UnixConnection
 
 READINGS: Final = "readings"
 TEMPERATURES: Final = "temperatures"
@@ -254,19 +254,8 @@ class Site:
         return found
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=_TIMEOUT_S)
-        self._path = str(path)
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
 def _over(path: Path, method: str, target: str, body: bytes, headers: dict[str, str]) -> Answered:
-    connection = _UnixConnection(path)
+    connection = UnixConnection(path, _TIMEOUT_S)
     with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
         connection.request(method, target, body, headers)
         answer = connection.getresponse()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Final
 from farshore_agent.settings import EffortChoice
 from tests.acceptance.commands import Daemon, succeed
 from tests.acceptance.hub import Hub
+from tests.acceptance.unix import UnixConnection
 from tests.benchmarks.rig.meters import Meter
 
 STREAM: Final = "pumps"
@@ -133,19 +133,8 @@ class Edge:
         return _over(self.state / "agent.sock", method, path, body)
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=_TIMEOUT_S)
-        self._path = str(path)
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
 def _over(path: Path, method: str, target: str, body: bytes) -> bytes:
-    connection = _UnixConnection(path)
+    connection = UnixConnection(path, _TIMEOUT_S)
     try:
         connection.request(method, target, body)
         answer = connection.getresponse()
