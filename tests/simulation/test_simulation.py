@@ -15,7 +15,7 @@ import pytest
 from tests.simulation.plan import OLD_BACKUPS
 from tests.simulation.world import run
 
-SEEDS = 1_000
+SEEDS = 1_025
 BLOCK = 25
 KNOWN = {262}
 """Seeds that show what docs/reliability.md names under "Known limits": the parcel of a doubled machine is lost."""
