@@ -81,13 +81,15 @@ def post_days(
     anew = {at for at, change in changes.items() if _is_placed_anew(change, *changed[at])}
     days = _load(connection, {at: change.days for at, change in changes.items() if at not in anew}, anew)
     before = {key: day.copy() for key, day in days.items()}
+    numbers = _numbers(days)
     told = {}
     for at, change in changes.items():
         more = _apply(days, at, change)
         placed = None
         if at in anew:
-            placed = _placed(connection, days, at, changed[at][1])
-            _set_placed(days, at, placed)
+            mine = {number: days[at, number] for number in numbers[at] | change.days}
+            placed = _placed(connection, mine, at, changed[at][1])
+            _set_placed(days, mine.values(), at, placed)
         told[at] = Told(more, placed is not None and placed.inferred)
     _save(connection, days, before, {at: change.site_id for at, change in changes.items()})
     return told
@@ -172,6 +174,14 @@ def _by_day(days: Mapping[int, set[int]]) -> dict[int, list[int]]:
     return found
 
 
+def _numbers(days: Days) -> dict[int, set[int]]:
+    """Of which days there are counts, by account."""
+    found: dict[int, set[int]] = defaultdict(set)
+    for at, number in days:
+        found[at].add(number)
+    return found
+
+
 def _apply(days: Days, at: int, change: HourChange) -> int:
     """Add a change to the days of an account; how many more records were told of."""
     more = 0
@@ -186,20 +196,18 @@ def _apply(days: Days, at: int, change: HourChange) -> int:
     return more
 
 
-def _placed(connection: Connection, days: Days, at: int, account: Account) -> Placed:
+def _placed(connection: Connection, mine: Mapping[int, Day], at: int, account: Account) -> Placed:
     produced, has = {}, {}
-    for (of, number), day in days.items():
-        if of == at:
-            start = number * HOURS_PER_DAY
-            produced.update({start + place_: count for place_, count in enumerate(day.produced) if count})
-            has.update({start + place_: count for place_, count in enumerate(day.stored) if count})
+    for number, day in mine.items():
+        start = number * HOURS_PER_DAY
+        produced.update({start + place_: count for place_, count in enumerate(day.produced) if count})
+        has.update({start + place_: count for place_, count in enumerate(day.stored) if count})
     return place(account, produced, has, read_receipts(connection, at), neighbours_in(connection, at))
 
 
-def _set_placed(days: Days, at: int, placed: Placed) -> None:
-    for (of, _), day in days.items():
-        if of == at:
-            day.shed, day.gap = [0] * HOURS_PER_DAY, [0] * HOURS_PER_DAY
+def _set_placed(days: Days, mine: Iterable[Day], at: int, placed: Placed) -> None:
+    for day in mine:
+        day.shed, day.gap = [0] * HOURS_PER_DAY, [0] * HOURS_PER_DAY
     for hour, count in placed.shed.items():
         days[at, hour // HOURS_PER_DAY].shed[hour % HOURS_PER_DAY] = count
     for hour, count in placed.gap.items():
