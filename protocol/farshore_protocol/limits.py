@@ -71,6 +71,20 @@ MAX_TEXT_CHARS: Final = 500
 SLOWEST_BYTES_S: Final = 1 * KIB
 """A body that arrives at least so fast is given the time that it takes, beside what any body is given."""
 
+MAX_SETTINGS_CHARS: Final = 96 * KIB
+"""Settings that a site is sent, as TOML."""
+
+MAX_ORDER_BYTES: Final = 400 * KIB
+MAX_ANSWER_ORDERS: Final = 2
+"""The desired settings and a command."""
+
+MAX_SCHEMA_BYTES: Final = 64 * KIB
+"""The JSON Schema of an agent's settings, compressed."""
+
+MAX_COMMAND_DATA_BYTES: Final = 256 * KIB
+MAX_REPORT_PROBLEMS: Final = 50
+MAX_REPORT_BYTES: Final = 512 * KIB
+
 MAX_TOKEN_CHARS: Final = 2048
 MAX_ENROLMENT_BYTES: Final = 32 * KIB
 
@@ -91,10 +105,16 @@ assert (
     + 800 * MAX_PARCEL_RECEIPTS
     < MAX_STATEMENT_BYTES
 ), "a statement must be able to carry all that it may"
+assert 4 * MAX_SETTINGS_CHARS + 4 * KIB < MAX_ORDER_BYTES, "an order must be able to carry the largest settings"
+assert (
+    4 * MAX_TEXT_CHARS * (MAX_REPORT_PROBLEMS + 1) + MAX_SCHEMA_BYTES + MAX_COMMAND_DATA_BYTES + 8 * KIB
+    < MAX_REPORT_BYTES
+), "a report must be able to carry all that it may"
 assert (
     18 * MAX_ANSWER_RANGES
     + 160 * 2 * MAX_PARCEL_CLAIMS
     + (800 + 18) * MAX_PARCEL_BATCHES
     + 10 * (MAX_PARCEL_BATCHES + MAX_PARCEL_ATTACHMENTS)
+    + MAX_ANSWER_ORDERS * MAX_ORDER_BYTES
     < MAX_ANSWER_BYTES
 ), "an answer must be able to carry all that it may"

@@ -129,6 +129,7 @@ class Parcel(Struct, frozen=True, array_like=True):
         signature: the site's Ed25519 signature over them.
         epochs: key epochs that batches of this parcel name and that the hub may not hold yet.
         batches: sealed batches, dictionaries before those that need them.
+        report: of the site on its orders, see `orders`; empty when there is nothing new to say.
     """
 
     site: Name
@@ -136,6 +137,7 @@ class Parcel(Struct, frozen=True, array_like=True):
     signature: Signature
     epochs: Annotated[list[KeyEpoch], Meta(max_length=limits.MAX_PARCEL_ATTACHMENTS)]
     batches: Annotated[list[bytes], Meta(max_length=limits.MAX_PARCEL_BATCHES)]
+    report: Annotated[bytes, Meta(max_length=limits.MAX_REPORT_BYTES)] = b""
 
 
 class Refused(enum.StrEnum):
@@ -194,6 +196,9 @@ class Answer(Struct, frozen=True, array_like=True):
         forked: batches whose range is stored already with other content; kept aside, need not be sent again.
         max_parcel_bytes: the largest parcel that the hub takes now.
         pause_ms: how long to wait before the next parcel.
+        orders: for the site, see `orders`: those that it has not reported on.
+        heard: number of the newest report of the site that the hub durably has; 0 asks it to introduce itself; None
+            where the hub has nothing to say of it.
     """
 
     hub: Id
@@ -208,6 +213,10 @@ class Answer(Struct, frozen=True, array_like=True):
     forked: list[Digest] = []
     max_parcel_bytes: Count = limits.MAX_PARCEL_BYTES
     pause_ms: Count = 0
+    orders: Annotated[
+        list[Annotated[bytes, Meta(max_length=limits.MAX_ORDER_BYTES)]], Meta(max_length=limits.MAX_ANSWER_ORDERS)
+    ] = []
+    heard: Count | None = None
 
 
 class SignedAnswer(Struct, frozen=True, array_like=True):

@@ -11,7 +11,8 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from farshore_protocol import messages, wire
-from farshore_protocol.errors import Malformed, NotAuthentic, OverLimit, Unsupported
+from farshore_protocol.envelope import body_of
+from farshore_protocol.errors import NotAuthentic
 from farshore_protocol.limits import MAX_ANSWER_BYTES, MAX_PARCEL_BYTES, MAX_STATEMENT_BYTES
 from farshore_protocol.messages import Answer, KeyEpoch, Parcel, SignedAnswer, Statement
 from farshore_protocol.sealing import check_signature
@@ -22,18 +23,22 @@ ANSWER_TYPE: Final = "application/vnd.farshore.answer"
 
 _PARCEL_MAGIC: Final = b"FSP"
 _ANSWER_MAGIC: Final = b"FSA"
-_HEAD_BYTES: Final = 4
 _STATEMENT_CONTEXT: Final = b"farshore/statement/v1\0"
 _ANSWER_CONTEXT: Final = b"farshore/answer/v1\0"
 
 
 def pack_parcel(
-    statement: Statement, signer: Ed25519PrivateKey, *, epochs: list[KeyEpoch], batches: list[bytes]
+    statement: Statement,
+    signer: Ed25519PrivateKey,
+    *,
+    epochs: list[KeyEpoch],
+    batches: list[bytes],
+    report: bytes = b"",
 ) -> bytes:
-    """Sign a statement and pack it with its batches."""
+    """Sign a statement and pack it with its batches and the site's report."""
     packed = wire.pack(statement)
     signature = signer.sign(_STATEMENT_CONTEXT + packed)
-    parcel = Parcel(statement.site, packed, signature, epochs, batches)
+    parcel = Parcel(statement.site, packed, signature, epochs, batches, report)
     return _PARCEL_MAGIC + bytes((VERSION,)) + wire.pack(parcel)
 
 
@@ -43,7 +48,7 @@ def parse_parcel(raw: bytes) -> Parcel:
     Raises:
         OverLimit, Unsupported, Malformed: as their texts say.
     """
-    body = _body(raw, _PARCEL_MAGIC, what="parcel", max_bytes=MAX_PARCEL_BYTES)
+    body = body_of(raw, _PARCEL_MAGIC, VERSION, what="parcel", max_bytes=MAX_PARCEL_BYTES)
     return wire.unpack(messages.PARCEL, body, what="parcel", max_bytes=MAX_PARCEL_BYTES)
 
 
@@ -79,20 +84,10 @@ def open_answer(raw: bytes, keys: dict[bytes, Ed25519PublicKey]) -> Answer:
         NotAuthentic: signed by none of `keys`.
         OverLimit, Unsupported, Malformed: as their texts say.
     """
-    body = _body(raw, _ANSWER_MAGIC, what="answer", max_bytes=MAX_ANSWER_BYTES)
+    body = body_of(raw, _ANSWER_MAGIC, VERSION, what="answer", max_bytes=MAX_ANSWER_BYTES)
     signed = wire.unpack(messages.SIGNED_ANSWER, body, what="answer", max_bytes=MAX_ANSWER_BYTES)
     key = keys.get(signed.key)
     if key is None:
         raise NotAuthentic(f"the answer is signed by key {signed.key.hex()}, which is not this hub's")
     check_signature(key, signed.signature, _ANSWER_CONTEXT + signed.answer)
     return wire.unpack(messages.ANSWER, signed.answer, what="answer", max_bytes=MAX_ANSWER_BYTES)
-
-
-def _body(raw: bytes, magic: bytes, *, what: str, max_bytes: int) -> bytes:
-    if len(raw) > max_bytes:
-        raise OverLimit(f"a {what} has {len(raw)} bytes, the bound is {max_bytes}")
-    if len(raw) < _HEAD_BYTES or raw[:3] != magic:
-        raise Malformed(f"this is not a Farshore {what}")
-    if raw[3] != VERSION:
-        raise Unsupported(f"{what} format {raw[3]} is not known here, only {VERSION}: upgrade this side")
-    return raw[_HEAD_BYTES:]

@@ -9,9 +9,10 @@ HPKE draws its own ephemeral randomness inside the library; every other random b
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -21,13 +22,13 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from farshore_protocol.batch import BatchHeader, SealedBatch
+from farshore_protocol.batch import ID_BYTES, BatchHeader, SealedBatch
 from farshore_protocol.errors import Malformed, NotAuthentic
 from farshore_protocol.messages import KeyEpoch, packed_for_signing
 
 KEY_BYTES: Final = 32
 SEALING_SEED_BYTES: Final = 64 + 32
-"""A hub's sealing key at rest: the ML-KEM-768 seed, then the X25519 private key."""
+"""A sealing key at rest: the ML-KEM-768 seed, then the X25519 private key."""
 
 _MLKEM_PUBLIC_BYTES: Final = 1184
 _BATCH_CONTEXT: Final = b"farshore/batch/v1\0"
@@ -68,16 +69,38 @@ class EpochKey:
 
 
 @dataclass(frozen=True, slots=True)
-class HubSealingKey:
-    """The hub's private half. `seed` is 96 bytes: ML-KEM-768 seed and X25519 private key."""
+class SealingKey:
+    """The private half of whoever things are sealed to. `seed` is 96 bytes: ML-KEM-768 seed and X25519 private key."""
 
     id: bytes
     seed: bytes = field(repr=False)
 
+    @classmethod
+    def of_seed(cls, seed: bytes) -> Self:
+        """The key of a seed, named by its public half.
+
+        Raises:
+            ValueError: the seed has another length.
+        """
+        if len(seed) != SEALING_SEED_BYTES:
+            raise ValueError(f"a sealing key's seed has {SEALING_SEED_BYTES} bytes, this one {len(seed)}")
+        return cls(key_id(cls(bytes(ID_BYTES), seed).public_bytes()), seed)
+
     def public_bytes(self) -> bytes:
-        """The 1,216 bytes that agents are given: ML-KEM-768 public key, then X25519 public key."""
+        """The 1,216 bytes that others are given: ML-KEM-768 public key, then X25519 public key."""
         kem, curve = _private_parts(self.seed)
         return kem.public_key().public_bytes_raw() + curve.public_key().public_bytes_raw()
+
+    def open(self, sealed: bytes, info: bytes) -> bytes:
+        """What somebody sealed to this key with `seal_to`.
+
+        Raises:
+            NotAuthentic: it was sealed to another key or for another purpose, or it is damaged.
+        """
+        try:
+            return _SUITE.decrypt(sealed, _private_key(self.seed), info)
+        except (InvalidTag, ValueError):
+            raise NotAuthentic(f"it was not sealed to the key {self.id.hex()}") from None
 
     def open_epoch(self, epoch: KeyEpoch, signed_by: Ed25519PublicKey) -> EpochKey:
         """Recover the key of an epoch that `signed_by`'s owner sealed to this hub.
@@ -87,12 +110,26 @@ class HubSealingKey:
         """
         check_signature(signed_by, epoch.signature, _EPOCH_CONTEXT + packed_for_signing(epoch))
         try:
-            key = _SUITE.decrypt(epoch.sealed, _private_key(self.seed), _epoch_info(epoch))
-        except InvalidTag:
+            key = self.open(epoch.sealed, _epoch_info(epoch))
+        except NotAuthentic:
             raise NotAuthentic(f"key epoch {epoch.id.hex()} was not sealed to this hub's key") from None
         if len(key) != KEY_BYTES:
             raise Malformed(f"the key of epoch {epoch.id.hex()} has {len(key)} bytes")
         return EpochKey(epoch.site, epoch.id, key)
+
+
+def key_id(public: bytes) -> bytes:
+    """The name of a key: 8 bytes of the SHA-256 of its public half."""
+    return hashlib.sha256(public).digest()[:ID_BYTES]
+
+
+def seal_to(public: bytes, plain: bytes, info: bytes) -> bytes:
+    """Seal `plain` to the owner of the 1,216 public bytes, for the purpose `info`; 1,136 bytes longer.
+
+    Raises:
+        Malformed: `public` is no key.
+    """
+    return _SUITE.encrypt(plain, _public_key(public), info)
 
 
 def seal_epoch(
@@ -117,7 +154,7 @@ def seal_epoch(
         signer: the site's signing key.
     """
     unsigned = KeyEpoch(id=epoch, site=site, created_us=created_us, hub_key=hub_key, sealed=b"", signature=b"")
-    sealed = _SUITE.encrypt(key, _public_key(hub_public), _epoch_info(unsigned))
+    sealed = seal_to(hub_public, key, _epoch_info(unsigned))
     return sign_epoch(msgspec.structs.replace(unsigned, sealed=sealed), signer)
 
 

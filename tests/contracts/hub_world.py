@@ -24,7 +24,7 @@ from farshore_protocol.columns import Columns, encode
 from farshore_protocol.messages import Answer, Claim, KeyEpoch, Reason, Receipt, Statement
 from farshore_protocol.parcel import open_answer, pack_parcel
 from farshore_protocol.ranges import Range, RangeSet
-from farshore_protocol.sealing import EpochKey, HubSealingKey, seal_epoch
+from farshore_protocol.sealing import EpochKey, SealingKey, seal_epoch
 
 T = TypeVar("T")
 LIFE = b"life-one"
@@ -74,9 +74,7 @@ async def threaded(work: Callable[[], T]) -> T:
 @dataclass
 class Keys:
     hub: bytes = b"hub-name"
-    sealing: HubSealingKey = field(
-        default_factory=lambda: HubSealingKey(b"seal-key", hashlib.shake_256(b"hub").digest(96))
-    )
+    sealing: SealingKey = field(default_factory=lambda: SealingKey(b"seal-key", hashlib.shake_256(b"hub").digest(96)))
     signing: Ed25519PrivateKey = field(
         default_factory=lambda: Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"hub").digest())
     )

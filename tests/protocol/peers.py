@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from farshore_protocol.batch import BatchHeader, Kind, SealedBatch
 from farshore_protocol.messages import KeyEpoch
-from farshore_protocol.sealing import EpochKey, HubSealingKey, seal_epoch
+from farshore_protocol.sealing import EpochKey, SealingKey, seal_epoch
 
 SITE = "ship-1"
 INCARNATION = bytes.fromhex("a1a2a3a4a5a6a7a8")
@@ -17,9 +17,7 @@ EPOCH_SECRET = hashlib.sha256(b"epoch key of the tests").digest()
 SITE_SIGNER = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"site key of the tests").digest())
 HUB_SIGNER = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"hub key of the tests").digest())
 HUB_SIGNING_ID = bytes.fromhex("5151515151515151")
-HUB_SEALING = HubSealingKey(
-    bytes.fromhex("6161616161616161"), hashlib.shake_256(b"sealing key of the tests").digest(96)
-)
+HUB_SEALING = SealingKey(bytes.fromhex("6161616161616161"), hashlib.shake_256(b"sealing key of the tests").digest(96))
 
 
 def epoch_key(site: str = SITE, epoch: bytes = EPOCH) -> EpochKey:

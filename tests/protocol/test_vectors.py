@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from farshore_protocol.batch import parse_batch
 from farshore_protocol.enrolment import read_token
 from farshore_protocol.parcel import open_answer, open_statement, parse_parcel
-from farshore_protocol.sealing import EpochKey, HubSealingKey
+from farshore_protocol.sealing import EpochKey, SealingKey
 from tests.protocol.vectors import make
 
 
@@ -47,7 +47,7 @@ def test_the_parcel_of_the_vectors_opens() -> None:
     signer = public(known["site_public_key"])
     read = parse_parcel(bytes.fromhex(known["parcel"]))
     assert open_statement(read, signer).number == known["statement"][2] == 7
-    hub = HubSealingKey(read.epochs[0].hub_key, bytes.fromhex(known["hub_sealing_seed"]))
+    hub = SealingKey(read.epochs[0].hub_key, bytes.fromhex(known["hub_sealing_seed"]))
     assert hub.open_epoch(read.epochs[0], signer).open(parse_batch(read.batches[0])) == make.BODY
 
 

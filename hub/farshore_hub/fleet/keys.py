@@ -6,7 +6,6 @@ certificate, which is renewed: so `create` after a crash in the middle of `creat
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from farshore_hub.fleet.files import make_private_folder, write_private
 from farshore_protocol.batch import ID_BYTES
 from farshore_protocol.enrolment import HubKey
 from farshore_protocol.ports import Clock, Random
-from farshore_protocol.sealing import SEALING_SEED_BYTES, HubSealingKey
+from farshore_protocol.sealing import SEALING_SEED_BYTES, SealingKey, key_id
 
 _HUB: Final = "hub.id"
 _CA: Final = "authority.pem"
@@ -49,7 +48,7 @@ class HubKeys:
     hub: bytes
     ca: CertificateAuthority
     signing: Ed25519PrivateKey
-    sealing: HubSealingKey
+    sealing: SealingKey
 
     @classmethod
     def create(cls, folder: Path, clock: Clock, random: Random) -> HubKeys:
@@ -86,7 +85,7 @@ class HubKeys:
     @property
     def signing_id(self) -> bytes:
         """The name of the signing key: 8 bytes of the hash of its public half."""
-        return _id_of(self.signing.public_key().public_bytes_raw())
+        return key_id(self.signing.public_key().public_bytes_raw())
 
     @property
     def public_signing_keys(self) -> list[HubKey]:
@@ -151,19 +150,11 @@ def _read_signing(pem: bytes) -> Ed25519PrivateKey:
     return key
 
 
-def _read_sealing(text: str) -> HubSealingKey:
-    seed = bytes.fromhex(text)
-    if len(seed) != SEALING_SEED_BYTES:
-        raise ValueError(f"{_SEALING} has {len(seed)} bytes, not {SEALING_SEED_BYTES}")
-    unnamed = HubSealingKey(bytes(ID_BYTES), seed)
-    return HubSealingKey(_id_of(unnamed.public_bytes()), seed)
+def _read_sealing(text: str) -> SealingKey:
+    return SealingKey.of_seed(bytes.fromhex(text))
 
 
 def _private_pem(key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-
-def _id_of(public: bytes) -> bytes:
-    return hashlib.sha256(public).digest()[:ID_BYTES]

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from farshore_protocol.sealing import HubSealingKey
+from farshore_protocol.sealing import SealingKey
 
 
 class ReceivingKeys(Protocol):
@@ -18,7 +18,7 @@ class ReceivingKeys(Protocol):
         ...
 
     @property
-    def sealing(self) -> HubSealingKey:
+    def sealing(self) -> SealingKey:
         """Opens key epochs."""
         ...
 

@@ -37,7 +37,7 @@ from farshore_protocol.errors import ProtocolError
 from farshore_protocol.messages import Account, Answer, KeyEpoch, Parcel, Refusal, Refused, Statement
 from farshore_protocol.parcel import open_statement, pack_answer, parse_parcel
 from farshore_protocol.ranges import EMPTY, RangeSet
-from farshore_protocol.sealing import EpochKey, HubSealingKey, check_signature
+from farshore_protocol.sealing import EpochKey, SealingKey, check_signature
 
 NOW = datetime.now(UTC)
 SITE = "ship-1"
@@ -72,7 +72,7 @@ class HubStub:
         self.ca_key, self.ca = _authority("hub under test")
         self._signer = Ed25519PrivateKey.generate()
         self._signing_id = b"signing1"
-        self._sealing = HubSealingKey(b"sealing1", hashlib.shake_256(b"sealing").digest(96))
+        self._sealing = SealingKey(b"sealing1", hashlib.shake_256(b"sealing").digest(96))
         self.name, self.life = b"hub-stub", b"life0001"
         self.clock_us = clock_us
         self.ledger = Ledger()
