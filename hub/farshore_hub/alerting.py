@@ -13,7 +13,7 @@ from farshore_hub.notify.channel import Channel
 from farshore_hub.notify.mqtt import Broker, Mqtt
 from farshore_hub.notify.webhook import Webhook
 from farshore_hub.opening import OpenedHub
-from farshore_hub.settings_watch import MqttTable, WebhookTable
+from farshore_hub.settings.watch import MqttTable, WebhookTable
 from farshore_hub.watch.book import Book
 from farshore_hub.watch.desk import Desk
 from farshore_hub.watch.promises import Promises

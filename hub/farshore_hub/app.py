@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Final
 from farshore_hub.errors import NotReady, SettingsInvalid
 from farshore_hub.fleet.addresses import is_loopback, split_listen
 from farshore_hub.fleet.signin import Peer, sites_of
-from farshore_hub.groups import GroupBounds, Groups, Outcomes
-from farshore_hub.loops import Loop
 from farshore_hub.opening import OpenedHub
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.receive.receiver import Receiver, archived_when_stored, never_archived
-from farshore_hub.settings import Web
+from farshore_hub.settings.rooms import Web
 from farshore_hub.store.engine import LIBRARY_REMEDY, fold_log, library_fault
-from farshore_hub.threads import threads
 from farshore_hub.web.bodies import BodyReader
 from farshore_hub.web.door import SitesDoor, with_door
 from farshore_hub.web.gate import Bounds
 from farshore_hub.web.server import Port, bind, serve
 from farshore_hub.web.tls import keep_fresh, server_context
+from farshore_hub.work.groups import GroupBounds, Groups, Outcomes
+from farshore_hub.work.loops import Loop
+from farshore_hub.work.threads import threads
 from farshore_protocol.ports import Runner
 from farshore_shell.system import open_files
 

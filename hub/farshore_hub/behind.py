@@ -19,25 +19,25 @@ from starlette.types import ASGIApp
 from farshore_hub.alerting import channels_of, desk_of, promises_of, watcher_of
 from farshore_hub.audit.auditor import Auditor, AuditPace
 from farshore_hub.audit.lake import LakeCare
-from farshore_hub.bounded import BoundedRunner
 from farshore_hub.lake.loading import Loader
 from farshore_hub.lake.reader import LakeReader
 from farshore_hub.lake.settings import LakeSettings
 from farshore_hub.lake.tables import LakeTables
 from farshore_hub.lake.worker.workers import Workers
 from farshore_hub.lake.writer import LakeWriter
-from farshore_hub.loops import Loop
 from farshore_hub.merger import Merger
 from farshore_hub.notify.courier import Courier
 from farshore_hub.opening import OpenedHub, reporter_of, schema_fault
 from farshore_hub.overview import Overview
 from farshore_hub.receive.opener import BatchOpener
-from farshore_hub.threads import threads
 from farshore_hub.watch.watcher import Watcher
 from farshore_hub.web.api import make_app
 from farshore_hub.web.door import SitesDoor
 from farshore_hub.web.metrics import HubMetrics
 from farshore_hub.web.services import Services
+from farshore_hub.work.bounded import BoundedRunner
+from farshore_hub.work.loops import Loop
+from farshore_hub.work.threads import threads
 from farshore_protocol.ports import Runner
 from farshore_shell.system import ThreadRunner
 

@@ -15,7 +15,6 @@ import numpy as np
 from sqlalchemy import Connection, Engine, delete, insert, text
 from sqlalchemy.schema import CreateColumn, CreateTable, DropTable
 
-from farshore_hub import exact_json
 from farshore_hub.lake.ports import Opener
 from farshore_hub.merge.changes import ROW_OPS, Staging, stage
 from farshore_hub.merge.conflicts import conflicts
@@ -26,6 +25,7 @@ from farshore_hub.store import merge as store
 from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.merge import WaitingBatch
 from farshore_hub.store.ranges import unpack_ranges
+from farshore_hub.texts import exact_json
 from farshore_protocol.changes import Op
 from farshore_protocol.columns import Columns
 from farshore_protocol.errors import ProtocolError

@@ -18,7 +18,7 @@ from fastapi import Request
 
 from farshore_hub import app
 from farshore_hub.errors import Busy
-from farshore_hub.settings import Web
+from farshore_hub.settings.rooms import Web
 from farshore_hub.web import gate, tls
 from farshore_hub.web.bodies import SHARES, STRANGERS, BodyReader
 from farshore_protocol.limits import MAX_ENROLMENT_BYTES, MAX_PARCEL_BYTES, MIB

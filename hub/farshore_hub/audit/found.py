@@ -9,7 +9,6 @@ from typing import Final
 from pydantic import BaseModel, Field
 from sqlalchemy import Engine
 
-from farshore_hub import exact_json
 from farshore_hub.errors import Unknown
 from farshore_hub.lake.naming import ColumnMap
 from farshore_hub.lake.ports import Opener
@@ -19,6 +18,7 @@ from farshore_hub.store import forks as fork_store
 from farshore_hub.store.engine import reading
 from farshore_hub.store.forks import Fork
 from farshore_hub.store.losses import incomplete_accounts
+from farshore_hub.texts import exact_json
 from farshore_hub.views import TimeUs
 
 MAX_LOSSES: Final = 10_000

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from farshore_hub import settings
-from farshore_hub.durations import parse_duration_s
+from farshore_hub.texts.durations import parse_duration_s
 from farshore_protocol.event_time import BadTime, event_time_us
 from farshore_shell.texts import printable
 

@@ -12,7 +12,7 @@ from farshore_hub.behind import opened_reader
 from farshore_hub.cli.options import data_dir, print_json, print_table
 from farshore_hub.opening import open_hub
 from farshore_hub.receive.opener import BatchOpener
-from farshore_hub.tables import rows_of
+from farshore_hub.texts.tables import rows_of
 
 
 @click.command("query")

@@ -19,7 +19,7 @@ from farshore_hub.settings import HubSettings
 from farshore_hub.store import merge
 from farshore_hub.store.engine import reading
 from farshore_hub.store.merge import MergedTable
-from farshore_hub.tables import plain
+from farshore_hub.texts.tables import plain
 
 command = click.Group("tables", help="Show the merged tables, their conflicts, and what could not be merged.")
 _limit = click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="At most.")

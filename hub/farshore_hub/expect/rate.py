@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from farshore_hub.durations import parse_duration_s
+from farshore_hub.texts.durations import parse_duration_s
 
 _FORM: Final = re.compile(r" *([0-9]{1,9}) +per +([0-9]{1,8} *)?(s|min|m|h|d) *")
 

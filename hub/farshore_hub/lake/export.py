@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from farshore_hub import exact_json
 from farshore_hub.errors import Unknown
 from farshore_hub.lake.contents import FreshRows
 from farshore_hub.lake.naming import INCARNATION, SEQUENCE, SITE, TIME
@@ -27,6 +26,7 @@ from farshore_hub.lake.tables import LakeTables
 from farshore_hub.lake.views import quoted, raw_rows
 from farshore_hub.lake.worker.messages import Question
 from farshore_hub.lake.worker.workers import Asked, Workers
+from farshore_hub.texts import exact_json
 
 _ORDER: Final = f"{SITE}, {INCARNATION}, {SEQUENCE}"
 

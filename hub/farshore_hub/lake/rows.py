@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from farshore_hub import exact_json
 from farshore_hub.lake.event_times import TIME_TYPE, event_times
 from farshore_hub.lake.naming import (
     INCARNATION,
@@ -28,6 +27,7 @@ from farshore_hub.lake.naming import (
     field_of,
     is_json,
 )
+from farshore_hub.texts import exact_json
 from farshore_protocol.columns import MISSING, Columns, Value
 from farshore_protocol.ranges import RangeSet
 

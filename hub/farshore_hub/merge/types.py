@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Double, LargeBinary, Text
 from sqlalchemy.types import TypeEngine
 
-from farshore_hub import exact_json
+from farshore_hub.texts import exact_json
 
 
 class Type(enum.StrEnum):

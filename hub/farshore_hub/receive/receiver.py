@@ -16,7 +16,6 @@ from typing import Final
 from sqlalchemy import Engine
 
 from farshore_hub.errors import Busy, SiteRevoked
-from farshore_hub.groups import GroupBounds, Groups, Outcomes
 from farshore_hub.ledger.account import Account
 from farshore_hub.ledger.verdict import Fate
 from farshore_hub.receive.admission import Admission, Asked
@@ -26,6 +25,7 @@ from farshore_hub.receive.posting import Outcome, post
 from farshore_hub.receive.quota import PAUSE_S, SMALL_PARCEL_BYTES, Quota
 from farshore_hub.receive.verify import BroughtParcel, VerifiedParcel, Verifier
 from farshore_hub.store.engine import writing
+from farshore_hub.work.groups import GroupBounds, Groups, Outcomes
 from farshore_protocol import messages
 from farshore_protocol.limits import MAX_PARCEL_BYTES, MIB
 from farshore_protocol.messages import Answer

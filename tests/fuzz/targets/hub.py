@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from farshore_hub import exact_json
 from farshore_hub.errors import HubError
 from farshore_hub.lake.naming import ColumnMap
 from farshore_hub.lake.query import query
@@ -19,7 +18,8 @@ from farshore_hub.lake.rows import rebuild_all, to_table
 from farshore_hub.lake.settings import QuerySettings
 from farshore_hub.lake.tables import LakeTables
 from farshore_hub.lake.worker.workers import Workers
-from farshore_hub.tables import rows_of
+from farshore_hub.texts import exact_json
+from farshore_hub.texts.tables import rows_of
 from farshore_protocol.columns import Columns, DecodeError, decode
 from farshore_shell.system import SystemClock
 from tests.fuzz import real

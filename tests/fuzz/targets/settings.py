@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from farshore_agent.errors import SettingsError
 from farshore_agent.settings.load import parse as parse_agent_settings
-from farshore_hub import durations, settings
+from farshore_hub import settings
 from farshore_hub.errors import SettingsInvalid
 from farshore_hub.fleet import addresses
+from farshore_hub.texts import durations
 from tests.fuzz.target import target
 
 AGENT = b"""state_dir = "state"

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farshore_hub import settings
-from farshore_hub.durations import parse_duration_s
 from farshore_hub.errors import SettingsInvalid
+from farshore_hub.texts.durations import parse_duration_s
 
 LEAST = 'addresses = ["https://hub.example.org:8443"]\n'
 
@@ -72,7 +72,7 @@ def test_the_data_directory_is_here_unless_only_the_systems_place_has_a_hub(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     system = tmp_path / "system"
-    monkeypatch.setattr(settings, "_SYSTEM", system)
+    monkeypatch.setattr(settings.place, "_SYSTEM", system)
     assert settings.default_data_dir() == Path("farshore-hub")
     system.mkdir()
     (system / "hub.toml").touch()

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from farshore_hub import exact_json
 from farshore_hub.merge.policy import Deletes, Policy, Rules
 from farshore_hub.store.engine import reading
+from farshore_hub.texts import exact_json
 from tests.hub.lake.stored import START_US, Stored
 from tests.hub.merge.shops import COLUMNS, Hub, change, expected, fleet, schema_record
 

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farshore_hub import errors
-from farshore_hub.bounded import BoundedRunner
 from farshore_hub.errors import Busy, HubError
-from farshore_hub.loops import Loop
-from farshore_hub.tables import plain, rows_of
+from farshore_hub.texts.tables import plain, rows_of
 from farshore_hub.web.problems import problem_of
+from farshore_hub.work.bounded import BoundedRunner
+from farshore_hub.work.loops import Loop
 from farshore_protocol import errors as protocol
 from farshore_shell.system import ThreadRunner
 from tests.hub.fleet.site import TurnableClock

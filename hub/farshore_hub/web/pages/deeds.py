@@ -7,10 +7,10 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, Response
 
-from farshore_hub.durations import parse_duration_s
 from farshore_hub.errors import Conflict, HubError, Invalid, Unauthenticated
 from farshore_hub.fleet import sessions, sites
 from farshore_hub.fleet.sessions import Session
+from farshore_hub.texts.durations import parse_duration_s
 from farshore_hub.watch.desk import MAX_ID
 from farshore_hub.web.auth import MAX_TOKEN_CHARS
 from farshore_hub.web.bodies import STRANGERS

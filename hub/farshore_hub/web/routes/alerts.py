@@ -10,10 +10,10 @@ from pydantic.config import JsonDict
 from pydantic.json_schema import SkipJsonSchema
 
 from farshore_hub.alerts.kinds import Kind
-from farshore_hub.durations import Seconds
 from farshore_hub.expect.patterns import MAX_CHARS, PATTERN
 from farshore_hub.fleet import sites
 from farshore_hub.store.alerts import Asked
+from farshore_hub.texts.durations import Seconds
 from farshore_hub.watch.desk import MAX_ID, MAX_TEXT_CHARS
 from farshore_hub.watch.views import AlertStoryView, AlertView, MaintenanceView, SilenceView
 from farshore_hub.web.auth import Operator, TokenName, Viewer

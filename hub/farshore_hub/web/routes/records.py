@@ -12,7 +12,7 @@ from pydantic.json_schema import SkipJsonSchema
 from farshore_hub.fleet import sites
 from farshore_hub.lake.export import Format, Wanted
 from farshore_hub.reports import check_stream
-from farshore_hub.tables import table_json
+from farshore_hub.texts.tables import table_json
 from farshore_hub.views import CompletenessView
 from farshore_hub.web.auth import Viewer
 from farshore_hub.web.bodies import JSON_TYPE, json_body

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Path, Request, status
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from farshore_hub.durations import Seconds
 from farshore_hub.fleet import sites
+from farshore_hub.texts.durations import Seconds
 from farshore_hub.views import SiteView
 from farshore_hub.web.auth import Admin, Operator, Viewer
 from farshore_hub.web.bodies import json_body

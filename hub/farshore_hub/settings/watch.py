@@ -15,14 +15,14 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_val
 
 from farshore_hub.alerts.kinds import FACTS, Kind, Severity, Unit
 from farshore_hub.alerts.rules import Change, Rules, changed
-from farshore_hub.durations import Seconds, parse_duration_s
 from farshore_hub.expect.calendar import ALWAYS, Calendar, parse_calendar, parse_zone
 from farshore_hub.expect.expectation import Expectation
 from farshore_hub.expect.objective import Basis, Objective
 from farshore_hub.expect.patterns import check_pattern
 from farshore_hub.expect.rate import Rate, parse_rate
 from farshore_hub.fleet.addresses import is_loopback
-from farshore_hub.strict import StrictTable
+from farshore_hub.settings.strict import StrictTable
+from farshore_hub.texts.durations import Seconds, parse_duration_s
 
 MIN_SECRET_CHARS: Final = 16
 MAX_TABLES: Final = 1000

@@ -7,7 +7,7 @@ import struct
 import pytest
 from hypothesis import given
 
-from farshore_hub.exact_json import dumps, loads
+from farshore_hub.texts.exact_json import dumps, loads
 from farshore_protocol.columns import Value
 from tests.hub.lake.values import NESTED, same
 

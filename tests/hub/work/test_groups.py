@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from farshore_hub.groups import GroupBounds, Groups
+from farshore_hub.work.groups import GroupBounds, Groups
 
 
 class Doubling:

@@ -1,0 +1,131 @@
+"""The tables of `hub.toml`, one for each room that can be set.
+
+Paths are relative to the data directory.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from farshore_hub.fleet.addresses import check_address, split_listen
+from farshore_hub.merge.policy import Deletes, Policy, Rules
+from farshore_hub.settings.strict import StrictTable
+from farshore_hub.texts.durations import BytesPerSecond, Seconds
+from farshore_protocol.limits import MIB
+from farshore_protocol.names import check_stream
+
+
+def _check_listen(text: str) -> str:
+    split_listen(text)
+    return text
+
+
+def _check_database_url(text: str) -> str:
+    if text.startswith("postgresql://"):
+        text = "postgresql+psycopg" + text.removeprefix("postgresql")
+    if not text or text.startswith(("postgresql+psycopg://", "sqlite:///")):
+        return text
+    raise ValueError("this is not a database: write it as postgresql://USER:PASSWORD@HOST/NAME")
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_check_database_url)]
+TableName = Annotated[str, AfterValidator(check_stream)]
+Address = Annotated[str, AfterValidator(check_address)]
+Listen = Annotated[str, AfterValidator(_check_listen)]
+
+
+class Database(StrictTable):
+    """Where the ledger and the inbox are kept."""
+
+    url: DatabaseUrl = Field(
+        default="", description="URL of a PostgreSQL database; empty: hub.db in the data directory"
+    )
+
+
+class Lake(StrictTable):
+    """Where the Delta tables are kept."""
+
+    path: Path = Field(default=Path("lake"), description="folder of the Delta tables")
+    within: Seconds = Field(
+        default=60,
+        ge=1,
+        description="a stored record is in its table after this; of busy streams after seconds. Queries see it at once",
+    )
+
+
+class Retention(StrictTable):
+    """What may be given up, and when."""
+
+    payloads: Seconds = Field(
+        default=30 * 86_400, description="how long a sealed batch is kept after its records are in the lake"
+    )
+    archive: Literal["never", "stored"] = Field(
+        default="never",
+        description="when sites are told that they may forget what they delivered: never (they keep it as long as it "
+        "fits, and this hub may be restored from any backup), or as soon as it is stored",
+    )
+
+
+class Sites(StrictTable):
+    """Bounds of one site."""
+
+    max_kept_bytes: int = Field(
+        default=100 * 1024 * MIB,
+        ge=16 * MIB,
+        description="of one site at one time: sealed batches, which are kept for the time of retention.payloads, and "
+        "forks; what it sends beyond that is not taken and stays at the site",
+    )
+
+
+class Completeness(StrictTable):
+    """What is said of sites."""
+
+    silent_after: Seconds = Field(
+        default=900, ge=1, description="of a site that was not heard for so long nobody can say that it is complete"
+    )
+
+
+class Audit(StrictTable):
+    """How what is stored is read again and compared with the ledger, while the hub runs."""
+
+    every: Seconds = Field(default=7 * 86_400, ge=60, description="how often everything is read")
+    rate: BytesPerSecond = Field(default=8 * MIB, description="how much of it in a second, on average, as in '8 MiB/s'")
+
+
+class MergedTable(StrictTable):
+    """How the sites' tables of one name are merged."""
+
+    policy: Policy = Field(default=Policy.LAST_WRITE, description="which of two writes to a cell wins")
+    columns: dict[str, Policy] = Field(default={}, description="columns with a policy of their own")
+    deletes: Deletes = Field(default=Deletes.WIN, description="whether a delete wins against a later change of the row")
+
+    def rules(self) -> Rules:
+        """For the merger."""
+        return Rules(self.policy, self.columns, self.deletes)
+
+
+class Certificates(StrictTable):
+    """How long sites may go without asking again."""
+
+    site_life: Seconds = Field(default=30 * 86_400, ge=3600, description="life of a site's certificate")
+    renewal_grace: Seconds = Field(
+        default=400 * 86_400, description="how long after its certificate's end a site may renew with its signing key"
+    )
+
+
+class Web(StrictTable):
+    """Bounds of the port."""
+
+    max_connections: int = Field(default=20_000, ge=1, description="open connections")
+    max_connections_per_address: int = Field(
+        default=10_000,
+        ge=1,
+        description="open connections from one address, at most half of all; without TLS, behind a proxy, not bounded",
+    )
+    max_bodies_bytes: int = Field(default=256 * MIB, ge=16 * MIB, description="request bodies in memory at one time")
+    body_timeout: Seconds = Field(default=120, ge=1, description="a request body must have arrived after this")
+    query_timeout: Seconds = Field(default=30, ge=1, description="a query must have ended after this")
+    max_query_rows: int = Field(default=100_000, ge=1, description="rows in the answer to a query")

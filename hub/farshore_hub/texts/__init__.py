@@ -1,0 +1,1 @@
+"""Values as text: durations and sizes, exact JSON, tables for terminals."""

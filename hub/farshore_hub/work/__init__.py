@@ -1,0 +1,1 @@
+"""How work is run: in loops, in threads, in groups, so much at a time."""
