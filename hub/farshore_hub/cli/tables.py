@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from farshore_hub.cli.options import as_json, data_dir, print_json, print_table, shown_time
 from farshore_hub.errors import Unknown
 from farshore_hub.merge.policy import Rules
-from farshore_hub.merger import rows_of, view_of
+from farshore_hub.merged.table import rows_of, view_of
 from farshore_hub.opening import open_hub
 from farshore_hub.settings import HubSettings
 from farshore_hub.store import merge

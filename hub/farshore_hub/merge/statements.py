@@ -3,6 +3,9 @@
 A cell is three columns: the value, when it was written (`_at`, the change's clock; -1 for never) and by which site
 (`_by`). `present_at` is the latest insert of the row, `deleted_at` the latest delete. All of them only ever move one
 way, each by its policy: that is why the order of changes does not matter (state-based CRDTs: Shapiro et al., 2011).
+
+`version` counts: a row has a greater one than any row of its table had before, after every change that has met it,
+also after one that has lost, because whoever sent that has to be told what stands.
 """
 
 from __future__ import annotations
@@ -14,10 +17,12 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
+    Index,
     MetaData,
     Select,
     Table,
     and_,
+    bindparam,
     case,
     func,
     not_,
@@ -32,6 +37,9 @@ from farshore_hub.merge.policy import Deletes, Policy, Rules
 from farshore_hub.merge.types import SQL
 
 NEVER: Final = -1
+HUB: Final = 0
+"""Who has written a cell, where it was the hub; sites have numbers from 1."""
+
 _NEVER: Final = str(NEVER)
 _ROW: Final = ("present", "deleted")
 
@@ -42,6 +50,7 @@ class Statements:
     Attributes:
         merged: the table; the rows of all sites.
         staged: a temporary table for the changes that are merged into it at one time.
+        by_version: an index of it.
         policies: of the cells, in their order.
     """
 
@@ -59,9 +68,11 @@ class Statements:
             f"merged_{table_id}",
             metadata,
             *(Column(name, type_, primary_key=True, autoincrement=False) for name, type_ in keys),
+            Column("version", BigInteger, nullable=False, server_default="0"),
             *(column for name in _ROW for column in _stamp(name)),
             *(column for name, type_ in cells for column in (Column(name, type_), *_stamp(name))),
         )
+        self.by_version = Index(f"merged_{table_id}_version", self.merged.c.version)
         self.staged = Table(
             f"merging_{table_id}",
             metadata,
@@ -76,12 +87,16 @@ class Statements:
         self.cells = [name for name, _ in cells]
 
     def merge(self, dialect: str) -> Any:  # noqa: ANN401 - two dialects' classes without a common one
-        """Let what is staged into the merged table; each row of it at most once in the stage."""
+        """Let what is staged into the merged table; each row of it at most once in the stage.
+
+        Its parameter `before` is the last version that was given to a row.
+        """
         names = [column.name for column in self.merged.columns]
         statement = (postgresql if dialect == "postgresql" else sqlite).insert(self.merged)
         statement = statement.from_select(names, self._incoming())
         new = {name: case((wins, statement.excluded[name]), else_=self.merged.c[name])
                for name, wins in self._winning(statement.excluded).items()}  # fmt: skip
+        new["version"] = statement.excluded.version
         return statement.on_conflict_do_update(index_elements=self.keys, set_=new)
 
     def contested(self) -> Select[Any]:
@@ -111,14 +126,36 @@ class Statements:
 
     def rows(self) -> Select[Any]:
         """The rows that are there, with the columns' present names: what the view shows."""
-        old = self.merged.c
-        shown = [_named(old[name], each.name) for name, each in zip(self.keys, self.layout.key, strict=True)]
-        for name, each, policy in zip(self.cells, self.layout.cells, self.policies, strict=True):
-            # What was written before the row was deleted must not come back with it.
-            is_old = not_(_later(old, name, old, "deleted"))
-            value = old[name] if policy is not Policy.LAST_WRITE else case((is_old, None), else_=old[name])
-            shown.append(_named(value, each.name))
+        shown = [_named(self.merged.c[name], each.name) for name, each in zip(self.keys, self.layout.key, strict=True)]
+        for name, each in zip(self.cells, self.layout.cells, strict=True):
+            shown.append(_named(self._shown(name), each.name))
         return select(*shown).where(self.is_present())
+
+    def changed(self, after: int, limit: int) -> Select[Any]:
+        """Rows that have changed since `after`, a version, in the order of their versions; those that are gone too.
+
+        Each with `version`, whether it `is_present`, its key (`k0`…) and its cells by place (`c0`…), as `rows` has
+        them, with their stamps (`c0_at`, `c0_by`).
+        """
+        old = self.merged.c
+        cells = [part for name in self.cells
+                 for part in (self._shown(name).label(name), old[f"{name}_at"], old[f"{name}_by"])]  # fmt: skip
+        found = select(old.version, self.is_present().label("is_present"), *(old[name] for name in self.keys), *cells)
+        return found.where(old.version > after).order_by(old.version).limit(limit)
+
+    def one(self, key: Sequence[Any]) -> Select[Any]:
+        """One row with all that is kept of it, whether it `is_present`, and what its cells show (`c0_shown`…)."""
+        shown = [self._shown(name).label(f"{name}_shown") for name in self.cells]
+        same = and_(*(self.merged.c[name] == value for name, value in zip(self.keys, key, strict=True)))
+        return select(*self.merged.columns, self.is_present().label("is_present"), *shown).where(same)
+
+    def _shown(self, name: str) -> ColumnElement[Any]:
+        """What a cell of a row that is there holds: what was written before the row was deleted does not come back."""
+        old = self.merged.c
+        policy = self.policies[self.cells.index(name)]
+        if policy is not Policy.LAST_WRITE:
+            return old[name]
+        return case((not_(_later(old, name, old, "deleted")), None), else_=old[name])
 
     def is_present(self) -> ColumnElement[bool]:
         """Whether a row of `merged` is there."""
@@ -131,7 +168,8 @@ class Statements:
     def _newcomers(self) -> dict[str, ColumnElement[Any]]:
         """What is staged, by the names of the merged table's columns; all of a change is by one site."""
         staged = self.staged.c
-        return {**staged, **{f"{name}_by": staged.by for name in (*_ROW, *self.cells)}}
+        version = bindparam("before", type_=BigInteger) + staged.n + 1
+        return {**staged, "version": version, **{f"{name}_by": staged.by for name in (*_ROW, *self.cells)}}
 
     def _incoming(self) -> Select[Any]:
         new = self._newcomers()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from farshore_hub.merge.conflicts import Conflict
 from farshore_hub.merge.layout import Layout
@@ -19,15 +19,17 @@ from farshore_hub.store.dialect import insert_missing
 from farshore_hub.store.schema import (
     accounts,
     batches,
-    merge_conflicts,
     merge_misfits,
     merged_batches,
     merged_tables,
     sites,
+    table_conflicts,
+    table_edits,
 )
 from farshore_protocol.names import CHANGES, companion_of
 
 _MARK_BYTES: Final = 16
+LOST: Final = "lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,29 @@ def save_layout(connection: Connection, table_id: int, layout: Layout) -> None:
     connection.execute(update(merged_tables).where(merged_tables.c.id == table_id).values(layout=packed))
 
 
+def number(connection: Connection, table_id: int, count: int) -> int:
+    """Take the next `count` numbers for changed rows; the one before them.
+
+    Whoever merges does this first: until the transaction ends nobody else merges into this table, so that numbers
+    become visible in their order, and whoever reads on after a number misses nothing.
+    """
+    own = merged_tables.c.id == table_id
+    taken = update(merged_tables).where(own).values(version=merged_tables.c.version + count)
+    return int(connection.execute(taken.returning(merged_tables.c.version)).scalar_one()) - count
+
+
+def add_edit(connection: Connection, table_id: int, change: str, at: int, made_us: int, by: str, reason: str) -> int:
+    """Keep what somebody changed at the hub; its number."""
+    row = {"table_id": table_id, "change": change, "at": at, "made_us": made_us, "made_by": by, "reason": reason}
+    return int(connection.execute(insert(table_edits).values(row).returning(table_edits.c.id)).scalar_one())
+
+
+def edits_of(connection: Connection, table_id: int, limit: int) -> list[dict[str, Any]]:
+    """What people changed at the hub, the newest first."""
+    query = select(table_edits).where(table_edits.c.table_id == table_id).order_by(table_edits.c.id.desc())
+    return [dict(row) for row in connection.execute(query.limit(limit)).mappings()]
+
+
 def waiting(connection: Connection, table: str, after: int, limit: int) -> list[WaitingBatch]:
     """Batches of changes of that table that are not merged yet and come after that one, in their order."""
     own = (batches.c.first, batches.c.take, batches.c.received_us, batches.c.raw)
@@ -103,15 +128,16 @@ def note_conflicts(connection: Connection, table_id: int, found: Iterable[Confli
             "policy": each.policy,
             "kept_value": each.kept.value,
             "kept_at": each.kept.at,
-            "kept_site_id": each.kept.by,
+            "kept_site_id": each.kept.by or None,
             "lost_value": each.lost.value,
             "lost_at": each.lost.at,
-            "lost_site_id": each.lost.by,
+            "lost_site_id": each.lost.by or None,
             "found_us": now_us,
+            "state": LOST,
         }
         for each in found
     ]
-    insert_missing(connection, merge_conflicts, rows)
+    insert_missing(connection, table_conflicts, rows)
 
 
 def _mark(table_id: int, conflict: Conflict) -> bytes:
@@ -139,7 +165,7 @@ def tables(connection: Connection) -> list[MergedTable]:
             each.id,
             each.name,
             msgspec.msgpack.decode(each.layout, type=Layout),
-            *(_count(connection, table, each.id) for table in (merged_batches, merge_conflicts, merge_misfits)),
+            *(_count(connection, table, each.id) for table in (merged_batches, table_conflicts, merge_misfits)),
         )
         for each in found
     ]
@@ -152,15 +178,15 @@ def _count(connection: Connection, table: Any, table_id: int) -> int:  # noqa: A
 def conflicts_of(connection: Connection, table_id: int, limit: int) -> list[dict[str, Any]]:
     """The newest entries of the conflict ledger."""
     names = {site_id: name for site_id, name in connection.execute(select(sites.c.id, sites.c.name))}  # noqa: C416 - rows
-    query = select(merge_conflicts).where(merge_conflicts.c.table_id == table_id).order_by(merge_conflicts.c.id.desc())
+    query = select(table_conflicts).where(table_conflicts.c.table_id == table_id).order_by(table_conflicts.c.id.desc())
     return [
         {
             "id": row.id,
             "key": row.row_key,
             "column": row.column,
             "policy": row.policy,
-            "kept": {"value": row.kept_value, "at_us": row.kept_at, "site": names[row.kept_site_id]},
-            "lost": {"value": row.lost_value, "at_us": row.lost_at, "site": names[row.lost_site_id]},
+            "kept": {"value": row.kept_value, "at_us": row.kept_at, "site": names.get(row.kept_site_id)},
+            "lost": {"value": row.lost_value, "at_us": row.lost_at, "site": names.get(row.lost_site_id)},
             "found_us": row.found_us,
         }
         for row in connection.execute(query.limit(limit))

@@ -303,6 +303,7 @@ merged_tables = Table(
     Column("name", String(63), nullable=False, unique=True),
     Column("layout", LargeBinary, nullable=False, comment="packed: columns by place, names and types"),
     Column("created_us", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False, server_default="0", comment="the last number of a changed row"),
     comment="Tables of sites that are merged: the rows in merged_ID, shown by the view table_NAME.",
 )
 
@@ -314,8 +315,22 @@ merged_batches = Table(
     comment="Batches of changes that are merged.",
 )
 
-merge_conflicts = Table(
-    "merge_conflicts",
+table_edits = Table(
+    "table_edits",
+    metadata,
+    _id(),
+    Column("table_id", _ID, ForeignKey("merged_tables.id"), nullable=False),
+    Column("change", Text, nullable=False, comment="as a site would say it; exact JSON"),
+    Column("at", BigInteger, nullable=False, comment="its stamp"),
+    Column("made_us", BigInteger, nullable=False),
+    Column("made_by", String(63), nullable=False),
+    Column("reason", Text, nullable=False),
+    Index(None, "table_id", "id"),
+    comment="What people changed in merged tables at the hub.",
+)
+
+table_conflicts = Table(
+    "table_conflicts",
     metadata,
     _id(),
     Column("table_id", _ID, ForeignKey("merged_tables.id"), nullable=False),
@@ -325,13 +340,15 @@ merge_conflicts = Table(
     Column("policy", String(16), nullable=False, comment="what has decided; deleted: the row was"),
     Column("kept_value", Text, comment="JSON"),
     Column("kept_at", BigInteger, nullable=False),
-    Column("kept_site_id", _ID, ForeignKey("sites.id"), nullable=False),
+    Column("kept_site_id", _ID, ForeignKey("sites.id"), comment="null: the hub"),
     Column("lost_value", Text, comment="JSON"),
     Column("lost_at", BigInteger, nullable=False),
-    Column("lost_site_id", _ID, ForeignKey("sites.id"), nullable=False),
+    Column("lost_site_id", _ID, ForeignKey("sites.id"), comment="null: the hub"),
     Column("found_us", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False, comment="lost, open, resolved or undone"),
+    Column("edit_id", _ID, ForeignKey("table_edits.id"), comment="the edit that has settled it"),
     Index(None, "table_id", "id"),
-    comment="Every value that has lost against one of another site.",
+    comment="Every value that has lost against one of another site, or of the hub.",
 )
 
 merge_misfits = Table(

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from farshore_hub.merge.policy import Policy, Rules
-from farshore_hub.merger import Merger, rows_of
+from farshore_hub.merged.table import changed_rows, rows_of
+from farshore_hub.merger import Merger
 from farshore_hub.store import merge as store
 from farshore_hub.store.engine import reading
 from tests.hub.lake.stored import START_US, KeyOpener, Stored
@@ -123,6 +124,10 @@ class Hub:
         with reading(self.stored.engine) as connection:
             table = self.table
             return rows_of(connection, table.id, table.layout, self.rules, 10_000)
+
+    def changed(self, after: int) -> list[dict[str, Any]]:
+        with reading(self.stored.engine) as connection:
+            return changed_rows(connection, self.table.id, self.table.layout, self.rules, after, 10_000)
 
     def conflicts(self) -> list[dict[str, Any]]:
         with reading(self.stored.engine) as connection:

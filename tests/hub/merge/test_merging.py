@@ -196,3 +196,43 @@ def test_the_view_is_an_ordinary_typed_table(stored: Stored) -> None:
     with reading(stored.engine) as connection:
         found = connection.execute(text('SELECT sum(stock) + 1, max(city) FROM "table_orders" WHERE id < 3')).one()
     assert tuple(found) == (5, "Ulm")
+
+
+def versions(hub: Hub, after: int = 0) -> list[tuple[int, int, bool, Any]]:
+    return [(row["version"], row["k0"], row["is_present"], row["c1"]) for row in hub.changed(after)]
+
+
+def test_a_row_is_numbered_anew_by_every_change_that_meets_it_also_by_one_that_loses(stored: Stored) -> None:
+    hub = Hub(stored, Rules())
+    hub.send("a", [schema_record(), *(change("insert", key, T + key, stock=key) for key in (1, 2, 3))])
+    hub.merge()
+    first = versions(hub)
+    assert [(key, is_present, stock) for _, key, is_present, stock in first] == [
+        (1, True, 1),
+        (2, True, 2),
+        (3, True, 3),
+    ]
+    read_up_to = first[-1][0]
+    hub.send("b", [schema_record(), change("update", 2, T - 9, stock=0), change("delete", 1, T + 9)])
+    hub.merge()
+    later = versions(hub, read_up_to)
+    assert [(key, is_present, stock) for _, key, is_present, stock in later] == [(2, True, 2), (1, False, None)]
+    assert versions(hub, later[-1][0]) == []
+    numbers = [version for version, *_ in versions(hub)]
+    assert sorted(set(numbers)) == numbers
+
+
+def test_a_table_from_before_rows_were_numbered_is_numbered_when_it_is_opened(stored: Stored) -> None:
+    hub = Hub(stored, Rules())
+    hub.send("a", [schema_record(), *(change("insert", key, T + key, stock=key) for key in (1, 2, 3))])
+    hub.merge()
+    merged = f"merged_{hub.table.id}"
+    with stored.engine.begin() as connection:
+        connection.execute(text(f"DROP INDEX {merged}_version"))
+        connection.execute(text(f"ALTER TABLE {merged} DROP COLUMN version"))
+        connection.execute(text("UPDATE merged_tables SET version = 0"))
+    again = Hub(stored, Rules())
+    again.send("a", [change("update", 2, T + 9, stock=8)])
+    again.merge()
+    assert [(key, stock) for _, key, _, stock in versions(again)] == [(1, 1), (3, 3), (2, 8)]
+    assert len({version for version, *_ in versions(again)} - {0}) == 3

@@ -1,0 +1,168 @@
+"""One merged table, ready to be merged into: its layout, its SQL table and the view that people query."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, delete, insert, inspect, text
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable, DropTable
+
+from farshore_hub import exact_json
+from farshore_hub.merge.changes import Staging, stage
+from farshore_hub.merge.conflicts import conflicts
+from farshore_hub.merge.layout import Layout, Misfit
+from farshore_hub.merge.policy import Rules
+from farshore_hub.merge.statements import Statements
+from farshore_hub.store import merge as store
+
+_VERSION: Final = "version"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where changes come from.
+
+    Attributes:
+        by: the number of the site, or `HUB`.
+        latest_us: no change is later than this, whatever its clock says.
+        batch_id: of the sealed batch; 0 for the hub's own.
+        start: the place of the first change in it.
+    """
+
+    by: int
+    latest_us: int
+    batch_id: int = 0
+    start: int = 0
+
+
+class OpenTable:
+    """A merged table within a process; what it does runs in the caller's transaction."""
+
+    def __init__(self, table_id: int, name: str, layout: Layout, rules: Rules) -> None:
+        self.id = table_id
+        self.layout = layout
+        self._name = name
+        self._rules = rules
+        self.statements = self._made()
+
+    @classmethod
+    def opened(cls, connection: Connection, name: str, rules: Rules, now_us: int) -> OpenTable:
+        """The table of that name, made if there is none."""
+        table_id, layout = store.open_table(connection, name, now_us)
+        return cls(table_id, name, layout, rules)
+
+    @property
+    def known(self) -> set[str]:
+        """Fingerprints of schemas that were announced."""
+        return {*self.layout.schemas, *dict(self.layout.refused)}
+
+    def attend(self, connection: Connection) -> None:
+        """See to it that the SQL table has the columns that this version of the hub needs."""
+        if not self.layout.key:
+            return
+        there = {each["name"] for each in inspect(connection).get_columns(self.statements.merged.name)}
+        self._add_columns(connection, there)
+        if _VERSION not in there:
+            self._number(connection)
+
+    def take_in(self, connection: Connection, announced: list[dict[str, Any]]) -> None:
+        """Take in the schemas that a batch announces: columns are added, never changed or dropped."""
+        before = self.layout
+        for record in announced:
+            try:
+                self.layout = self.layout.with_schema(record)
+            except Misfit as error:
+                self.layout = self.layout.without(str(record["schema"]), str(error))
+        if self.layout == before:
+            return
+        old, self.statements = self.statements, self._made()
+        if not before.key and self.layout.key:
+            connection.execute(CreateTable(self.statements.merged))
+            connection.execute(CreateIndex(self.statements.by_version))
+        elif before.key:
+            self._add_columns(connection, set(old.merged.c.keys()))
+        if self.layout.key:
+            self._show(connection)
+        store.save_layout(connection, self.id, self.layout)
+
+    def merge(self, connection: Connection, changes: Sequence[dict[str, Any]], origin: Origin, now_us: int) -> None:
+        """Merge changes of one site, or of the hub, in their order."""
+        before = store.number(connection, self.id, len(changes))
+        refused = dict(self.layout.refused)
+        fits = [place for place, change in enumerate(changes) if change["schema"] not in refused]
+        staging = stage([changes[place] for place in fits], self.layout, origin.by, origin.latest_us + origin.start)
+        misfits = {fits[place]: why for place, why in staging.misfits.items()}
+        misfits |= {place: refused[change["schema"]] for place, change in enumerate(changes)
+                    if change["schema"] in refused}  # fmt: skip
+        told = {origin.start + place: (why, exact_json.dumps(changes[place])) for place, why in misfits.items()}
+        store.note_misfits(connection, self.id, origin.batch_id, told, now_us)
+        if staging.rounds:
+            self._merge_rounds(connection, staging, before, now_us)
+
+    def _merge_rounds(self, connection: Connection, staging: Staging, before: int, now_us: int) -> None:
+        statements = self.statements
+        connection.execute(CreateTable(statements.staged))
+        for places in staging.rounds:
+            rows = [{name: values[place] for name, values in staging.columns.items()} for place in places]
+            connection.execute(insert(statements.staged), rows)
+            changes = {row["n"]: row for row in rows}
+            contested = connection.execute(statements.contested()).mappings().all()
+            lost = [each for row in contested for each in conflicts(statements, changes[row["n"]], dict(row))]
+            store.note_conflicts(connection, self.id, lost, now_us)
+            connection.execute(statements.merge(connection.dialect.name), {"before": before})
+            connection.execute(delete(statements.staged))
+        connection.execute(DropTable(statements.staged))
+
+    def _made(self) -> Statements:
+        return Statements(self.id, self.layout, self._rules)
+
+    def _add_columns(self, connection: Connection, there: set[str]) -> None:
+        merged = self.statements.merged
+        for column in [column for column in merged.columns if column.name not in there]:
+            made = CreateColumn(column).compile(dialect=connection.dialect)
+            connection.exec_driver_sql(f"ALTER TABLE {merged.name} ADD COLUMN {made}")
+
+    def _number(self, connection: Connection) -> None:
+        """Give the rows of a table that was made before rows were numbered a number each."""
+        merged, keys = self.statements.merged.name, ", ".join(self.statements.keys)
+        same = " AND ".join(f"numbered.{each} = {merged}.{each}" for each in self.statements.keys)
+        count = connection.exec_driver_sql(f"SELECT count(*) FROM {merged}").scalar_one()  # noqa: S608 - our own names
+        before = store.number(connection, self.id, count)
+        connection.exec_driver_sql(
+            f"UPDATE {merged} SET version = {before:d} + numbered.place FROM "  # noqa: S608 - our own names
+            f"(SELECT {keys}, row_number() OVER (ORDER BY {keys}) AS place FROM {merged}) AS numbered WHERE {same}"
+        )
+        connection.execute(CreateIndex(self.statements.by_version))
+
+    def _show(self, connection: Connection) -> None:
+        """The view that people query."""
+        view = connection.dialect.identifier_preparer.quote(view_of(self._name))
+        shown = self.statements.rows().compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+        connection.execute(text(f"DROP VIEW IF EXISTS {view}"))
+        connection.exec_driver_sql(f"CREATE VIEW {view} AS {shown}")
+
+
+def view_of(table: str) -> str:
+    """The name of the view that shows a merged table."""
+    return f"table_{table}"
+
+
+def rows_of(connection: Connection, table_id: int, layout: Layout, rules: Rules, limit: int) -> list[dict[str, Any]]:
+    """Rows of a merged table, with the present names of its columns."""
+    if not layout.key:
+        return []
+    statements = Statements(table_id, layout, rules)
+    order = [statements.merged.c[name] for name in statements.keys]
+    return [dict(row) for row in connection.execute(statements.rows().order_by(*order).limit(limit)).mappings()]
+
+
+def changed_rows(
+    connection: Connection, table_id: int, layout: Layout, rules: Rules, after: int, limit: int
+) -> list[dict[str, Any]]:
+    """Rows that have changed since a version, in its order; `Statements.changed` says what is in them."""
+    if not layout.key:
+        return []
+    found = Statements(table_id, layout, rules).changed(after, limit)
+    return [dict(row) for row in connection.execute(found).mappings()]
