@@ -22,7 +22,6 @@ from farshore_hub.store import merge as store
 from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.merge import WaitingBatch
 from farshore_hub.store.ranges import unpack_ranges
-from farshore_hub.texts import exact_json
 from farshore_protocol.changes import Op
 from farshore_protocol.columns import Columns
 from farshore_protocol.errors import ProtocolError

@@ -9,13 +9,13 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete, insert, inspect, text
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable, DropTable
 
-from farshore_hub import exact_json
 from farshore_hub.merge.changes import Staging, stage
 from farshore_hub.merge.conflicts import conflicts
 from farshore_hub.merge.layout import Layout, Misfit
 from farshore_hub.merge.policy import Rules
 from farshore_hub.merge.statements import Statements
 from farshore_hub.store import merge as store
+from farshore_hub.texts import exact_json
 
 _VERSION: Final = "version"
 
