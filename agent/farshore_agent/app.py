@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,6 +30,9 @@ from farshore_agent.forward.bell import Bell
 from farshore_agent.identity.road import Road, TlsRoad
 from farshore_agent.lock import StateLock
 from farshore_agent.net.server import Server
+from farshore_agent.orders import Orders
+from farshore_agent.orders.describe import describe, describe_apart
+from farshore_agent.orders.state import Book
 from farshore_agent.settings import AgentSettings, load
 from farshore_agent.settings.inputs import InputSettings, installed
 from farshore_protocol.ports import Runner
@@ -53,17 +56,19 @@ class Machine:
     Attributes:
         road: to the hub.
         worker: a thread for the work of that name, for as long as the agent lives.
+        describe: makes the schema of the settings that hubs are told.
     """
 
     world: World
     road: Road
     worker: Callable[[str], AbstractContextManager[Runner]]
+    describe: Callable[[], Awaitable[bytes]] = describe
 
 
 def real_machine() -> Machine:
     """This one."""
     world = real_world()
-    return Machine(world, TlsRoad(world.clock), _thread)
+    return Machine(world, TlsRoad(world.clock), _thread, describe_apart)
 
 
 @contextmanager
@@ -100,6 +105,16 @@ class Agent:
             runner=runner,
             on_delivered=self._delivered.ring,
         )
+        self.orders = Orders(
+            book=Book(settings.state_dir, runner),
+            identity=lambda: self.delivery.keeper.current,
+            hub_now_us=self.delivery.hub_now_us,
+            describe=machine.describe,
+            clock=world.clock,
+            runner=runner,
+        )
+        self.orders.listen(self.delivery.wake)
+        self.delivery.mailbox = self.orders
 
     @classmethod
     @asynccontextmanager
@@ -177,6 +192,7 @@ class Agent:
                 link=self.delivery.report,
                 buffer=await self._buffer.status(),
                 tables=[each.report() for each in self._tables],
+                orders=self.orders.status(),
             )
         )
 
@@ -195,6 +211,7 @@ class Agent:
             NotEnrolled, IdentityError: nobody could open the files.
         """
         await self.delivery.courier()
+        await self.orders.turn()
         return await stick.plan(self._buffer, max_bytes=max_bytes)
 
     async def export(self, batches: Sequence[int]) -> bytes:
@@ -214,6 +231,7 @@ class Agent:
         """
         _, settled = await (await self.delivery.courier()).settle(raw)
         self._delivered.ring()
+        await self.orders.turn()
         return settled
 
     def context(self) -> InputContext:
@@ -305,6 +323,7 @@ class Agent:
             "sealing": partial(loops.seal, buffer, delivery, self._settings.seal, self._full, clock),
             "forwarding": delivery.run,
             "identity": delivery.keeper.run,
+            "orders": self.orders.run,
             "expiry": partial(loops.expire, buffer, delivery, clock),
             "scrub": partial(loops.scrub, buffer, clock),
             "status": partial(loops.write_status, self._write_status, clock),

@@ -13,8 +13,8 @@ from typing import Final, NoReturn
 
 from farshore_agent.buffer import Buffer
 from farshore_agent.errors import NotEnrolled
-from farshore_agent.forward.courier import Courier, Credentials
-from farshore_agent.forward.forwarder import Forwarder, Orders
+from farshore_agent.forward.courier import Courier, Credentials, Mailbox, NoMailbox
+from farshore_agent.forward.forwarder import Forwarder, Outside
 from farshore_agent.forward.https import HttpsLink
 from farshore_agent.forward.hub_http import HubDoor
 from farshore_agent.forward.report import LinkReport
@@ -31,7 +31,12 @@ _RETRY_S: Final = 5.0
 
 
 class Delivery:
-    """Forwards while there is an identity. `report` always says how it stands."""
+    """Forwards while there is an identity.
+
+    Attributes:
+        report: how the link stands, always.
+        mailbox: where orders go that answers bring, and where reports come from.
+    """
 
     def __init__(
         self,
@@ -56,7 +61,8 @@ class Delivery:
         self._forwarding: asyncio.Task[None] | None = None
         self._hub: HubDoor | None = None
         self.report = LinkReport()
-        self.keeper = Keeper(identity_dir, settings.hub, world, road, self._hub_now_us)
+        self.mailbox: Mailbox = NoMailbox()
+        self.keeper = Keeper(identity_dir, settings.hub, world, road, self.hub_now_us)
 
     @property
     def link_up(self) -> bool:
@@ -138,7 +144,7 @@ class Delivery:
             clock=self._world.clock,
             random=self._world.random,
             report=self.report,
-            orders=Orders(self.keeper.ask_renewal, lambda: self._new_epoch(identity), self._on_delivered),
+            outside=Outside(self.keeper.ask_renewal, lambda: self._new_epoch(identity), self._on_delivered),
         )
         try:
             await self._forwarder.run()
@@ -148,13 +154,13 @@ class Delivery:
     async def _begin(self, identity: Identity) -> Courier:
         await self._new_epoch(identity)
         credentials = Credentials(identity.site, identity.signer, identity.hub_keys)
-        self._courier = Courier(self._buffer, credentials, self._world.clock, self._runner)
+        self._courier = Courier(self._buffer, credentials, self._world.clock, self._runner, self.mailbox)
         return self._courier
 
     async def _new_epoch(self, identity: Identity) -> None:
         await self._buffer.use_epoch(*new_epoch(identity, self._world.clock, self._world.random))
 
-    def _hub_now_us(self) -> int | None:
+    def hub_now_us(self) -> int | None:
         """The hub's time, once an answer has told it."""
         offset = self.report.offset
         return None if offset is None else self._world.clock.now_us() + offset.offset_us

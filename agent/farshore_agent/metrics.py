@@ -52,7 +52,7 @@ class TimedAppend:
 def render(status: Mapping[str, Any], commits: Histogram) -> str:
     """All figures."""
     lines: list[str] = []
-    for name, kind, description, samples in (*_buffer(status), *_link(status)):
+    for name, kind, description, samples in (*_buffer(status), *_link(status), *_orders(status)):
         lines += [f"# HELP {_PREFIX}{name} {description}", f"# TYPE {_PREFIX}{name} {kind}"]
         lines += [_sample(name, labels, value) for labels, value in samples]
     lines += _histogram("commit_seconds", "From a door's append to its durable commit.", commits)
@@ -161,6 +161,17 @@ def _link(status: Mapping[str, Any]) -> Iterable[tuple[str, str, str, Samples]]:
     if link["last_answer_us"] is not None:
         age_s = _age_s(status, link["last_answer_us"])
         yield "last_answer_seconds", "gauge", "Time since the hub's latest answer.", [({}, age_s)]
+
+
+def _orders(status: Mapping[str, Any]) -> Iterable[tuple[str, str, str, Samples]]:
+    orders = status["orders"]
+    yield "orders_total", "counter", "Orders of the hub that were taken.", [({}, orders["taken"])]
+    yield (
+        "refused_orders_total",
+        "counter",
+        "What came as an order and is not done, by the reason.",
+        [({"reason": reason}, count) for reason, count in orders["refused"].items()],
+    )
 
 
 def _age_s(status: Mapping[str, Any], at_us: int | None) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -56,6 +56,7 @@ class Present:
     problem: str
     link: LinkReport
     buffer: BufferStatus
+    orders: Mapping[str, Any]
     tables: Sequence[dict[str, Any]] = ()
 
 
@@ -71,6 +72,7 @@ def document(now: Present) -> dict[str, Any]:
         "link": link_document(now.link),
         "buffer": buffer_document(now.buffer),
         "tables": list(now.tables),
+        "orders": dict(now.orders),
     }
 
 

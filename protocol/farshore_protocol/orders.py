@@ -156,7 +156,8 @@ class Report(Struct, frozen=True, array_like=True):
         number: higher than that of every earlier report of this site.
         at_us: the agent's clock.
         schema: of the `Introduction`, the first 16 bytes of its SHA-256.
-        introduction: until the hub says that it has it.
+        command: the answer to the latest command, until the hub says that it has it.
+        introduction: likewise.
     """
 
     hub: Id

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from farshore_protocol import orders
 from farshore_protocol.batch import parse_batch
 from farshore_protocol.enrolment import read_token
 from farshore_protocol.parcel import open_answer, open_statement, parse_parcel
-from farshore_protocol.sealing import EpochKey, SealingKey
+from farshore_protocol.sealing import EpochKey, SealingKey, key_id
+from tests.protocol import peers
 from tests.protocol.vectors import make
 
 
@@ -63,7 +66,29 @@ def test_the_token_of_the_vectors_opens() -> None:
     assert read_token(known["token"]).secret.hex() == known["secret"]
 
 
+def test_the_order_of_the_vectors_opens_with_the_key_that_follows_from_the_sites() -> None:
+    known = vector("order")
+    key = orders.site_sealing_key(bytes.fromhex(known["site_signing_key"]))
+    assert key.seed.hex() == known["site_sealing_seed"]
+    signers = {peers.HUB_SIGNING_ID: public(known["hub_public_key"])}
+    raw = bytes.fromhex(known["raw"])
+    read = orders.open_order(raw, hub=b"hub-name", site=peers.SITE, key=key, signers=signers)
+    assert as_json(msgspec.to_builtins(read, builtin_types=(bytes,))) == known["order"]
+
+
+def test_the_report_of_the_vectors_opens() -> None:
+    known = vector("report")
+    signer = public(known["site_public_key"])
+    keys = [SealingKey(peers.HUB_SEALING.id, bytes.fromhex(known["hub_sealing_seed"]))]
+    signers = {key_id(signer.public_bytes_raw()): signer}
+    raw = bytes.fromhex(known["raw"])
+    read = orders.open_report(raw, hub=b"hub-name", site=peers.SITE, keys=keys, signers=signers)
+    assert as_json(msgspec.to_builtins(read, builtin_types=(bytes,))) == known["report"]
+
+
 def test_what_is_written_today_is_what_was_published() -> None:
+    assert as_json(make.kept_order()) == vector("order")
+    assert as_json(make.kept_report()) == vector("report")
     assert as_json(make.batch()) == vector("batch")
     assert as_json(make.parcel(make.kept_epoch())) == vector("parcel")
     assert as_json(make.answer()) == vector("answer")

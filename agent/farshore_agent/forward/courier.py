@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -35,6 +35,43 @@ class Credentials:
     hub_keys: dict[bytes, Ed25519PublicKey]
 
 
+class Mailbox(Protocol):
+    """What a courier has to do with orders: it carries reports there, and brings back what the answer holds."""
+
+    def report(self) -> bytes | None:
+        """The report that the hub does not have, if there is one."""
+        ...
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is one that was never fetched."""
+        ...
+
+    def take(self, raw: bytes) -> None:
+        """This came as an order."""
+        ...
+
+    def heard(self, number: int | None) -> None:
+        """The hub says which report it has."""
+        ...
+
+
+class NoMailbox:
+    """For who neither takes orders nor reports; a `Mailbox`."""
+
+    has_news = False
+
+    def report(self) -> bytes | None:
+        """None."""
+        return None
+
+    def take(self, raw: bytes) -> None:
+        """Not looked at."""
+
+    def heard(self, number: int | None) -> None:
+        """Not looked at."""
+
+
 @dataclass(frozen=True, slots=True)
 class Packed:
     """A parcel, ready to go.
@@ -43,6 +80,7 @@ class Packed:
         incarnation, number: of its statement.
         batches: what it carries, dictionaries not counted.
         whole: its statement names everything.
+        has_report: it carries one.
     """
 
     raw: bytes
@@ -50,13 +88,18 @@ class Packed:
     number: int
     batches: tuple[OutboxBatch, ...]
     whole: bool
+    has_report: bool = False
 
 
 class Courier:
     """Packs and opens for one site. Keeps batches that were read ahead, so that the next parcel is soon ready."""
 
-    def __init__(self, buffer: Buffer, credentials: Credentials, clock: Clock, runner: Runner) -> None:
+    def __init__(
+        self, buffer: Buffer, credentials: Credentials, clock: Clock, runner: Runner, mailbox: Mailbox | None = None
+    ) -> None:
         self._buffer = buffer
+        self._mailbox: Mailbox = mailbox or NoMailbox()
+        self._mute_until_s = 0.0
         self._credentials = credentials
         self._clock = clock
         self._runner = runner
@@ -65,6 +108,15 @@ class Courier:
     async def read_ahead(self, batches: Sequence[OutboxBatch]) -> None:
         """Read batches that will probably be packed next."""
         self._ahead = {batch.id: batch for batch in await self._buffer.load([batch.id for batch in batches])}
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is a report that is worth a parcel of its own."""
+        return self._mailbox.has_news and not self._is_mute
+
+    def leave_report_out(self, for_s: float) -> None:
+        """Records must not suffer from a report that the hub fails at, or that is too large for the way."""
+        self._mute_until_s = self._clock.monotonic_s() + for_s
 
     async def pack(self, batches: Sequence[OutboxBatch], *, whole: bool, max_bytes: int) -> Packed:
         """A parcel of these batches, or of the first of them where their dictionaries and keys take the room.
@@ -75,7 +127,8 @@ class Courier:
         loaded = await self._loaded(batches)
         stored, dictionaries = await self._buffer.attachments(loaded)
         epochs = [sign_epoch(epoch, self._credentials.signer) for epoch in stored]
-        taken = _fitting(loaded, _size_of(epochs, dictionaries), max_bytes)
+        report = b"" if self._is_mute else self._mailbox.report() or b""
+        taken = _fitting(loaded, _size_of(epochs, dictionaries) + len(report), max_bytes)
         incarnation = self._buffer.incarnation
         # In their order, not a set's: the same buffer makes the same parcel.
         streams = dict.fromkeys((batch.incarnation, batch.stream) for batch in taken)
@@ -91,8 +144,8 @@ class Courier:
             agent_version=__version__,
         )
         sealed = [*dictionaries, *(raw.raw for raw in taken.values())]
-        work = partial(pack_parcel, statement, self._credentials.signer, epochs=epochs, batches=sealed)
-        return Packed(await self._runner(work), incarnation, manifest.number, tuple(taken), whole)
+        work = partial(pack_parcel, statement, self._credentials.signer, epochs=epochs, batches=sealed, report=report)
+        return Packed(await self._runner(work), incarnation, manifest.number, tuple(taken), whole, bool(report))
 
     def open(self, raw: bytes) -> Answer:
         """Check an answer: signed by this hub, for this site.
@@ -112,7 +165,17 @@ class Courier:
             ProtocolError: it cannot be used; nothing was changed.
         """
         answer = self.open(raw)
-        return answer, await self._buffer.settle(answer)
+        settled = await self._buffer.settle(answer)
+        # Orders prove themselves; what was heard is taken from an answer to us only, lest an old one is played again.
+        for order in answer.orders:
+            self._mailbox.take(order)
+        if not settled.ignored:
+            self._mailbox.heard(answer.heard)
+        return answer, settled
+
+    @property
+    def _is_mute(self) -> bool:
+        return self._clock.monotonic_s() < self._mute_until_s
 
     async def _loaded(self, batches: Sequence[OutboxBatch]) -> dict[OutboxBatch, LoadedBatch]:
         """The bytes of each batch; a damaged one, which has a receipt now, is left out."""

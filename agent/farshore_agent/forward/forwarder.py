@@ -36,6 +36,9 @@ _TOO_LARGE: Final = 413
 _ABOUT_WHO_ASKS: Final = frozenset({401, 403, 404, 405, 415, 426, 431})
 """Refusals that do not depend on what a parcel carries."""
 
+_MAY_BE_THE_REPORT: Final = frozenset({Failed.NOT_TAKEN, Failed.TOO_LARGE, Failed.TIMED_OUT})
+_REPORT_PAUSE_S: Final = 600.0
+
 
 class BadAnswer(AgentError):
     """The answer cannot be used, so nothing is known about the parcel."""
@@ -48,7 +51,7 @@ class NothingTaken(BadAnswer):
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
+class Outside:
     """What only others can do for the forwarder.
 
     Attributes:
@@ -75,7 +78,7 @@ class Forwarder:
         clock: Clock,
         random: Random,
         report: LinkReport,
-        orders: Orders,
+        outside: Outside,
     ) -> None:
         self._buffer = buffer
         self._link = link
@@ -83,7 +86,7 @@ class Forwarder:
         self._settings = settings
         self._clock = clock
         self._random = random
-        self._orders = orders
+        self._outside = outside
         self._bell = Bell()
         self._outlook = Outlook(ceiling_bytes=settings.max_parcel_bytes)
         self.report = report
@@ -125,7 +128,7 @@ class Forwarder:
     async def _renew_epoch(self) -> None:
         """After a fork nothing is sealed before there is a fresh key, whatever has come in between."""
         if self._buffer.needs_epoch:
-            await self._orders.new_epoch()
+            await self._outside.new_epoch()
 
     async def last_words(self, within_s: float) -> None:
         """Seal the rest and make one last exchange, if the link is up and the hub did not ask for a pause."""
@@ -147,7 +150,9 @@ class Forwarder:
         return await self._buffer.waiting(max_bytes=max_bytes, max_batches=MAX_BATCHES + beside)
 
     async def _decide(self) -> Send | Wait:
-        return decide(View(self._clock.monotonic_s(), await self._look(), self._outlook), self._settings)
+        batches = await self._look()
+        view = View(self._clock.monotonic_s(), batches, self._outlook, has_report=self._courier.has_news)
+        return decide(view, self._settings)
 
     async def _pack(self, step: Send) -> Packed:
         return await self._courier.pack(step.batches, whole=step.whole, max_bytes=self._outlook.room_bytes)
@@ -212,7 +217,7 @@ class Forwarder:
         self._count(packed, answer, settled)
         self._show(error="", remedy="")
         if settled.acknowledged_batches:
-            self._orders.delivered()
+            self._outside.delivered()
 
     def _count(self, packed: Packed, answer: Answer, settled: Settled) -> None:
         report = self.report
@@ -239,13 +244,15 @@ class Forwarder:
         jitter = self._random.uniform(0, 1)
         self._outlook = failed(self._outlook, what, self._clock.monotonic_s(), jitter, self._settings)
         self.report.exchanges[what.kind.value] += 1
+        if packed and packed.has_report and what.kind in _MAY_BE_THE_REPORT:
+            self._courier.leave_report_out(_REPORT_PAUSE_S)
         self._show(error=what.why, remedy=getattr(error, "remedy", ""))
         if what.kind is Failed.OURS:
             _LOG.error("forwarding failed; trying again", exc_info=error)
         else:
             _LOG.log(logging.WARNING if was_up else logging.INFO, "%s", self._outlook.resume_why)
         if _needs_renewal(error):
-            self._orders.renew(what.why)
+            self._outside.renew(what.why)
 
     def _show(self, *, error: str, remedy: str) -> None:
         report, outlook = self.report, self._outlook

@@ -26,11 +26,12 @@ MAX_EPOCHS: Final = MAX_PARCEL_ATTACHMENTS // 2
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the decision rests on: the moment (monotonic), the front of the outbox, the link."""
+    """What the decision rests on: the moment (monotonic), the front of the outbox, the link, the site's own news."""
 
     now_s: float
     batches: Sequence[OutboxBatch]
     outlook: Outlook
+    has_report: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,8 @@ def _nothing_waits(view: View, timeout_s: float) -> Step:
     outlook, whole_why = view.outlook, _why_whole(view)
     if whole_why:
         return Send((), whole=True, timeout_s=timeout_s, why=f"a whole statement: {whole_why}")
+    if view.has_report:
+        return Send((), whole=False, timeout_s=timeout_s, why="a new report on the hub's orders")
     if view.now_s >= outlook.heartbeat_s:
         return Send((), whole=False, timeout_s=timeout_s, why="a heartbeat: there was no exchange for a while")
     retry_s = outlook.suspects.next_s(view.batches)

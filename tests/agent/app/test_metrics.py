@@ -19,7 +19,8 @@ NOW_US = 1_795_435_200_000_000
 
 def text(*streams: StreamStatus, link: LinkReport | None = None, commits: Histogram | None = None) -> str:
     buffer = BufferStatus(b"12345678", list(streams), 100, 80, 1000, 2, 30, 1, [])
-    present = Present(NOW_US, 1, [], None, "", link or LinkReport(), buffer)
+    orders = {"taken": 2, "refused": {"foreign": 1}}
+    present = Present(NOW_US, 1, [], None, "", link or LinkReport(), buffer, orders=orders)
     return render(document(present), commits or Histogram())
 
 
@@ -33,6 +34,7 @@ def test_every_line_is_a_comment_or_a_sample() -> None:
     lines = text(stream("boiler"), link=link).splitlines()
     assert all(line.startswith("# ") or SAMPLE.match(line) for line in lines)
     assert "farshore_agent_clock_offset_seconds -2.5" in lines
+    assert 'farshore_agent_refused_orders_total{reason="foreign"} 1' in lines
 
 
 def test_the_lives_of_a_stream_are_added_up_but_only_this_life_counts_as_appended() -> None:

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from farshore_protocol import orders as order_messages
 from farshore_protocol import wire
 from farshore_protocol.batch import Kind, digest_of, parse_batch
 from farshore_protocol.columns import Dictionary, decode
@@ -35,9 +36,10 @@ from farshore_protocol.enrolment import (
 )
 from farshore_protocol.errors import ProtocolError
 from farshore_protocol.messages import Account, Answer, KeyEpoch, Parcel, Refusal, Refused, Statement
+from farshore_protocol.orders import Command, Desired, Introduction, Order, Report, Signer, pack_order
 from farshore_protocol.parcel import open_statement, pack_answer, parse_parcel
 from farshore_protocol.ranges import EMPTY, RangeSet
-from farshore_protocol.sealing import EpochKey, SealingKey, check_signature
+from farshore_protocol.sealing import EpochKey, SealingKey, check_signature, key_id
 
 NOW = datetime.now(UTC)
 SITE = "ship-1"
@@ -89,6 +91,11 @@ class HubStub:
         self.unknown_certificates = False
         self.fork_next = False
         self.pause_ms = 0
+        self.speaks_of_orders = False
+        self.orders: list[bytes] = []
+        self.reports: list[Report] = []
+        self.introduction: Introduction | None = None
+        self._made: dict[bytes, Order] = {}
         self.max_parcel_bytes = 16 * 1024 * 1024
         self.port = 0
         self._writers: set[asyncio.StreamWriter] = set()
@@ -220,6 +227,7 @@ class HubStub:
         parcel = parse_parcel(body)
         assert parcel.site == site
         statement = open_statement(parcel, self.signing_keys[site])
+        self.hear(parcel.report, site)
         self.parcels.append(parcel)
         self.statements.append(statement)
         for epoch in parcel.epochs:
@@ -244,9 +252,50 @@ class HubStub:
             forked=[digest_of(raw) for raw in parcel.batches] if self.fork_next else [],
             max_parcel_bytes=self.max_parcel_bytes,
             pause_ms=self.pause_ms,
+            orders=self.orders[:2],
+            heard=self.heard if self.speaks_of_orders else None,
         )
         self.fork_next = False
         return pack_answer(answer, self._signing_id, self._signer)
+
+    @property
+    def heard(self) -> int:
+        """0 asks a site to introduce itself."""
+        return self.reports[-1].number if self.reports and self.introduction else 0
+
+    def hear(self, raw: bytes, site: str = SITE) -> None:
+        """Take a report, and forget the orders that it is about."""
+        if not raw:
+            return
+        public = self.signing_keys[site]
+        signers = {key_id(public.public_bytes_raw()): public}
+        report = order_messages.open_report(raw, hub=self.name, site=site, keys=[self._sealing], signers=signers)
+        assert report.number > (self.reports[-1].number if self.reports else 0) or report == self.reports[-1]
+        self.reports.append(report)
+        self.introduction = report.introduction or self.introduction
+        told = {each.latest for each in [report.settings] if each} | {each.number for each in [report.command] if each}
+        self.orders = [each for each in self.orders if self._made[each].number not in told]
+
+    def order(
+        self,
+        number: int,
+        *,
+        settings: str | None = None,
+        command: str = "",
+        probe_s: int = 0,
+        expires_us: int | None = None,
+        signer: Signer | None = None,
+        site: str = SITE,
+        **arguments: str,
+    ) -> bytes:
+        """An order to a site that has introduced itself; `orders.append` has the next answer bring it."""
+        assert self.introduction is not None
+        desired = None if settings is None else Desired(settings, number, probe_s)
+        asked = Command(command, arguments) if command else None
+        order = Order(self.name, site, number, self._now_us(), expires_us, desired, asked)
+        raw = pack_order(order, signer or Signer(self._signing_id, self._signer), self.introduction.sealing_key)
+        self._made[raw] = order
+        return raw
 
     def open_epoch(self, epoch: KeyEpoch) -> EpochKey:
         return self._sealing.open_epoch(epoch, self.signing_keys[epoch.site])

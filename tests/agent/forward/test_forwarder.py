@@ -13,7 +13,7 @@ import pytest
 from farshore_agent.buffer import Admitted, Buffer, OutboxBatch
 from farshore_agent.errors import BufferBroken, BufferFull
 from farshore_agent.forward.courier import Courier, Credentials
-from farshore_agent.forward.forwarder import Forwarder, Orders
+from farshore_agent.forward.forwarder import Forwarder, Outside
 from farshore_agent.forward.link import HubProblem, LinkBusy, LinkDown, LinkRefused
 from farshore_agent.forward.report import LinkReport
 from farshore_agent.identity.epoch import new_epoch
@@ -147,7 +147,7 @@ async def site(hub: HubStub, tmp_path: Path) -> AsyncIterator[Site]:
         clock=clock,
         random=random,
         report=LinkReport(),
-        orders=Orders(renewals.append, fresh_epoch, lambda: None),
+        outside=Outside(renewals.append, fresh_epoch, lambda: None),
     )
     yield Site(buffer, forwarder, link, clock, renewals, site_epochs)
     await buffer.close()
@@ -322,7 +322,7 @@ async def test_a_new_life_gets_its_key_although_the_disk_did_not_take_it_at_firs
     await site.append("boiler", 3)
     hub.fork_next = True
     with monkeypatch.context() as broken:
-        broken.setattr(site.forwarder, "_orders", Orders(site.renewals.append, _full, lambda: None))
+        broken.setattr(site.forwarder, "_outside", Outside(site.renewals.append, _full, lambda: None))
         await site.turns(2)
     assert site.buffer.needs_epoch
     hub.fork_next = False

@@ -1,22 +1,24 @@
 """Writes the test vectors of the wire format: `python -m tests.protocol.vectors.make`.
 
-Everything is fixed but HPKE's own randomness, therefore the key epoch in the vectors is kept once it is made: an
-implementation opens it, it does not make the same bytes.
+Everything is fixed but HPKE's own randomness, therefore the key epoch, the order and the report in the vectors are kept
+once they are made: an implementation opens them, it does not make the same bytes.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from farshore_protocol import wire
+from farshore_protocol import orders, wire
 from farshore_protocol.batch import BatchHeader, Kind
-from farshore_protocol.enrolment import JoinToken, write_token
+from farshore_protocol.enrolment import HubKey, JoinToken, write_token
 from farshore_protocol.messages import KEY_EPOCH, Account, Answer, Claim, KeyEpoch, Reason, Receipt, Statement
 from farshore_protocol.parcel import pack_answer, pack_parcel
+from farshore_protocol.sealing import key_id
 from tests.protocol import peers
 
 HERE = Path(__file__).parent
@@ -106,6 +108,58 @@ def kept_epoch() -> KeyEpoch:
     return KEY_EPOCH.decode(bytes.fromhex(json.loads(path.read_text())["message"]))
 
 
+def kept_order() -> dict[str, Any]:
+    """Settings for the site, sealed to the key that follows from its signing key."""
+    private = peers.SITE_SIGNER.private_bytes_raw()
+    sealing = orders.site_sealing_key(private)
+    said = orders.Order(
+        hub=b"hub-name",
+        site=peers.SITE,
+        number=1_795_435_200_000_001,
+        made_us=1_795_435_200_000_000,
+        expires_us=1_795_438_800_000_000,
+        desired=orders.Desired("[streams.boiler]\npriority = 7\n", 12, 60),
+    )
+    signer = orders.Signer(peers.HUB_SIGNING_ID, peers.HUB_SIGNER)
+    site_key = HubKey(sealing.id, sealing.public_bytes())
+    return {
+        "hub_public_key": peers.HUB_SIGNER.public_key().public_bytes_raw().hex(),
+        "site_signing_key": private.hex(),
+        "site_sealing_seed": sealing.seed.hex(),
+        "order": msgspec.to_builtins(said, builtin_types=(bytes,)),
+        "raw": _kept("order", lambda: orders.pack_order(said, signer, site_key)),
+    }
+
+
+def kept_report() -> dict[str, Any]:
+    """What the site says of them, and of a command."""
+    said = orders.Report(
+        hub=b"hub-name",
+        site=peers.SITE,
+        number=1_795_435_200_000_002,
+        at_us=1_795_435_200_000_000,
+        agent_version="0.1.0",
+        schema=bytes(range(16)),
+        settings=orders.SettingsReport(0, 1_795_435_200_000_001, orders.Outcome.ROLLED_BACK, ["no answer"]),
+        command=orders.CommandReport(1_795_435_200_000_000, done=True, text="all of it is at the hub"),
+        introduction=orders.Introduction(HubKey(peers.EPOCH, b"the public key"), b"the schema", ["streams", "seal"]),
+    )
+    public = peers.SITE_SIGNER.public_key().public_bytes_raw()
+    signer = orders.Signer(key_id(public), peers.SITE_SIGNER)
+    hub_key = HubKey(peers.HUB_SEALING.id, peers.HUB_SEALING.public_bytes())
+    return {
+        "site_public_key": public.hex(),
+        "hub_sealing_seed": peers.HUB_SEALING.seed.hex(),
+        "report": msgspec.to_builtins(said, builtin_types=(bytes,)),
+        "raw": _kept("report", lambda: orders.pack_report(said, signer, hub_key)),
+    }
+
+
+def _kept(name: str, make: Callable[[], bytes]) -> str:
+    path = HERE / f"{name}.json"
+    return str(json.loads(path.read_text())["raw"]) if path.exists() else make().hex()
+
+
 def write(name: str, vector: dict[str, Any]) -> None:
     """One vector as a file of JSON; bytes are hex."""
     text = json.dumps(vector, indent=2, default=lambda value: value.hex())
@@ -132,6 +186,8 @@ def main() -> None:
     write("parcel", parcel(kept_epoch()))
     write("answer", answer())
     write("token", token())
+    write("order", kept_order())
+    write("report", kept_report())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,227 @@
+"""The shell round the orders: takes what comes, decides nothing itself, keeps the state durable, hands out reports.
+
+Whoever brings orders calls `take`, which never waits and never raises; whoever carries reports asks `report` and hears
+the bells that `listen` was given. Everything else happens in `run`, one thing after the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final, NoReturn
+
+import msgspec
+
+from farshore_agent.forward.bell import Bell
+from farshore_agent.identity.identity import Identity
+from farshore_agent.orders import reporting
+from farshore_agent.orders.intake import Reason, Refused, examine
+from farshore_agent.orders.party import Party
+from farshore_agent.orders.state import Book, State
+from farshore_protocol.limits import MAX_REPORT_PROBLEMS, MAX_TEXT_CHARS
+from farshore_protocol.orders import CommandReport, Order, Outcome, SettingsReport, pack_report
+from farshore_protocol.ports import Clock, Runner
+
+_LOG: Final = logging.getLogger(__name__)
+MAX_INBOX: Final = 8
+"""Orders that wait to be looked at. A hub has at most two for a site; what finds no place comes again."""
+
+_LOOK_EVERY_S: Final = 2.0
+_QUIET: Final = frozenset({Reason.REPEATED, Reason.CLOCK, Reason.DISABLED})
+"""Reasons that are nobody's fault."""
+
+
+class Orders:
+    """The orders of one site."""
+
+    def __init__(
+        self,
+        *,
+        book: Book,
+        identity: Callable[[], Identity | None],
+        hub_now_us: Callable[[], int | None],
+        describe: Callable[[], Awaitable[bytes]],
+        clock: Clock,
+        runner: Runner,
+    ) -> None:
+        self.book = book
+        self._identity = identity
+        self._hub_now_us = hub_now_us
+        self._describe = describe
+        self._clock = clock
+        self._runner = runner
+        self._inbox: deque[bytes] = deque()
+        self._heard: int | None = None
+        self._bell = Bell()
+        self._one_at_a_time = asyncio.Lock()
+        self._bells: list[Callable[[], None]] = []
+        self._serves: Identity | None = None
+        self._party: Party | None = None
+        self._own: reporting.About | None = None
+        self._packed: tuple[int, bytes] | None = None
+        self._has_news = False
+        self._refused: Counter[str] = Counter()
+        self._taken = 0
+        self._last_refusal = ""
+
+    # ------------------------------------------------------------ the road
+
+    def take(self, raw: bytes) -> None:
+        """Somebody says that this is an order. It is looked at soon; what is wrong with it is counted and logged."""
+        if len(self._inbox) >= MAX_INBOX:
+            self._refuse(Refused(Reason.CROWDED, f"{MAX_INBOX} orders wait already"))
+            return
+        self._inbox.append(raw)
+        self._bell.ring()
+
+    def heard(self, number: int | None) -> None:
+        """The hub says which report it has; None when it says nothing of it."""
+        if number is not None:
+            self._heard = number
+            self._bell.ring()
+
+    def report(self) -> bytes | None:
+        """The newest report, sealed and signed; None when the hub has it, or has never asked for any."""
+        if self._packed is not None:
+            self._has_news = False
+            return self._packed[1]
+        return None
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is a report that nobody has fetched yet."""
+        return self._has_news
+
+    def listen(self, ring: Callable[[], None]) -> None:
+        """Have `ring` called when there is a new report."""
+        self._bells.append(ring)
+
+    # ------------------------------------------------------------- in use
+
+    async def run(self) -> NoReturn:
+        """Look at what has come, until cancelled."""
+        while True:
+            await self.turn()
+            await self._bell.sleep(self._clock, _LOOK_EVERY_S)
+
+    async def turn(self) -> None:
+        """Look at all that has come.
+
+        Raises:
+            OSError: the state cannot be saved; nothing of it is in force.
+        """
+        async with self._one_at_a_time:
+            party = await self._serve()
+            if party is None:
+                self._inbox.clear()
+                return
+            await self._speak(party)
+            await self._listen(party)
+            while self._inbox:
+                await self._look_at(self._inbox.popleft(), party)
+                await self._speak(party)
+
+    def status(self) -> dict[str, Any]:
+        """For the status document."""
+        state = self.book.state
+        return {
+            "settings": _shown(state.settings) if state.settings else None,
+            "running": state.running.number if state.running else 0,
+            "revision": state.running.revision if state.running else 0,
+            "report": state.spoken.number,
+            "heard": state.heard,
+            "taken": self._taken,
+            "refused": dict(self._refused),
+            "last_refusal": self._last_refusal,
+        }
+
+    # ------------------------------------------------------- to whom we belong
+
+    async def _serve(self) -> Party | None:
+        """Be who the identity in force says, if there is one. Orders of another hub, or to another site, are over."""
+        identity = self._identity()
+        if identity is None:
+            self._serves = self._party = self._packed = None
+        elif identity is not self._serves:
+            # Making the key takes a moment; the thread has it.
+            self._party = party = await self._runner(partial(Party.of, identity))
+            self._serves, self._packed = identity, None
+            if (self.book.state.hub, self.book.state.site) != (party.hub, party.site):
+                self.book.state = State(party.hub, party.site)
+        return self._party
+
+    # ----------------------------------------------------------- reporting
+
+    async def _listen(self, party: Party) -> None:
+        number, self._heard = self._heard, None
+        if number is not None:
+            await self.book.put(reporting.heard(self.book.state, number, party, await self._about()))
+            await self._speak(party)
+
+    async def _speak(self, party: Party) -> None:
+        """Have a report ready that says everything, unless the hub has it."""
+        if self.book.state.heard is None:
+            return
+        own = await self._about()
+        state = await self.book.put(reporting.spoken(self.book.state, party, own, self._clock.now_us()))
+        if reporting.is_heard(state):
+            self._packed, self._has_news = None, False
+        elif self._packed is None or self._packed[0] != state.spoken.number:
+            raw = pack_report(reporting.report_of(state, party, own), party.signer, party.hub_key)
+            self._packed, self._has_news = (state.spoken.number, raw), True
+            for ring in self._bells:
+                ring()
+
+    async def _about(self) -> reporting.About:
+        """What there is to say of this agent; made when it is first needed."""
+        if self._own is None:
+            self._own = reporting.About(await self._describe(), ())
+        return self._own
+
+    # ------------------------------------------------------------ obeying
+
+    async def _look_at(self, raw: bytes, party: Party) -> None:
+        try:
+            order = await self._runner(partial(examine, raw, party, self.book.state, self._hub_now_us()))
+        except Refused as refused:
+            self._refuse(refused)
+            return
+        self._taken += 1
+        _LOG.info("took order %d of the hub: %s", order.number, "settings" if order.desired else "a command")
+        await self.book.put(_obeyed(self.book.state, order))
+
+    def _refuse(self, refused: Refused) -> None:
+        self._refused[refused.reason.value] += 1
+        if refused.reason in _QUIET:
+            _LOG.debug("an order is not done: %s", refused)
+            return
+        self._last_refusal = f"{refused.reason.value}: {refused}"
+        _LOG.warning("an order is not done: %s", refused)
+
+
+def _obeyed(state: State, order: Order) -> State:
+    if order.command:
+        answer = CommandReport(order.number, done=False, text=f"this agent knows no command {order.command.name!r}")
+        return msgspec.structs.replace(state, command_number=order.number, command=answer, has_command=False)
+    told = settings_report(state, order.number, Outcome.REFUSED, ["this agent's settings cannot be changed from afar"])
+    return msgspec.structs.replace(state, settings_number=order.number, settings=told)
+
+
+def _shown(report: SettingsReport) -> dict[str, Any]:
+    """For people: structs of the protocol are lists, because names cost bytes."""
+    return {
+        "running": report.running,
+        "latest": report.latest,
+        "outcome": report.outcome.value,
+        "problems": report.problems,
+    }
+
+
+def settings_report(state: State, latest: int, outcome: Outcome, problems: list[str]) -> SettingsReport:
+    """How the site stands to its desired settings, within the bounds of a report."""
+    running = state.running.number if state.running else 0
+    shown = [problem[:MAX_TEXT_CHARS] for problem in problems[:MAX_REPORT_PROBLEMS]]
+    return SettingsReport(running, latest, outcome, shown)
