@@ -36,6 +36,7 @@ from farshore_agent.orders.state import Book
 from farshore_agent.settings import AgentSettings, load
 from farshore_agent.settings.inputs import InputSettings, installed
 from farshore_protocol.ports import Runner
+from farshore_shell.supervisor import Supervisor
 from farshore_shell.system import ThreadRunner, World, real_world
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ BUFFER: Final = "buffer.db"
 IDENTITY: Final = "identity"
 LAST_WORDS_S: Final = 2.0
 _FLUSH_LOOK_S: Final = 1.0
+_DOORS_OPEN_S: Final = 10.0
+"""A door that is not open after that, as when a plugin fails again and again, keeps the others from nothing."""
 _SEE_STATUS: Final = "see: farshore-agent status"
 
 
@@ -339,29 +342,41 @@ class Agent:
         status.write(self._settings.state_dir, {**await self.status(), "running": running})
 
 
-async def run_agent(settings: AgentSettings, *, tell: Callable[[str], None] = print) -> None:
+async def run_agent(
+    settings: AgentSettings, *, tell: Callable[[str], None] = print, supervisor: Supervisor | None = None
+) -> None:
     """Run the agent with its inputs until SIGTERM or SIGINT; `tell` gets a line for whatever is open.
+
+    The `supervisor`, by default nobody, hears when all doors are open, that the loop turns, and when it is to end.
 
     Raises:
         AgentError: the state folder, the buffer or a door cannot be used.
     """
+    supervisor = supervisor or Supervisor()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with Agent.started(settings, forward=True) as agent:
-        await _serve(agent, settings, stop, tell)
+    async with supervisor.alive(), Agent.started(settings, forward=True) as agent:
+        await _serve(agent, settings, stop, tell, supervisor)
     tell("stopped")
 
 
-async def _serve(agent: Agent, settings: AgentSettings, stop: asyncio.Event, tell: Callable[[str], None]) -> None:
-    inputs = {name: asyncio.create_task(work, name=f"input {name}") for name, work in agent.inputs(tell).items()}
+async def _serve(
+    agent: Agent, settings: AgentSettings, stop: asyncio.Event, tell: Callable[[str], None], supervisor: Supervisor
+) -> None:
+    opening = _Opening(len(settings.inputs), tell, lambda: supervisor.ready(_about_link(agent)))
+    inputs = {
+        name: asyncio.create_task(work, name=f"input {name}") for name, work in agent.inputs(opening.opened).items()
+    }
     tell(f"control {settings.state_dir / SOCKET}")
     tell(_about_link(agent))
+    opening.begin()
     stopping = asyncio.create_task(stop.wait(), name="signals")
     try:
         await asyncio.wait((stopping, *inputs.values()), return_when=asyncio.FIRST_COMPLETED)
     finally:
+        supervisor.stopping()
         for task in (stopping, *inputs.values()):
             task.cancel()
         await asyncio.wait((stopping, *inputs.values()))
@@ -369,6 +384,24 @@ async def _serve(agent: Agent, settings: AgentSettings, stop: asyncio.Event, tel
         if not task.cancelled() and (error := task.exception()):
             raise error
     _LOG.info("stopping: the doors are closed")
+
+
+class _Opening:
+    """Counts doors until all are open, or until it has taken too long, and then says so once."""
+
+    def __init__(self, doors: int, tell: Callable[[str], None], ready: Callable[[], None]) -> None:
+        self._closed = doors
+        self._tell = tell
+        self._ready = ready
+
+    def begin(self) -> None:
+        asyncio.get_running_loop().call_later(_DOORS_OPEN_S if self._closed else 0, self._ready)
+
+    def opened(self, line: str) -> None:
+        self._tell(line)
+        self._closed -= 1
+        if not self._closed:
+            self._ready()
 
 
 def _about_link(agent: Agent) -> str:

@@ -36,7 +36,8 @@ class _Json(logging.Formatter):
 def command(config: Path | None, log_format: str, log_level: str) -> None:
     """Collect and deliver until SIGTERM or Ctrl-C. Without an identity it collects, and delivers once enrolled.
 
-    Prints a line for every door and for the link; the log goes to the standard error.
+    Prints a line for every door and for the link; the log goes to the standard error. Under systemd it says when it is
+    ready, gives signs of life and says when it stops (Type=notify, WatchdogSec=).
 
     \b
     Examples:
@@ -48,13 +49,14 @@ def command(config: Path | None, log_format: str, log_level: str) -> None:
     import asyncio
 
     from farshore_agent.app import run_agent
+    from farshore_shell.supervisor import Supervisor
     from farshore_shell.system import keep_memory_small, write_for_us_only
 
     settings = options.load_settings(config)
     write_for_us_only()
     keep_memory_small()
     _log_to_stderr(log_format, log_level)
-    asyncio.run(run_agent(settings, tell=_tell))
+    asyncio.run(run_agent(settings, tell=_tell, supervisor=Supervisor.of_environment()))
 
 
 def _tell(line: str) -> None:

@@ -13,6 +13,7 @@ import uvloop
 from farshore_hub.app import run_hub
 from farshore_hub.cli.options import data_dir
 from farshore_hub.opening import OpenedHub, open_hub
+from farshore_shell.supervisor import Supervisor
 from farshore_shell.system import allow_many_files, write_for_us_only
 
 
@@ -24,6 +25,7 @@ def command(listen: str | None, no_tls: bool, data_dir: Path) -> None:  # noqa: 
     """Run the hub until SIGTERM or Ctrl-C.
 
     Prints the address once connections are accepted. Without TLS sites cannot sign in with their certificates here.
+    Under systemd it says when it is ready, gives signs of life and says when it stops (Type=notify, WatchdogSec=).
 
     \b
     Examples:
@@ -46,10 +48,17 @@ def command(listen: str | None, no_tls: bool, data_dir: Path) -> None:  # noqa: 
 
 async def _until_signalled(hub: OpenedHub, listen: str | None, *, tls: bool) -> None:
     stop = asyncio.Event()
+    supervisor = Supervisor.of_environment()
+
+    def announce(address: str) -> None:
+        click.echo(f"farshore-hub listens on {address}")
+        supervisor.ready(f"listens on {address}")
+
+    def end() -> None:
+        supervisor.stopping()
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await run_hub(hub, listen, tls=tls, announce=_announce, stop=stop)
-
-
-def _announce(address: str) -> None:
-    click.echo(f"farshore-hub listens on {address}")
+        asyncio.get_running_loop().add_signal_handler(number, end)
+    async with supervisor.alive():
+        await run_hub(hub, listen, tls=tls, announce=announce, stop=stop)
