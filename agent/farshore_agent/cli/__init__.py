@@ -38,7 +38,7 @@ _COMMANDS: Final = {
     "--config",
     type=click.Path(dir_okay=False, path_type=Path),
     envvar="FARSHORE_CONFIG",
-    help="The settings file.  [default: $FARSHORE_CONFIG, ./farshore-agent.toml or /etc/farshore/agent.toml]",
+    help="The settings file.  [default: $FARSHORE_CONFIG, ./farshore-agent.toml or /etc/farshore-agent/agent.toml]",
 )
 def root(config: Path | None) -> None:
     """Keep a site's records safe and deliver them to the hub.

@@ -87,7 +87,7 @@ def command(stream: str, config: Path | None, *, as_json: bool) -> None:
     """
     import asyncio
 
-    settings = options.load_settings(config)
+    settings = options.open_state(config)
     tally = _Tally()
     try:
         asyncio.run(_append(settings, stream, sys.stdin.buffer, tally))

@@ -37,7 +37,7 @@ def command(config: Path | None, *, offline: bool, repair: bool, as_json: bool) 
 
     from farshore_shell.findings import show
 
-    report = asyncio.run(_examine(options.load_settings(config), offline=offline, repair=repair, quiet=as_json))
+    report = asyncio.run(_examine(options.open_state(config), offline=offline, repair=repair, quiet=as_json))
     show(report, as_json=as_json)
     raise SystemExit(report.exit_code)
 

@@ -46,7 +46,7 @@ def command(token: str, config: Path | None, *, force: bool, as_json: bool) -> N
     """
     from farshore_agent.identity.enrol import parse_token
 
-    settings = options.load_settings(config)
+    settings = options.open_state(config)
     word = sys.stdin.readline() if token == STANDARD_INPUT else token
     identity = _join(settings, parse_token(word), force=force)
     if as_json:

@@ -11,6 +11,7 @@ import click
 from farshore_agent.cli import options
 from farshore_agent.cli.output import print_json, shown_bytes
 from farshore_agent.errors import AgentError
+from farshore_shell.owner import as_caller
 
 if TYPE_CHECKING:
     from farshore_agent.settings import AgentSettings
@@ -39,7 +40,7 @@ def command(file: Path, config: Path | None, max_bytes: str, *, as_json: bool) -
     import asyncio
 
     limit = _bytes(max_bytes)
-    written = asyncio.run(_export(options.load_settings(config), file, limit))
+    written = asyncio.run(_export(options.open_state(config), file, limit))
     if as_json:
         print_json([{"file": str(path), "bytes": size, "batches": batches} for path, size, batches in written])
     else:
@@ -73,11 +74,12 @@ def _write(path: Path, content: bytes) -> None:
     """Write a file that is there whole or not at all, also on a stick that is pulled out."""
     draft = path.with_name(path.name + ".part")
     try:
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        with as_caller():
+            with draft.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
     except OSError as error:
         remedy = "is there room, and may you write there?"
         raise AgentError(f"{path} cannot be written: {error.strerror}", remedy=remedy) from None

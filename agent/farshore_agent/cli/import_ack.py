@@ -10,6 +10,7 @@ import click
 from farshore_agent.cli import options
 from farshore_agent.cli.output import print_json
 from farshore_protocol.limits import MAX_ANSWER_BYTES
+from farshore_shell.owner import as_caller
 
 if TYPE_CHECKING:
     from farshore_agent.buffer import Settled
@@ -31,7 +32,7 @@ def command(files: tuple[Path, ...], config: Path | None, *, as_json: bool) -> N
     """
     import asyncio
 
-    settled = asyncio.run(_import(options.load_settings(config), files))
+    settled = asyncio.run(_import(options.open_state(config), files))
     if as_json:
         print_json([{"file": str(path), **_facts(each)} for path, each in zip(files, settled, strict=True)])
     else:
@@ -47,7 +48,7 @@ async def _import(settings: AgentSettings, files: tuple[Path, ...]) -> list[Sett
 
 
 def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with as_caller(), path.open("rb") as file:
         return file.read(MAX_ANSWER_BYTES + 1)
 
 

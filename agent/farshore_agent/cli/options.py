@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from farshore_agent.settings import AgentSettings
 
 HERE: Final = Path("farshore-agent.toml")
-SYSTEM: Final = Path("/etc/farshore/agent.toml")
+SYSTEM: Final = Path("/etc/farshore-agent/agent.toml")
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
@@ -38,3 +38,21 @@ def load_settings(given: Path | None) -> AgentSettings:
     from farshore_agent.settings import load
 
     return load(settings_path(given))
+
+
+def open_state(given: Path | None) -> AgentSettings:
+    """Read the settings file, for a command that uses the state folder; root does so as the folder's owner.
+
+    Raises:
+        SettingsError: with all that is wrong.
+        AgentError: this user may not use the folder.
+    """
+    from farshore_agent.errors import AgentError
+    from farshore_shell.owner import NotOurs, act_as_owner_of
+
+    settings = load_settings(given)
+    try:
+        act_as_owner_of(settings.state_dir)
+    except NotOurs as error:
+        raise AgentError(f"{settings.state_dir} cannot be used by this user", remedy=str(error)) from None
+    return settings

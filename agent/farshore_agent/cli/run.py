@@ -42,17 +42,19 @@ def command(config: Path | None, log_format: str, log_level: str) -> None:
     \b
     Examples:
       farshore-agent run
-      farshore-agent --config /etc/farshore/agent.toml run --log-format json
+      farshore-agent --config /etc/farshore-agent/agent.toml run --log-format json
 
     Exit codes: 0 stopped as asked, 1 another agent uses the state folder or the disk fails, 3 settings not valid.
     """
     import asyncio
 
     from farshore_agent.app import run_agent
+    from farshore_shell.owner import stay_owner
     from farshore_shell.supervisor import Supervisor
     from farshore_shell.system import keep_memory_small, write_for_us_only
 
-    settings = options.load_settings(config)
+    settings = options.open_state(config)
+    stay_owner()
     write_for_us_only()
     keep_memory_small()
     _log_to_stderr(log_format, log_level)

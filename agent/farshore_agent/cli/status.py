@@ -32,7 +32,7 @@ def command(config: Path | None, *, as_json: bool) -> None:
     """
     import asyncio
 
-    found = asyncio.run(_find(options.load_settings(config)))
+    found = asyncio.run(_find(options.open_state(config)))
     if as_json:
         print_json(found)
     else:

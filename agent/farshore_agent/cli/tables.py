@@ -35,7 +35,7 @@ def check(config: Path | None, *, as_json: bool) -> None:
     """
     from farshore_agent.tables.examine import examine
 
-    settings = options.load_settings(config)
+    settings = options.open_state(config)
     found = [examine(name, each) for name, each in settings.tables.items()]
     if as_json:
         print_json([each.document() for each in found])
@@ -72,7 +72,7 @@ def release(name: str, config: Path | None) -> None:
     """
     from farshore_agent.tables.examine import release as remove
 
-    settings = options.load_settings(config)
+    settings = options.open_state(config)
     if name in settings.tables:
         fail(
             f"the settings still have [tables.{name}]",

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import click
 
 from farshore_hub.behind import opened_reader
-from farshore_hub.cli.options import data_dir
+from farshore_hub.cli.options import data_dir, open_output
 from farshore_hub.fleet import sites
 from farshore_hub.lake.export import Format, Wanted
 from farshore_hub.opening import open_hub
@@ -41,6 +41,7 @@ def command(stream: str, site: str | None, form: str, output: BinaryIO, data_dir
     with open_hub(data_dir) as hub, opened_reader(hub, BatchOpener(hub.engine, hub.keys), at_once=True) as reader:
         if site is not None:
             sites.find(hub.fleet, site)
+        open_output(output)
         output.writelines(reader.export(Wanted(check_stream(stream), site), Format(form)))
         output.flush()
     sys.stdout.flush()

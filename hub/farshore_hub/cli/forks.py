@@ -8,7 +8,7 @@ from typing import BinaryIO
 import click
 
 from farshore_hub.audit.found import export_fork, list_forks, show_fork
-from farshore_hub.cli.options import as_json, data_dir, print_json, print_table, shown_time
+from farshore_hub.cli.options import as_json, data_dir, open_output, print_json, print_table, shown_time
 from farshore_hub.fleet import sites
 from farshore_hub.opening import open_hub
 from farshore_hub.receive.opener import BatchOpener
@@ -91,5 +91,6 @@ def export(*, fork: int, output: BinaryIO, data_dir: Path) -> None:
     Exit codes: 0 written, 6 there is no such fork
     """
     with open_hub(data_dir) as hub:
+        open_output(output)
         output.writelines(export_fork(hub.engine, BatchOpener(hub.engine, hub.keys), fork))
         output.flush()

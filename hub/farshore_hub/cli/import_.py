@@ -16,6 +16,7 @@ from farshore_hub.errors import HubError, Invalid, OverLimit
 from farshore_hub.opening import OpenedHub, open_hub
 from farshore_hub.receive.opener import BatchOpener
 from farshore_protocol.limits import MAX_PARCEL_BYTES
+from farshore_shell.owner import as_caller
 
 ACK_SUFFIX = ".ack"
 
@@ -56,11 +57,12 @@ def _write(path: Path, answer: bytes) -> None:
     """Write a file that is there whole or not at all, also on a stick that is pulled out."""
     draft = path.with_name(path.name + ".part")
     try:
-        with draft.open("wb") as file:
-            file.write(answer)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        with as_caller():
+            with draft.open("wb") as file:
+                file.write(answer)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
     except OSError as error:
         raise HubError(
             f"the parcel is taken, but its answer cannot be written to {path}: {error.strerror}",
@@ -72,7 +74,7 @@ def _read(path: Path) -> bytes:
     """A parcel's bytes. What is opened is looked at, not the path: a stick's file may be replaced in between."""
     try:
         # Opening a pipe would wait for whoever writes into it.
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        with as_caller(), open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise Invalid(f"{path} is a device or a pipe, not a file", remedy="copy the parcel into a file first")
             raw = file.read(MAX_PARCEL_BYTES + 1)

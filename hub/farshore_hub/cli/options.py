@@ -7,7 +7,7 @@ import sys
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import click
 from rich import box
@@ -16,8 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from farshore_hub import settings
+from farshore_hub.errors import NotReady
 from farshore_hub.texts.durations import parse_duration_s
 from farshore_protocol.event_time import BadTime, event_time_us
+from farshore_shell.owner import NotOurs, act_as_owner_of, as_caller
 from farshore_shell.texts import printable
 
 _WIDE: Final = 1000
@@ -64,8 +66,23 @@ any_data_dir: Final = click.option(
 )
 """For the group: `farshore-hub --data-dir DIR site list`."""
 
+
+def _entered(_context: click.Context, _option: click.Parameter, folder: Path) -> Path:
+    """The folder; root uses it as its owner."""
+    try:
+        act_as_owner_of(folder)
+    except NotOurs as error:
+        raise NotReady(f"{folder} cannot be used by this user", remedy=str(error)) from None
+    return folder
+
+
 data_dir: Final = click.option(
-    "--data-dir", type=_FOLDER, default=_given_before_the_command, show_default=False, help="The hub's folder."
+    "--data-dir",
+    type=_FOLDER,
+    default=_given_before_the_command,
+    show_default=False,
+    callback=_entered,
+    help="The hub's folder.",
 )
 """For a command: `farshore-hub site list --data-dir DIR`."""
 
@@ -74,6 +91,14 @@ as_json: Final = click.option("--json", "as_json", is_flag=True, help="Print JSO
 expires: Final = click.option(
     "--expires", type=Duration(), default="24h", show_default=True, help="How long the join token may be used."
 )
+
+
+def open_output(output: BinaryIO) -> None:
+    """Open a file that was named for output, as whoever has called the command."""
+    opening = getattr(output, "open", None)  # click's LazyFile has it; it is no BinaryIO to the type checker
+    if opening:
+        with as_caller():
+            opening()
 
 
 def print_json(value: object) -> None:

@@ -13,6 +13,7 @@ import uvloop
 from farshore_hub.app import run_hub
 from farshore_hub.cli.options import data_dir
 from farshore_hub.opening import OpenedHub, open_hub
+from farshore_shell.owner import stay_owner
 from farshore_shell.supervisor import Supervisor
 from farshore_shell.system import allow_many_files, write_for_us_only
 
@@ -38,6 +39,7 @@ def command(listen: str | None, no_tls: bool, data_dir: Path) -> None:  # noqa: 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    stay_owner()
     allow_many_files()
     write_for_us_only()
     if no_tls:

@@ -15,6 +15,7 @@ from farshore_hub.audit.statement import make_statement
 from farshore_hub.cli.options import Time, as_json, data_dir, print_json, shown_time
 from farshore_hub.errors import Invalid
 from farshore_hub.opening import open_hub
+from farshore_shell.owner import as_caller
 
 command = click.Group("statement", help="Write and verify signed statements of what is complete.")
 
@@ -43,7 +44,8 @@ def export(*, site: str, since: int, until: int, output: Path, data_dir: Path) -
     with open_hub(data_dir) as hub:
         raw = make_statement(hub.fleet, site, since, until)
     try:
-        output.write_bytes(raw)
+        with as_caller():
+            output.write_bytes(raw)
     except OSError as error:
         raise Invalid(f"{output} cannot be written: {error.strerror}") from None
     click.echo(f"{output}: {len(raw):,} bytes")

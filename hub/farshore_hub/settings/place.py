@@ -28,8 +28,8 @@ class Place:
 
 
 def default_data_dir() -> Path:
-    """`./farshore-hub`, unless only the system's place has a hub."""
-    return _SYSTEM if (_SYSTEM / FILE).exists() and not _HERE.exists() else _HERE
+    """`./farshore-hub`, unless only the system's place is there: a package makes it."""
+    return _SYSTEM if _SYSTEM.exists() and not _HERE.exists() else _HERE
 
 
 def keys_folder(data_dir: Path) -> Path:

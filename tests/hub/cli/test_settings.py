@@ -67,7 +67,7 @@ def test_whatever_is_no_duration_is_refused_and_never_crashes(value: object) -> 
         assert parse_duration_s(value) >= 0
 
 
-def test_the_data_directory_is_here_unless_only_the_systems_place_has_a_hub(
+def test_the_data_directory_is_here_unless_only_the_systems_place_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -75,7 +75,6 @@ def test_the_data_directory_is_here_unless_only_the_systems_place_has_a_hub(
     monkeypatch.setattr(settings.place, "_SYSTEM", system)
     assert settings.default_data_dir() == Path("farshore-hub")
     system.mkdir()
-    (system / "hub.toml").touch()
     assert settings.default_data_dir() == system
     (tmp_path / "farshore-hub").mkdir()
     assert settings.default_data_dir() == Path("farshore-hub")
