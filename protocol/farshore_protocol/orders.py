@@ -155,7 +155,7 @@ class Report(Struct, frozen=True, array_like=True):
     Attributes:
         number: higher than that of every earlier report of this site.
         at_us: the agent's clock.
-        schema: of the `Introduction`, the first 16 bytes of its SHA-256.
+        schema: the first 16 bytes of the SHA-256 of `Introduction.schema`, compressed as it is.
         command: the answer to the latest command, until the hub says that it has it.
         introduction: likewise.
     """

@@ -196,6 +196,7 @@ class FakeSite:
         receipts: list[Receipt] | None = None,
         epochs: bool | list[KeyEpoch] = True,
         number: int | None = None,
+        report: bytes = b"",
         **statement: object,
     ) -> bytes:
         """A parcel with a claim about `boiler` when there is a head; `statement` sets any field of the statement."""
@@ -210,7 +211,7 @@ class FakeSite:
         }
         raw = [each if isinstance(each, bytes) else each.raw for each in batches]
         sent = epochs if isinstance(epochs, list) else [self.epoch] * epochs
-        return pack_parcel(Statement(**facts | statement), self.signer, epochs=sent, batches=raw)
+        return pack_parcel(Statement(**facts | statement), self.signer, epochs=sent, batches=raw, report=report)
 
     def claim(self, head: int, *held: Range, stream: str = "boiler", closed: bool = False) -> Claim:
         return Claim(self.incarnation, stream, head, RangeSet.of(*held).to_wire(), closed=closed)

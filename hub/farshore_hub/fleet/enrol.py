@@ -16,6 +16,7 @@ from farshore_hub.fleet.ca import SERIAL_BYTES, Validity, pem_of, read_csr, seri
 from farshore_hub.fleet.context import Fleet
 from farshore_hub.fleet.sites import hash_of
 from farshore_hub.store import fleet as store
+from farshore_hub.store import site_reports
 from farshore_hub.store.engine import writing
 from farshore_hub.store.fleet import Site, SiteState
 from farshore_protocol import wire
@@ -39,6 +40,7 @@ def enrol(fleet: Fleet, raw: bytes) -> bytes:
         site = _redeem(fleet, connection, request)
         store.delete_certificates(connection, site.id)
         store.activate_site(connection, site.id, request.signing_key, fleet.clock.now_us())
+        site_reports.forget(connection, site.id, fleet.clock.now_us())
         membership = issue_membership(fleet, connection, site, key)
     _log.info("site %s has joined", site.name)
     return membership

@@ -19,7 +19,7 @@ from farshore_hub.ledger.placing import hours_of_part
 from farshore_hub.ledger.verdict import Fate, StoredBatch, Verdict, decide, fits
 from farshore_hub.receive.room import with_room
 from farshore_hub.receive.verify import VerifiedBatch, VerifiedParcel
-from farshore_hub.store import accounts, damages, inbox
+from farshore_hub.store import accounts, damages, inbox, orders, site_reports
 from farshore_hub.store.accounts import AccountKey
 from farshore_hub.store.damages import OpenDamage
 from farshore_hub.store.journal import MIN_SILENCE_US, add_claims, add_silences, claim_row, says_something_new
@@ -42,6 +42,8 @@ class Outcome:
         refusals: batches that the accounts have no room for.
         fates: how many batches met which fate.
         records: how many records were stored.
+        heard: number of the newest report of the site; 0 asks it to introduce itself.
+        orders: what the site has not reported on.
     """
 
     revoked: bool = False
@@ -50,6 +52,8 @@ class Outcome:
     refusals: list[Refusal] = field(default_factory=list)
     fates: dict[Fate, int] = field(default_factory=lambda: defaultdict(int))
     records: int = 0
+    heard: int = 0
+    orders: list[bytes] = field(default_factory=list)
 
 
 def post(connection: Connection, parcels: Sequence[VerifiedParcel], now_us: int) -> list[Outcome]:
@@ -62,7 +66,21 @@ def post(connection: Connection, parcels: Sequence[VerifiedParcel], now_us: int)
     posting = _Posting(connection, accounts.open_accounts(connection, keys), unsettled, damaged, now_us)
     outcomes = [posting.decide(parcel) if parcel.site.id in active else Outcome(revoked=True) for parcel in parcels]
     posting.write(taken)
+    _take_reports(connection, parcels, outcomes, now_us)
     return outcomes
+
+
+def _take_reports(
+    connection: Connection, parcels: Sequence[VerifiedParcel], outcomes: Sequence[Outcome], now_us: int
+) -> None:
+    """Take what came with these parcels on orders, and note what is left to be said. Asks nothing for most parcels."""
+    pairs = [pair for pair in zip(parcels, outcomes, strict=True) if not pair[1].revoked]
+    brought = [(parcel.site.id, parcel.report) for parcel, _ in pairs if parcel.report is not None]
+    heard = site_reports.take(connection, brought, now_us) if brought else {}
+    told = orders.open_orders(connection, {parcel.site.id for parcel, _ in pairs if parcel.site.has_orders}, now_us)
+    for parcel, outcome in pairs:
+        outcome.heard = heard.get(parcel.site.id, parcel.site.heard)
+        outcome.orders = told.get(parcel.site.id, [])
 
 
 def _keys(parcels: Sequence[VerifiedParcel]) -> set[AccountKey]:

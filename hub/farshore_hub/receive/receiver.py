@@ -66,6 +66,7 @@ class Tally:
     refusals: Counter[str] = field(default_factory=Counter)
     busy: int = 0
     over_quota: int = 0
+    reports: int = 0
     commits: int = 0
     commit_s: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
 
@@ -170,6 +171,7 @@ class Receiver:
     def _count(self, parcel: VerifiedParcel, outcome: Outcome) -> None:
         self.tally.parcels += 1
         self.tally.over_quota += parcel.over_quota
+        self.tally.reports += parcel.report is not None
         self.tally.records += outcome.records
         self.tally.fates.update(outcome.fates)
         self.tally.refusals.update(refusal.reason.value for refusal in parcel.refusals + outcome.refusals)
@@ -189,6 +191,8 @@ class Receiver:
             forked=outcome.forked,
             max_parcel_bytes=SMALL_PARCEL_BYTES if parcel.over_quota else MAX_PARCEL_BYTES,
             pause_ms=pause_ms,
+            orders=outcome.orders,
+            heard=outcome.heard,
         )
         return pack_answer(answer, self._keys.signing_id, self._keys.signing)
 

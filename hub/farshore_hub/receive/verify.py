@@ -7,6 +7,7 @@ cannot be taken does not spoil its neighbours: it becomes a refusal in the answe
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from sqlalchemy import Connection, Engine
 from farshore_hub.errors import Forbidden, HubError, SiteRevoked, Unauthenticated
 from farshore_hub.receive.keys import ReceivingKeys
 from farshore_hub.receive.opener import BatchOpener
+from farshore_hub.receive.site_reports import checked_report
 from farshore_hub.store.engine import reading
 from farshore_hub.store.fleet import Site, SiteState, find_sites
 from farshore_protocol import errors, hours
@@ -24,9 +26,12 @@ from farshore_protocol.hours import Hours
 from farshore_protocol.limits import MAX_DICTIONARY_BYTES, MAX_TEXT_CHARS
 from farshore_protocol.messages import Claim, KeyEpoch, Parcel, Refusal, Refused, Statement
 from farshore_protocol.names import BadName, check_any_stream, check_site
+from farshore_protocol.orders import Report
 from farshore_protocol.parcel import open_statement, parse_parcel
 from farshore_protocol.ranges import RangeSet
 from farshore_protocol.sealing import EpochKey
+
+_log = logging.getLogger(__name__)
 
 _Keys = dict[bytes, EpochKey | errors.ProtocolError]
 """The keys of epochs by name, or why there is none."""
@@ -66,6 +71,7 @@ class VerifiedParcel:
         dictionaries: id and sealed batch.
         refusals: batches that are not taken.
         over_quota: batches of it are not taken because of what the hub keeps of its site already.
+        report: of the site on its orders, where it brought one that is its own.
     """
 
     site: Site
@@ -80,6 +86,7 @@ class VerifiedParcel:
     dictionaries: list[tuple[bytes, bytes]] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     over_quota: bool = False
+    report: Report | None = None
 
 
 class Verifier:
@@ -118,6 +125,7 @@ class Verifier:
         claims, is_file = _checked_claims(statement), brought.signed_in is None
         told, size = _checked_hours(statement), len(brought.raw)
         verified = VerifiedParcel(site, signer, statement, claims, size, by_file=is_file, hours=told)
+        verified.report = self._report(parcel, site)
         keys = self._new_keys(connection, parcel, verified)
         for one in parcel.batches:
             try:
@@ -125,6 +133,16 @@ class Verifier:
             except errors.ProtocolError as error:
                 verified.refusals.append(Refusal(digest_of(one), _reason(error), str(error)[:MAX_TEXT_CHARS]))
         return verified
+
+    def _report(self, parcel: Parcel, site: Site) -> Report | None:
+        """The report that came along; one that cannot be taken does not hold up the records, and is sent again."""
+        if not parcel.report:
+            return None
+        try:
+            return checked_report(parcel.report, site.name, site.signing_key or b"", self._keys)
+        except errors.ProtocolError as error:
+            _log.warning("the report of site %s is not taken: %s", site.name, error)
+            return None
 
     def _new_keys(self, connection: Connection, parcel: Parcel, verified: VerifiedParcel) -> _Keys:
         """The keys of the epochs that came with the parcel; those that are stored already are not opened again."""

@@ -29,7 +29,12 @@ class SiteState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A row of `sites`. Times are microseconds since 1970, None for never."""
+    """A row of `sites`. Times are microseconds since 1970, None for never.
+
+    Attributes:
+        heard: number of its newest report on its orders; 0: it is to introduce itself.
+        has_orders: there are some that it has not reported on.
+    """
 
     id: int
     name: str
@@ -41,6 +46,8 @@ class Site:
     last_seen_us: int | None
     clock_offset_us: int | None
     agent_version: str | None
+    heard: int = 0
+    has_orders: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,8 @@ _SITE = (
     sites.c.last_seen_us,
     sites.c.clock_offset_us,
     sites.c.agent_version,
+    sites.c.heard,
+    sites.c.has_orders,
 )
 _TOKEN = (
     api_tokens.c.hash,

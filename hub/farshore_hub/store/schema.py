@@ -75,6 +75,17 @@ sites = Table(
     Column("last_seen_us", BigInteger),
     Column("clock_offset_us", BigInteger, comment="the site's clock minus the hub's"),
     Column("agent_version", String(500)),
+    Column("heard", BigInteger, nullable=False, server_default="0", comment="its newest report; 0: who is it?"),
+    Column("has_orders", Boolean, nullable=False, server_default=false(), comment="that it has not reported on"),
+)
+
+site_labels = Table(
+    "site_labels",
+    metadata,
+    Column("site_id", _ID, ForeignKey("sites.id"), primary_key=True, autoincrement=False),
+    Column("key", String(63), primary_key=True),
+    Column("value", String(255), nullable=False),
+    comment="What an operator says of sites: groups of the fleet are chosen by it.",
 )
 
 join_tokens = Table(
@@ -484,4 +495,128 @@ source_shares = Table(
     Column("expected", Double, nullable=False),
     Column("produced", Double, nullable=False),
     comment="How much of what is expected each source delivered by itself; older hours count less and less.",
+)
+
+site_reports = Table(
+    "site_reports",
+    metadata,
+    Column("site_id", _ID, ForeignKey("sites.id"), primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    Column("at_us", BigInteger, nullable=False, comment="the site's clock"),
+    Column("received_us", BigInteger, nullable=False, comment="the hub's clock"),
+    Column("agent_version", String(500), nullable=False),
+    Column("running", BigInteger, comment="number of the order whose settings are in force; 0: the site's own file"),
+    Column("latest", BigInteger, comment="number of the newest settings that came to the site"),
+    Column("outcome", String(16), comment="what became of those"),
+    Column("problems", Text, nullable=False, comment="why, as a JSON list"),
+    Column("command", BigInteger, comment="number of the newest command that came to the site"),
+    Column("schema", LargeBinary, nullable=False, comment="which schema its settings have: a digest"),
+    Column("introduced", LargeBinary, comment="the digest of the schema that it introduced itself with"),
+    Column("settings_schema", LargeBinary, comment="that schema: JSON Schema, compressed with zstandard"),
+    Column("sealing_key", LargeBinary, comment="what its orders are sealed to, packed; NULL: not introduced"),
+    Column("accepts", Text, nullable=False, server_default="[]", comment="what it lets the hub change, as a JSON list"),
+    comment="The newest report of each site on its orders.",
+)
+
+_UNSETTLED: Final = text("state <> 'settled'")
+_OPEN: Final = text("state = 'open'")
+_WAITING: Final = text("state = 'waiting'")
+_UNPUBLISHED: Final = text("state = 'open' AND published_us IS NULL")
+
+orders = Table(
+    "orders",
+    metadata,
+    _id(),
+    _site(),
+    Column("kind", String(8), nullable=False, comment="settings or command"),
+    Column("state", String(8), nullable=False, comment="waiting for its turn, open, probing or settled"),
+    Column("number", BigInteger, comment="given when it is its turn"),
+    Column("made_us", BigInteger, nullable=False),
+    Column("made_by", String(63), nullable=False),
+    Column("expires_us", BigInteger),
+    Column("raw", LargeBinary, comment="sealed to the site; NULL while it waits and when it is settled"),
+    Column("sealed_to", LargeBinary, comment="name of the site's key"),
+    Column("published_us", BigInteger, comment="when the broker took it"),
+    Column("revision", Integer, comment="of settings: what they were rendered from"),
+    Column("rollout_id", _ID, comment="of settings: what they are part of"),
+    Column("document", LargeBinary, comment="of settings: digest of what they say"),
+    Column("command", String(64)),
+    Column("arguments", Text, comment="of a command, as a JSON object"),
+    Column("settled_us", BigInteger),
+    Column("outcome", String(16), comment="kept, refused, rolled-back, replaced; done, failed, expired, lost"),
+    Column("text", Text, nullable=False, server_default="", comment="what the site said of it"),
+    Column("data", LargeBinary, comment="what a command asked for"),
+    Index("ix_orders_unsettled", "site_id", sqlite_where=_UNSETTLED, postgresql_where=_UNSETTLED),
+    Index("uq_orders_open", "site_id", "kind", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("ix_orders_unpublished", "id", sqlite_where=_UNPUBLISHED, postgresql_where=_UNPUBLISHED),
+    Index(None, "site_id", "kind", "id"),
+    Index(None, "rollout_id"),
+    comment="What sites were told to do, and what became of it.",
+)
+
+config_revisions = Table(
+    "config_revisions",
+    metadata,
+    _id(),
+    Column("made_us", BigInteger, nullable=False),
+    Column("made_by", String(63), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("files", Text, nullable=False, comment="the layers: a JSON object of path to text"),
+    comment="Every state that the fleet's configuration was given.",
+)
+
+config_secrets = Table(
+    "config_secrets",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("version", Integer, nullable=False, comment="counts how often it was set"),
+    Column("sealed", LargeBinary, nullable=False, comment="to the hub's own key"),
+    Column("sealed_to", LargeBinary, nullable=False, comment="name of that key"),
+    Column("set_us", BigInteger, nullable=False),
+    Column("set_by", String(63), nullable=False),
+    comment="Values that settings name and never show.",
+)
+
+rollouts = Table(
+    "rollouts",
+    metadata,
+    _id(),
+    Column("revision", _ID, ForeignKey("config_revisions.id"), nullable=False),
+    Column("state", String(8), nullable=False, comment="running, paused, halted, aborted or done"),
+    Column("plan", Text, nullable=False, comment="stages, soak and what halts it, as JSON"),
+    Column("stage", Integer, nullable=False, comment="from 0"),
+    Column("stage_us", BigInteger, nullable=False, comment="when this stage began"),
+    Column("made_us", BigInteger, nullable=False),
+    Column("made_by", String(63), nullable=False),
+    Column("ended_us", BigInteger),
+    Column("why", Text, nullable=False, comment="what it waits for, or why it has stopped"),
+    Index(None, "state"),
+    comment="How revisions come to the sites, stage by stage.",
+)
+
+rollout_sites = Table(
+    "rollout_sites",
+    metadata,
+    Column("rollout_id", _ID, ForeignKey("rollouts.id"), primary_key=True, autoincrement=False),
+    Column("site_id", _ID, ForeignKey("sites.id"), primary_key=True, autoincrement=False),
+    Column("stage", Integer, nullable=False, comment="in which it takes part"),
+    Column("state", String(8), nullable=False, comment="waiting, ordered, same or invalid"),
+    Column("problems", Text, nullable=False, comment="why its settings cannot be rendered, as a JSON list"),
+    Column("gaps", BigInteger, nullable=False, comment="records that were missing when it was ordered"),
+    Index(None, "site_id"),
+    Index("ix_rollout_sites_waiting", "rollout_id", sqlite_where=_WAITING, postgresql_where=_WAITING),
+    comment="Which sites take part in a rollout, and when.",
+)
+
+order_events = Table(
+    "order_events",
+    metadata,
+    _id(),
+    Column("at_us", BigInteger, nullable=False),
+    Column("said_by", String(63), nullable=False, comment="a person; empty: the hub"),
+    Column("subject", String(127), nullable=False, comment="as in 'rollout 3', 'site ship-1', 'secret MQTT'"),
+    Column("deed", String(32), nullable=False),
+    Column("text", Text, nullable=False),
+    Index(None, "subject"),
+    comment="Who did what with the fleet's configuration, rollouts, commands, labels and secrets.",
 )

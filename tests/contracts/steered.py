@@ -1,0 +1,100 @@
+"""A site that takes orders and reports, over the bare protocol, for tests of the hub's side."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import zstandard
+
+from farshore_protocol import orders
+from farshore_protocol.batch import DIGEST_BYTES
+from farshore_protocol.enrolment import HubKey
+from farshore_protocol.orders import CommandReport, Introduction, Order, Outcome, Report, SettingsReport, Signer
+from farshore_protocol.sealing import key_id
+from tests.contracts.hub_world import FakeSite, Keys
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "seal": {
+            "type": "object",
+            "properties": {"linger": {"type": "string", "pattern": "^[0-9]+ s$"}, "max_records": {"type": "integer"}},
+            "additionalProperties": False,
+        },
+        "forward": {"type": "object", "properties": {"token": {"type": "string", "maxLength": 12}}},
+        "inputs": {
+            "type": "object",
+            "additionalProperties": {
+                "oneOf": [
+                    {
+                        "type": "object",
+                        "properties": {"type": {"enum": ["http"]}, "listen": {"type": "string"}},
+                        "required": ["type"],
+                        "additionalProperties": False,
+                    },
+                    {
+                        "type": "object",
+                        "properties": {"type": {"enum": ["tail"]}, "path": {"type": "string"}},
+                        "required": ["type", "path"],
+                        "additionalProperties": False,
+                    },
+                ]
+            },
+        },
+    },
+    "additionalProperties": False,
+}
+
+
+class SteeredSite:
+    """A `FakeSite` with what an agent has to know for orders."""
+
+    def __init__(self, site: FakeSite, keys: Keys, *, accepts: tuple[str, ...] = ("seal", "inputs", "forward")) -> None:
+        self.site = site
+        self.keys = keys
+        secret = hashlib.sha256(site.name.encode()).digest()
+        self.sealing = orders.site_sealing_key(secret)
+        self.signer = Signer(key_id(site.signer.public_key().public_bytes_raw()), site.signer)
+        self.accepts = list(accepts)
+        self.schema = zstandard.compress(json.dumps(SCHEMA).encode())
+        self.number = 0
+
+    def introduction(self) -> Introduction:
+        return Introduction(HubKey(self.sealing.id, self.sealing.public_bytes()), self.schema, self.accepts)
+
+    def report(
+        self,
+        *,
+        number: int | None = None,
+        introduced: bool = True,
+        settings: SettingsReport | None = None,
+        command: CommandReport | None = None,
+        **fields: object,
+    ) -> bytes:
+        """A report, with the next number unless it is said."""
+        self.number = number or self.number + 1
+        facts: dict[str, Any] = {
+            "hub": self.keys.hub,
+            "site": self.site.name,
+            "number": self.number,
+            "at_us": 5,
+            "agent_version": "1.0",
+            "schema": hashlib.sha256(self.schema).digest()[:DIGEST_BYTES],
+            "settings": settings,
+            "command": command,
+            "introduction": self.introduction() if introduced else None,
+        }
+        hub_key = HubKey(self.keys.sealing.id, self.keys.sealing.public_bytes())
+        return orders.pack_report(Report(**facts | fields), self.signer, hub_key)
+
+    def opened(self, raw: bytes) -> Order:
+        """What an order says to this site."""
+        signers = {self.keys.signing_id: self.keys.signing.public_key()}
+        return orders.open_order(raw, hub=self.keys.hub, site=self.site.name, key=self.sealing, signers=signers)
+
+    def kept(self, order: Order, outcome: Outcome = Outcome.KEPT, *problems: str) -> SettingsReport:
+        """What it says of these settings."""
+        running = order.number if outcome in (Outcome.KEPT, Outcome.PROBING) else 0
+        return SettingsReport(running, order.number, outcome, list(problems))
