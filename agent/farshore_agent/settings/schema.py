@@ -12,9 +12,16 @@ from farshore_agent.settings.kinds import Inner, table_schema
 from farshore_agent.settings.rooms import BufferSettings, ForwardSettings, SealSettings
 from farshore_agent.settings.streams import StreamSettings
 from farshore_agent.settings.table import Table
+from farshore_agent.settings.tables import TableSettings
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-_TABLES: Final[tuple[type[Table], ...]] = (BufferSettings, ForwardSettings, SealSettings, StreamSettings)
+_TABLES: Final[tuple[type[Table], ...]] = (
+    BufferSettings,
+    ForwardSettings,
+    SealSettings,
+    StreamSettings,
+    TableSettings,
+)
 
 
 def schema(kinds: Mapping[str, InputType] | None = None) -> dict[str, Any]:

@@ -21,6 +21,7 @@ GOOD = [
     "[inputs.api]\ntype = 'http'\nlisten = 'unix:/run/x.sock'\nmax_body_bytes = '1 MiB'",
     "[inputs.drop]\ntype = 'folder'\npath = 'drop'\nstream = '{stem}'\nformat = 'csv'\nafter = 'move'\npoll = '250 ms'",
     "[inputs.log]\ntype = 'tail'\npath = '/var/log/x'\nstream = 'log'\nformat = 'ndjson'",
+    "[tables.orders]\ndatabase = 'shop.db'\nkey = ['id']\npriority = 7\npoll = '5 s'",
 ]
 
 BAD = [
@@ -39,6 +40,7 @@ BAD = [
     "[inputs.a]\ntype = 'http'\nlisten = '127.0.0.1:80'\nport = 80",
     "[inputs.a]\ntype = 'folder'\npath = 'x'\nstream = 's'\nafter = 'burn'",
     "[inputs.a]\ntype = 'tail'\npath = ''\nstream = 's'",
+    "[tables.orders]\npoll = '5 s'",
 ]
 
 
