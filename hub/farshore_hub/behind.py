@@ -27,7 +27,7 @@ from farshore_hub.lake.worker.workers import Workers
 from farshore_hub.lake.writer import LakeWriter
 from farshore_hub.merger import Merger
 from farshore_hub.notify.courier import Courier
-from farshore_hub.opening import OpenedHub, reporter_of, schema_fault
+from farshore_hub.opening import OpenedHub, reporter_of, schema_fault, table_desk_of
 from farshore_hub.overview import Overview
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.watch.watcher import Watcher
@@ -125,8 +125,7 @@ def _auditor(hub: OpenedHub, opener: BatchOpener, writer: LakeWriter, runner: Ru
 
 
 def _merger(hub: OpenedHub, opener: BatchOpener, writer: LakeWriter, runner: ThreadRunner) -> Merger:
-    declared = hub.place.settings.tables
-    rules = {name: each.rules() for name, each in declared.items()}
+    rules = hub.place.settings.merge_rules()
     return Merger(hub.engine, opener, hub.fleet.clock, runner, rules, lambda: writer.is_ours)
 
 
@@ -150,6 +149,7 @@ def _services(
         reporter=reporter,
         desk=desk_of(hub),
         promises=promises_of(hub),
+        tables=table_desk_of(hub),
         overview=Overview(hub.fleet, silent_after_s),
         lake=stack.enter_context(opened_reader(hub, opener)),
         opener=opener,

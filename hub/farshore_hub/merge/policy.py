@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -32,3 +32,7 @@ class Rules:
     policy: Policy = Policy.LAST_WRITE
     columns: Mapping[str, Policy] = field(default_factory=dict)
     deletes: Deletes = Deletes.WIN
+
+    def of(self, names: Iterable[str]) -> Policy:
+        """The policy of a column that is or was known by these names."""
+        return next((self.columns[name] for name in names if name in self.columns), self.policy)

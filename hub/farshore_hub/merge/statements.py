@@ -58,10 +58,7 @@ class Statements:
         metadata = MetaData()
         self.layout = layout
         self.deletes = rules.deletes
-        self.policies = [
-            next((rules.columns[name] for name in each.names if name in rules.columns), rules.policy)
-            for each in layout.cells
-        ]
+        self.policies = [rules.of(each.names) for each in layout.cells]
         keys = [(f"k{place}", SQL[each.type]) for place, each in enumerate(layout.key)]
         cells = [(f"c{place}", SQL[each.type]) for place, each in enumerate(layout.cells)]
         self.merged = Table(

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError
 
 from farshore_hub.errors import SettingsInvalid
 from farshore_hub.fleet.addresses import MAX_ADDRESSES
+from farshore_hub.merge.policy import Rules
 from farshore_hub.settings.rooms import (
     Address,
     Audit,
@@ -41,6 +42,10 @@ class HubSettings(WatchTables):
     tables: dict[TableName, MergedTable] = Field(default={}, description="tables of the sites that are merged, by name")
     certificates: Certificates = Certificates()
     web: Web = Web()
+
+    def merge_rules(self) -> dict[str, Rules]:
+        """How the declared tables are merged, by name."""
+        return {name: each.rules() for name, each in self.tables.items()}
 
 
 def parse(text: str, where: str) -> HubSettings:

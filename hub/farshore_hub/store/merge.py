@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, func, insert, select, update
 
 from farshore_hub.merge.conflicts import Conflict
 from farshore_hub.merge.layout import Layout
@@ -30,6 +30,7 @@ from farshore_protocol.names import CHANGES, companion_of
 
 _MARK_BYTES: Final = 16
 LOST: Final = "lost"
+OPEN: Final = "open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class MergedTable:
     layout: Layout
     batches: int
     conflicts: int
+    open: int
     misfits: int
 
 
@@ -66,6 +68,13 @@ def open_table(connection: Connection, name: str, now_us: int) -> tuple[int, Lay
         insert_missing(connection, merged_tables, [row])
         found = connection.execute(query).one()
     return found.id, msgspec.msgpack.decode(found.layout, type=Layout)
+
+
+def find_table(connection: Connection, name: str) -> tuple[int, Layout] | None:
+    """The table of that name, if there is one: its number and its layout."""
+    query = select(merged_tables.c.id, merged_tables.c.layout).where(merged_tables.c.name == name)
+    found = connection.execute(query).one_or_none()
+    return (found.id, msgspec.msgpack.decode(found.layout, type=Layout)) if found else None
 
 
 def save_layout(connection: Connection, table_id: int, layout: Layout) -> None:
@@ -165,14 +174,18 @@ def tables(connection: Connection) -> list[MergedTable]:
             each.id,
             each.name,
             msgspec.msgpack.decode(each.layout, type=Layout),
-            *(_count(connection, table, each.id) for table in (merged_batches, table_conflicts, merge_misfits)),
+            batches=_count(connection, merged_batches, each.id),
+            conflicts=_count(connection, table_conflicts, each.id),
+            open=_count(connection, table_conflicts, each.id, table_conflicts.c.state == OPEN),
+            misfits=_count(connection, merge_misfits, each.id),
         )
         for each in found
     ]
 
 
-def _count(connection: Connection, table: Any, table_id: int) -> int:  # noqa: ANN401 - one of our tables
-    return int(connection.scalar(select(func.count()).select_from(table).where(table.c.table_id == table_id)) or 0)
+def _count(connection: Connection, table: Table, table_id: int, *only: ColumnElement[bool]) -> int:
+    query = select(func.count()).select_from(table).where(table.c.table_id == table_id, *only)
+    return int(connection.scalar(query) or 0)
 
 
 def conflicts_of(connection: Connection, table_id: int, limit: int) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from farshore_hub.fleet.context import Fleet
 from farshore_hub.lake.ports import Opener
 from farshore_hub.lake.reader import LakeReader
+from farshore_hub.merged.desk import TableDesk
 from farshore_hub.overview import Overview
 from farshore_hub.reports import Reporter
 from farshore_hub.watch.desk import Desk
@@ -32,6 +33,7 @@ class Services:
         overview: the fleet and single sites as people look at them.
         desk: alerts, silences and maintenance.
         promises: expectations and objectives.
+        tables: merged tables.
         lake: SQL and export.
         opener: opens sealed batches.
         query_timeout_s, max_query_rows: bounds of one query.
@@ -50,6 +52,7 @@ class Services:
     overview: Overview
     desk: Desk
     promises: Promises
+    tables: TableDesk
     lake: LakeReader
     opener: Opener
     query_timeout_s: float

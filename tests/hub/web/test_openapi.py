@@ -14,6 +14,7 @@ PUBLIC = {"/v1/ca", "/v1/enrol", "/healthz", "/readyz"}
 WITH_BODY = {
     *("/v1/parcels", "/v1/enrol", "/v1/renew", "/v1/sites", "/v1/sites/{name}/token", "/v1/query"),
     *("/v1/alerts/{number}/acknowledge", "/v1/silences", "/v1/maintenance"),
+    *("/v1/tables/{name}/rows", "/v1/tables/{name}/rows/delete"),
 }
 
 
@@ -51,6 +52,9 @@ def test_every_route_is_described_once_with_a_summary(described: Any) -> None:  
         ("get", "/v1/sites/{name}"),
         ("get", "/v1/sites/{name}/statement"),
         ("get", "/v1/streams/{stream}/records"),
+        ("get", "/v1/tables"),
+        ("get", "/v1/tables/{name}/edits"),
+        ("get", "/v1/tables/{name}/rows"),
         ("post", "/v1/alerts/{number}/acknowledge"),
         ("post", "/v1/enrol"),
         ("post", "/v1/maintenance"),
@@ -63,6 +67,8 @@ def test_every_route_is_described_once_with_a_summary(described: Any) -> None:  
         ("post", "/v1/sites"),
         ("post", "/v1/sites/{name}/revoke"),
         ("post", "/v1/sites/{name}/token"),
+        ("post", "/v1/tables/{name}/rows"),
+        ("post", "/v1/tables/{name}/rows/delete"),
     ]
     assert all(one["summary"] and one["operationId"] for _, _, one in operations(described))
 

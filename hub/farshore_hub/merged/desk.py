@@ -1,0 +1,235 @@
+"""What people do with merged tables: look, change rows, settle conflicts. Blocking; for API, page and commands.
+
+An edit is a change like a site's, merged by the same policies, and kept with the name of whoever made it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine
+
+from farshore_hub.errors import Conflict, Invalid, Unknown
+from farshore_hub.merge import edits
+from farshore_hub.merge.layout import Layout
+from farshore_hub.merge.policy import Rules
+from farshore_hub.merge.statements import HUB, NEVER
+from farshore_hub.merged.table import OpenTable, Origin, rows_of, view_of
+from farshore_hub.merged.views import ColumnView, EditedView, EditView, TableView
+from farshore_hub.store import merge as store
+from farshore_hub.store.engine import reading, writing
+from farshore_hub.store.merge import MergedTable
+from farshore_hub.texts import exact_json
+from farshore_hub.texts.tables import plain
+from farshore_protocol.changes import Op
+from farshore_protocol.ports import Clock
+
+MAX_REASON_CHARS: Final = 1000
+_MAX_NAME_CHARS: Final = 63
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who does something, and why."""
+
+    name: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TableDesk:
+    """Where people look after merged tables; `rules` are those that are declared."""
+
+    engine: Engine
+    clock: Clock
+    rules: Mapping[str, Rules] = field(default_factory=dict)
+
+    def tables(self) -> list[TableView]:
+        """All merged tables, by name."""
+        with reading(self.engine) as connection:
+            found = store.tables(connection)
+        return [self._table_view(each) for each in found]
+
+    def rows(self, name: str, limit: int) -> list[dict[str, Any]]:
+        """Rows of a table, in the order of their key, with the present names of its columns.
+
+        Raises:
+            Unknown: there is no such table.
+        """
+        with reading(self.engine) as connection:
+            table_id, layout = found_table(connection, name)
+            # As it is declared; as it is usual where it no longer is.
+            rows = rows_of(connection, table_id, layout, self.rules.get(name, Rules()), limit)
+        return [{column: plain(value) for column, value in row.items()} for row in rows]
+
+    def layout(self, name: str) -> Layout:
+        """What a table looks like.
+
+        Raises:
+            Unknown: there is no such table.
+        """
+        with reading(self.engine) as connection:
+            return found_table(connection, name)[1]
+
+    def edits(self, name: str, limit: int) -> list[EditView]:
+        """What people changed, the newest first.
+
+        Raises:
+            Unknown: there is no such table.
+        """
+        with reading(self.engine) as connection:
+            table_id, _ = found_table(connection, name)
+            found = store.edits_of(connection, table_id, limit)
+        return [_edit_view(each) for each in found]
+
+    def change(self, name: str, key: Sequence[Any], cells: Mapping[str, Any], by: By) -> EditedView:
+        """Write cells of a row; the row is made if there is none.
+
+        Args:
+            name: of the table.
+            key: a value for each column of the key.
+            cells: by the name of the column.
+            by: who does it.
+
+        Raises:
+            Unknown: there is no such table.
+            Conflict: it is not declared, or no site has said what it looks like.
+            Invalid: the key or a value does not fit.
+        """
+        with self._edited(name, key, by) as row:
+            row.write(cells)
+        return row.told
+
+    def delete(self, name: str, key: Sequence[Any], by: By) -> EditedView:
+        """Delete a row.
+
+        Raises:
+            Unknown: there is no such table or row.
+            Conflict, Invalid: as of `change`.
+        """
+        with self._edited(name, key, by) as row:
+            if not row.is_there:
+                raise Unknown("there is no row with this key")
+            row.remove()
+        return row.told
+
+    def _table_view(self, table: MergedTable) -> TableView:
+        rules = self.rules.get(table.name, Rules())
+        keys = [ColumnView(name=each.name, type=each.type, key=True, policy=None) for each in table.layout.key]
+        cells = [ColumnView(name=each.name, type=each.type, key=False, policy=rules.of(each.names).value)
+                 for each in table.layout.cells]  # fmt: skip
+        counts = {"batches": table.batches, "conflicts": table.conflicts, "open": table.open, "misfits": table.misfits}
+        return TableView(name=table.name, view=view_of(table.name), columns=[*keys, *cells], **counts)
+
+    @contextmanager
+    def _edited(self, name: str, key: Sequence[Any], by: By) -> Iterator[_Row]:
+        """A row in a transaction of its own."""
+        _check_reason(by)
+        try:
+            with writing(self.engine) as connection:
+                yield _Row(connection, self._opened(connection, name), key, by, self.clock.now_us())
+        except edits.BadEdit as error:
+            raise Invalid(str(error)) from None
+
+    def _opened(self, connection: Connection, name: str) -> OpenTable:
+        found_table(connection, name)
+        if name not in self.rules:
+            raise Conflict(f"the table {name} is not merged any more", remedy=f"declare [tables.{name}] in hub.toml")
+        table = OpenTable.opened(connection, name, self.rules[name], self.clock.now_us())
+        if not table.layout.key:
+            raise Conflict(f"no site has said yet what the table {name} looks like")
+        table.attend(connection)
+        return table
+
+
+class _Row:
+    """A row that is being edited; nobody else merges into its table meanwhile."""
+
+    def __init__(self, connection: Connection, table: OpenTable, key: Sequence[Any], by: By, now_us: int) -> None:
+        store.number(connection, table.id, 0)
+        self._connection = connection
+        self._table = table
+        self._by = by
+        self._now_us = now_us
+        self._key = edits.read_key(key, table.layout)
+        self._before = self._found()
+        self._edit = 0
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is such a row."""
+        return bool(self._before and self._before["is_present"])
+
+    @property
+    def told(self) -> EditedView:
+        """What has become of it."""
+        row = self._before
+        return EditedView(edit=self._edit, row=self._shown(row) if row and row["is_present"] else None)
+
+    def write(self, cells: Mapping[str, Any]) -> None:
+        """Write cells."""
+        read = edits.read_cells(cells, self._table.layout)
+        self._merge(Op.UPDATE if self.is_there else Op.INSERT, read)
+
+    def remove(self) -> None:
+        """Delete it."""
+        self._merge(Op.DELETE, {})
+
+    def _merge(self, op: Op, cells: Mapping[str, Any]) -> None:
+        at = self._after_all()
+        change = edits.said(op, self._table.layout, self._key, cells, at)
+        said, by = exact_json.dumps(change), self._by
+        self._edit = store.add_edit(
+            self._connection, self._table.id, said, at, self._now_us, by.name[:_MAX_NAME_CHARS], by.reason
+        )
+        self._table.merge(self._connection, [change], Origin(HUB, at), self._now_us)
+        self._before = self._found()
+
+    def _after_all(self) -> int:
+        """A stamp that is later than all that the row has: whoever edits it has seen what is there."""
+        stamps = [value for name, value in (self._before or {}).items() if name.endswith("_at")]
+        return max(self._now_us, max(stamps, default=NEVER) + 1)
+
+    def _found(self) -> dict[str, Any] | None:
+        found = self._table.statements.one(edits.stored_key(self._key, self._table.layout))
+        row = self._connection.execute(found).mappings().one_or_none()
+        return None if row is None else dict(row)
+
+    def _shown(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        layout = self._table.layout
+        key = {each.name: plain(row[f"k{place}"]) for place, each in enumerate(layout.key)}
+        return key | {each.name: plain(row[f"c{place}_shown"]) for place, each in enumerate(layout.cells)}
+
+
+def found_table(connection: Connection, name: str) -> tuple[int, Layout]:
+    """The number and the layout of the merged table of that name.
+
+    Raises:
+        Unknown: there is none.
+    """
+    found = store.find_table(connection, name)
+    if found is None:
+        raise Unknown(f"no table {name[:80]!r} is merged here", remedy="farshore-hub tables list shows those that are")
+    return found
+
+
+def _check_reason(by: By) -> None:
+    if len(by.reason) > MAX_REASON_CHARS or "\0" in by.reason:
+        raise Invalid(f"the reason has at most {MAX_REASON_CHARS} characters, and no NUL")
+
+
+def _edit_view(row: Mapping[str, Any]) -> EditView:
+    change: Any = exact_json.loads(row["change"])
+    return EditView(
+        id=row["id"],
+        op=change["op"],
+        key=[plain(each) for each in change["key"].values()],
+        cells={name: plain(value) for name, value in change["cells"].items()},
+        at_us=row["at"],
+        made_us=row["made_us"],
+        made_by=row["made_by"],
+        reason=row["reason"],
+    )

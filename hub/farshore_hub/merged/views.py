@@ -1,0 +1,76 @@
+"""What people and scripts are shown of merged tables: the same JSON from the API and from the commands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from farshore_hub.merge.types import Type
+
+
+class ColumnView(BaseModel):
+    """A column of a merged table."""
+
+    name: str
+    type: Type
+    key: bool = Field(description="whether it is a part of the key")
+    policy: str | None = Field(description="which of two writes wins; null for the key")
+
+
+class TableView(BaseModel):
+    """A merged table, and how much was merged into it."""
+
+    name: str
+    view: str = Field(description="the name of the view in the hub's database that shows it")
+    columns: list[ColumnView]
+    batches: int
+    conflicts: int
+    open: int = Field(description="conflicts that somebody has to resolve")
+    misfits: int
+
+
+class WrittenView(BaseModel):
+    """A value that was written to a cell."""
+
+    value: str | None = Field(description="JSON text; null for NULL")
+    at_us: int = Field(description="when, in microseconds since 1970, as far as the writer's clock is believed")
+    site: str | None = Field(description="by whom; null: the hub")
+
+
+class ConflictView(BaseModel):
+    """A value that has lost."""
+
+    id: int
+    table: str
+    key: str = Field(description="of the row, as a JSON list")
+    column: str
+    policy: str = Field(description="the rule that has decided; deleted: the row was")
+    reason: str = Field(description="why, in words")
+    state: str = Field(description="lost; open: somebody has to resolve it; resolved; undone")
+    kept: WrittenView
+    lost: WrittenView
+    found_us: int
+    edit: int | None = Field(description="the number of the edit that has settled it")
+
+
+class EditView(BaseModel):
+    """What somebody changed at the hub."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    op: str
+    key: list[Any]
+    cells: dict[str, Any]
+    at_us: int = Field(description="its stamp")
+    made_us: int
+    made_by: str
+    reason: str
+
+
+class EditedView(BaseModel):
+    """What has become of an edit."""
+
+    edit: int = Field(description="its number")
+    row: dict[str, Any] | None = Field(description="the row as it is now; null if there is none")

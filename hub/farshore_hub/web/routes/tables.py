@@ -1,0 +1,104 @@
+"""Merged tables for people and scripts: what is in them, and the hub's own changes of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from farshore_hub.merged.desk import MAX_REASON_CHARS, By
+from farshore_hub.merged.views import EditedView, EditView, TableView
+from farshore_hub.web.auth import Operator, TokenName, Viewer
+from farshore_hub.web.bodies import json_body
+from farshore_hub.web.problems import responses
+from farshore_hub.web.services import Hub
+from farshore_protocol.limits import MAX_NAME_CHARS
+from farshore_protocol.names import ANY_STREAM_PATTERN
+
+router: Final = APIRouter(tags=["tables"])
+
+MAX_ROWS: Final = 10_000
+MAX_KEY_COLUMNS: Final = 100
+_READING: Final = (400, 408, 413, 415, 422)
+
+Name = Annotated[str, Path(max_length=MAX_NAME_CHARS, pattern=f"^{ANY_STREAM_PATTERN}$", description="of the table")]
+Limit = Annotated[int, Query(ge=1, le=MAX_ROWS)]
+Reason = Annotated[str, Field(max_length=MAX_REASON_CHARS, json_schema_extra={"pattern": r"^[^\u0000]*$"})]
+Key = Annotated[
+    list[str | int | float | dict[str, str]],
+    Field(min_length=1, max_length=MAX_KEY_COLUMNS, description="a value for each column of the key"),
+]
+
+
+class RowChange(BaseModel):
+    """Cells that are to be written to a row."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: Key
+    cells: dict[str, Any] = Field(min_length=1, description='column to value; bytes as {"$bytes": "BASE64"}')
+    reason: Reason = ""
+
+
+class RowDelete(BaseModel):
+    """A row that is to be deleted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: Key
+    reason: Reason = ""
+
+
+@router.get("/v1/tables", summary="The merged tables", dependencies=[Viewer], responses=responses(401, 403))
+async def get_tables(hub: Hub) -> list[TableView]:
+    """With their columns, policies, and how many conflicts there were."""
+    return await hub.run_long(hub.tables.tables)
+
+
+@router.get(
+    "/v1/tables/{name}/rows",
+    summary="Rows of a merged table",
+    dependencies=[Viewer],
+    responses=responses(401, 403, 404, 422),
+)
+async def get_rows(name: Name, hub: Hub, limit: Limit = 1000) -> list[dict[str, JsonValue]]:
+    """In the order of their key; more by SQL, from the view."""
+    return await hub.run_long(lambda: hub.tables.rows(name, limit))
+
+
+@router.get(
+    "/v1/tables/{name}/edits",
+    summary="What was changed at the hub",
+    dependencies=[Viewer],
+    responses=responses(401, 403, 404, 422),
+)
+async def get_edits(name: Name, hub: Hub, limit: Limit = 1000) -> list[EditView]:
+    """By whom and why, the newest first."""
+    return await hub.run_long(lambda: hub.tables.edits(name, limit))
+
+
+@router.post(
+    "/v1/tables/{name}/rows",
+    summary="Write cells of a row",
+    dependencies=[Operator],
+    responses=responses(401, 403, 404, 409, *_READING),
+    openapi_extra={"requestBody": json_body(RowChange)},
+)
+async def post_row(name: Name, request: Request, hub: Hub, by: TokenName) -> EditedView:
+    """The row is made if there is none. Merged like a site's change, and kept under the name of the token."""
+    change = await hub.bodies.read_json(request, RowChange)
+    return await hub.run_long(lambda: hub.tables.change(name, change.key, change.cells, By(by, change.reason)))
+
+
+@router.post(
+    "/v1/tables/{name}/rows/delete",
+    summary="Delete a row",
+    dependencies=[Operator],
+    responses=responses(401, 403, 404, 409, *_READING),
+    openapi_extra={"requestBody": json_body(RowDelete)},
+)
+async def post_row_delete(name: Name, request: Request, hub: Hub, by: TokenName) -> EditedView:
+    """Under the name of the token."""
+    gone = await hub.bodies.read_json(request, RowDelete)
+    return await hub.run_long(lambda: hub.tables.delete(name, gone.key, By(by, gone.reason)))

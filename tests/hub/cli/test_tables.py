@@ -1,0 +1,63 @@
+"""`farshore-hub tables`: merged tables are looked at and changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from farshore_hub.merge.policy import Rules
+from farshore_hub.merged.table import OpenTable, Origin
+from farshore_hub.opening import open_hub
+from farshore_hub.store.engine import writing
+from tests.hub.cli.conftest import Run
+from tests.hub.lake.stored import START_US, Stored
+from tests.hub.merge.shops import change, schema_record
+
+
+@pytest.fixture
+def orders(run: Run, folder: Path) -> None:
+    """A table that is declared, and two sites' changes of it."""
+    with (folder / "hub.toml").open("a") as settings:
+        settings.write("\n[tables.orders]\n")
+    with open_hub(folder) as hub:
+        stored = Stored(hub.engine, folder)
+        for site, stock in (("north", 4), ("south", 5)):
+            stored.add([schema_record()], stream="orders.changes", site=site)
+            with writing(hub.engine) as connection:
+                table = OpenTable.opened(connection, "orders", Rules(), 0)
+                table.take_in(connection, [schema_record()])
+                row = change("insert", 1, START_US + stock, city="Ulm", stock=stock)
+                table.merge(connection, [row], Origin(stock - 3, 2 * START_US), START_US)
+
+
+@pytest.mark.usefixtures("orders")
+def test_a_row_is_changed_and_deleted_and_the_book_says_by_whom(run: Run) -> None:
+    said = run(
+        "tables", "set", "orders", "1", "--cells", '{"stock": 9}', "--by", "anna", "--reason", "counted", "--json"
+    )
+    assert said.json["row"] == {"id": 1, "city": "Ulm", "stock": 9, "note": None}
+    assert run("tables", "show", "orders", "--json").json == [said.json["row"]]
+    assert run("tables", "delete", "orders", "1").out == "there is no such row now\n"
+    assert run("tables", "show", "orders", "--json").json == []
+    told = [(each["op"], each["key"], each["reason"]) for each in run("tables", "edits", "orders", "--json").json]
+    assert told == [("delete", [1], ""), ("update", [1], "counted")]
+    assert "counted" in run("tables", "edits", "orders").out
+    assert [each["columns"][1]["policy"] for each in run("tables", "list", "--json").json] == ["last-write"]
+
+
+@pytest.mark.usefixtures("orders")
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "said"),
+    [
+        (["set", "orders", "1", "--cells", "{"], 5, "--cells is not JSON"),
+        (["set", "orders", "1", "--cells", "[]"], 5, "at least one column"),
+        (["set", "orders", "x", "--cells", '{"stock": 1}'], 5, "'x' is no value of the key column id"),
+        (["set", "orders", "1", "--cells", '{"stock": "1"}'], 5, "the value of stock is not a whole number"),
+        (["set", "nothing", "1", "--cells", '{"stock": 1}'], 6, "no table 'nothing'"),
+        (["delete", "orders", "7"], 6, "no row with this key"),
+    ],
+)
+def test_what_cannot_be_done_is_said(run: Run, arguments: list[str], exit_code: int, said: str) -> None:
+    ended = run("tables", *arguments)
+    assert (ended.exit_code, said in ended.err) == (exit_code, True)

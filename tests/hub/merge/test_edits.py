@@ -1,0 +1,101 @@
+"""People at the hub change merged tables: by the same rules as sites, and never without their name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from farshore_hub.errors import Conflict, Invalid, Unknown
+from farshore_hub.merge.policy import Rules
+from farshore_hub.merged.desk import By, TableDesk
+from tests.hub.lake.stored import START_US, Stored
+from tests.hub.merge.shops import Hub, change, schema_record
+
+T = START_US - 10**6
+ANNA = By("anna", "a test")
+
+
+@pytest.fixture
+def hub(stored: Stored) -> Hub:
+    """A hub that has heard of two rows."""
+    hub = Hub(stored, Rules())
+    rows = [change("insert", key, T + key, city="Ulm", stock=key, note=None) for key in (1, 2)]
+    hub.send("a", [schema_record(), *rows])
+    hub.merge()
+    return hub
+
+
+def desk_of(hub: Hub) -> TableDesk:
+    return TableDesk(hub.stored.engine, hub.stored.clock, {"orders": hub.rules})
+
+
+def test_an_edit_wins_against_what_was_there_and_loses_against_what_comes_later(hub: Hub) -> None:
+    told = desk_of(hub).change("orders", [1], {"stock": 7, "note": {"$bytes": "AAE="}}, ANNA)
+    assert told.row == {"id": 1, "city": "Ulm", "stock": 7, "note": '{"$bytes":"AAE="}'}
+    hub.stored.clock.us += 10**6
+    hub.send("a", [change("update", 1, START_US - 5, stock=8)])
+    hub.send("a", [change("update", 1, START_US + 5, stock=9)])
+    hub.merge()
+    assert [row["stock"] for row in hub.rows()] == [9, 2]
+    lost = {(each["lost"]["value"], each["lost"]["site"], each["kept"]["site"]) for each in hub.conflicts()}
+    assert lost == {("1", "a", None), (None, "a", None), ("8", "a", None), ("7", None, "a")}
+
+
+def test_an_edit_is_later_than_all_that_the_row_has_also_when_the_hubs_clock_was_set_back(hub: Hub) -> None:
+    hub.stored.clock.us -= 10**9
+    assert desk_of(hub).change("orders", [1], {"stock": 7}, ANNA).row
+    assert [row["stock"] for row in hub.rows()] == [7, 2]
+
+
+def test_a_row_is_made_deleted_and_made_again(hub: Hub) -> None:
+    desk = desk_of(hub)
+    assert desk.change("orders", [3], {"city": "Bonn"}, ANNA).row == {
+        "id": 3,
+        "city": "Bonn",
+        "stock": None,
+        "note": None,
+    }
+    assert desk.delete("orders", [3], ANNA).row is None
+    again = desk.change("orders", [3], {"stock": 1}, ANNA).row
+    assert again == {"id": 3, "city": None, "stock": 1, "note": None}
+    assert [row["version"] for row in hub.changed(0)] == sorted({row["version"] for row in hub.changed(0)})
+
+
+def test_every_edit_is_kept_with_who_made_it_and_why(hub: Hub) -> None:
+    desk = desk_of(hub)
+    desk.change("orders", [1], {"stock": 7}, ANNA)
+    desk.delete("orders", [2], By("bert"))
+    told = [(each.made_by, each.op, each.key, each.cells, each.reason) for each in desk.edits("orders", 10)]
+    assert told == [("bert", "delete", [2], {}, ""), ("anna", "update", [1], {"stock": 7}, "a test")]
+
+
+@pytest.mark.parametrize(
+    ("key", "cells", "said"),
+    [
+        ([1, 2], {"stock": 1}, "the key of a row is id: 1 value(s), not 2"),
+        (["one"], {"stock": 1}, "the value of id is not a whole number of 64 bits"),
+        ([None], {"stock": 1}, "no part of a key can be null"),
+        ([1], {"stocks": 1}, "the table has no column 'stocks' beside its key; it has city, stock, note"),
+        ([1], {"stock": 2**63}, "the value of stock is not a whole number of 64 bits"),
+        ([1], {"stock": True}, "the value of stock is not a whole number of 64 bits"),
+        ([1], {"city": "a\0b"}, "the value of city is not a text (without NUL)"),
+        ([1], {"note": [1]}, 'the value of note is not a number, a text or bytes ({"$bytes": "BASE64"})'),
+        ([1], {"note": {"$bytes": 5}}, "the value of note cannot be read"),
+    ],
+)
+def test_what_does_not_fit_is_refused_whole(hub: Hub, key: list[Any], cells: dict[str, Any], said: str) -> None:
+    before = hub.rows()
+    with pytest.raises(Invalid) as refused:
+        desk_of(hub).change("orders", key, cells, ANNA)
+    assert str(refused.value) == said
+    assert (hub.rows(), desk_of(hub).edits("orders", 10), hub.misfits()) == (before, [], [])
+
+
+def test_what_is_not_there_cannot_be_changed(hub: Hub) -> None:
+    with pytest.raises(Unknown, match="no table 'order' is merged here"):
+        desk_of(hub).change("order", [1], {"stock": 1}, ANNA)
+    with pytest.raises(Unknown, match="there is no row with this key"):
+        desk_of(hub).delete("orders", [9], ANNA)
+    with pytest.raises(Conflict, match="not merged any more"):
+        TableDesk(hub.stored.engine, hub.stored.clock).change("orders", [1], {"stock": 1}, ANNA)
