@@ -13,7 +13,7 @@ from farshore_hub.fleet.addresses import is_loopback, split_listen
 from farshore_hub.fleet.signin import Peer, sites_of
 from farshore_hub.opening import OpenedHub
 from farshore_hub.receive.opener import BatchOpener
-from farshore_hub.receive.receiver import Receiver, archived_when_stored, never_archived
+from farshore_hub.receive.receiver import ARCHIVED, Receiver
 from farshore_hub.settings.rooms import Web
 from farshore_hub.store.engine import LIBRARY_REMEDY, fold_log, library_fault
 from farshore_hub.web.bodies import BodyReader
@@ -144,7 +144,6 @@ def opened_receiver(hub: OpenedHub, opener: BatchOpener, threads: Threads = thre
     if fault := library_fault(hub.engine):
         raise NotReady(fault, remedy=LIBRARY_REMEDY)
     fold_log(hub.engine)
-    keeps = hub.place.settings.retention.archive == "never"
     with ExitStack() as stack:
         receiver = Receiver(
             hub.engine,
@@ -154,7 +153,7 @@ def opened_receiver(hub: OpenedHub, opener: BatchOpener, threads: Threads = thre
             random=hub.fleet.random,
             verify_on=threads(stack, "verify", VERIFY_THREADS),
             commit_on=threads(stack, "commit", 1),
-            archived=never_archived if keeps else archived_when_stored,
+            archived=ARCHIVED[hub.place.settings.retention.archive],
         )
         receiver.quota.max_bytes = hub.place.settings.sites.max_kept_bytes
         receiver.admission.room_bytes = hub.place.settings.web.max_bodies_bytes // 2

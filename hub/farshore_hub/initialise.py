@@ -45,7 +45,8 @@ url = {url}
 
 # [retention]
 # payloads = "30 d"        # how long a sealed batch is kept after its records are in the lake
-# archive = "never"        # sites keep what they delivered while it fits; or "stored": this hub is never restored
+# archive = "never"        # sites keep what they delivered while it fits; "backup": until the backups have it;
+#                          # "stored": this hub is never restored
 
 # [sites]
 # max_kept_bytes = 107374182400  # of one site: sealed batches until they are given up; the rest stays at the site

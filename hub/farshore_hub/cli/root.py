@@ -35,6 +35,7 @@ _COMMANDS: Final = {
     "import": ("import_", "Take parcels that came as files."),
     "audit": ("audit", "Re-read what is stored, and say what is not as the ledger says."),
     "doctor": ("doctor", "Look at everything, say what is wrong and what to do, and repair."),
+    "backup": ("backup", "Make, list, verify and restore backups."),
     "db": ("db", "Show or upgrade the database's version."),
 }
 """Command to its module in this package, which has a `command`, and what it does."""

@@ -23,6 +23,7 @@ class Account:
         stated_by, number: the incarnation and the number of the statement whose claim was applied last.
         told: how many of the records that it gave out the site has told the hours of.
         placed: the hours of some that are shed or nowhere are inferred.
+        archived: up to here the backups have everything, as of the latest one.
     """
 
     stored: RangeSet = EMPTY
@@ -36,6 +37,7 @@ class Account:
     number: int = 0
     told: int = 0
     placed: bool = False
+    archived: int = 0
 
     def with_claim(self, claim: Claim, held: RangeSet, stated_by: bytes, number: int) -> Account:
         """The account after a claim; that of an older statement changes nothing but a higher head."""
@@ -65,6 +67,11 @@ class Account:
     def with_stored(self, take: RangeSet) -> Account:
         """The account after records were stored."""
         return replace(self, stored=self.stored | take, wanted=self.wanted - take)
+
+
+def watermark(account: Account) -> int:
+    """Up to which sequence everything is stored or receipted."""
+    return (account.stored - account.wanted | account.receipted).watermark
 
 
 @dataclass(frozen=True, slots=True)

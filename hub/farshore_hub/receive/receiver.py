@@ -16,7 +16,7 @@ from typing import Final
 from sqlalchemy import Engine
 
 from farshore_hub.errors import Busy, SiteRevoked
-from farshore_hub.ledger.account import Account
+from farshore_hub.ledger.account import Account, watermark
 from farshore_hub.ledger.verdict import Fate
 from farshore_hub.receive.admission import Admission, Asked
 from farshore_hub.receive.keys import ReceivingKeys
@@ -51,9 +51,18 @@ def never_archived(_account: Account) -> int:
     return 0
 
 
+def archived_in_backups(account: Account) -> int:
+    """For a hub that is restored only from backups that it keeps itself."""
+    return account.archived
+
+
 def archived_when_stored(account: Account) -> int:
     """For a hub that is never restored from a backup."""
-    return (account.stored - account.wanted | account.receipted).watermark
+    return watermark(account)
+
+
+ARCHIVED: Final = {"never": never_archived, "backup": archived_in_backups, "stored": archived_when_stored}
+"""By the setting `retention.archive`."""
 
 
 @dataclass(slots=True)

@@ -62,10 +62,11 @@ class Retention(StrictTable):
     payloads: Seconds = Field(
         default=30 * 86_400, description="how long a sealed batch is kept after its records are in the lake"
     )
-    archive: Literal["never", "stored"] = Field(
+    archive: Literal["never", "backup", "stored"] = Field(
         default="never",
         description="when sites are told that they may forget what they delivered: never (they keep it as long as it "
-        "fits, and this hub may be restored from any backup), or as soon as it is stored",
+        "fits, and this hub may be restored from any backup), backup (when it is in the oldest backup that "
+        "'farshore-hub backup' keeps), or as soon as it is stored (this hub is never restored)",
     )
 
 

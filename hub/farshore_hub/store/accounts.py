@@ -51,6 +51,7 @@ _FACTS: Final = (
     accounts.c.statement_number,
     accounts.c.told_count,
     accounts.c.placed,
+    accounts.c.archived,
 )
 
 _OF_SITE: Final = (sites.c.name, sites.c.last_seen_us, sites.c.revoked_us)
@@ -226,6 +227,7 @@ def _account(row: _Row, sets: Mapping[str, RangeSet]) -> Account:
         number=row.statement_number,
         told=row.told_count,
         placed=row.placed,
+        archived=row.archived,
     )
 
 

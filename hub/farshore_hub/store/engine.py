@@ -6,6 +6,7 @@ SQLite a writer takes the write lock at its begin, because a lock taken later ca
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +74,19 @@ def fold_log(engine: Engine) -> None:
         connection.exec_driver_sql(f"PRAGMA user_version = {int(version)}")
     if is_busy:
         raise NotReady("another process is reading the database", remedy="try again when it has ended")
+
+
+def vacuum(engine: Engine, copy: Path) -> None:
+    """Write a SQLite database as of one moment into a new file, while others go on writing; it is on disk then.
+
+    Raises:
+        OperationalError: the disk does not take it, or there is such a file.
+    """
+    make_for_us_only(copy)
+    with engine.connect().execution_options(**{_BEGIN: ""}) as connection:
+        connection.exec_driver_sql("VACUUM INTO ?", (str(copy),))
+    with copy.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def library_fault(engine: Engine) -> str:

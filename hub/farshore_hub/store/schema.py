@@ -155,6 +155,7 @@ accounts = Table(
     Column("receipted_count", BigInteger, nullable=False, server_default="0", comment="receipted and not stored"),
     Column("told_count", BigInteger, nullable=False, server_default="0", comment="produced, as told by the hour"),
     Column("placed", Boolean, nullable=False, server_default=false(), comment="some hours are inferred"),
+    Column("archived", BigInteger, nullable=False, server_default="0", comment="up to here backups have everything"),
     UniqueConstraint("site_id", "incarnation", "stream"),
     Index("ix_accounts_untold", "site_id", sqlite_where=_UNTOLD, postgresql_where=_UNTOLD),
     comment="What the hub has of one stream of one site in one incarnation.",
