@@ -26,6 +26,9 @@ HourCounts = Annotated[list[Count], Meta(max_length=2 * limits.MAX_HOURS)]
 """Records by hour of event time, in the wire form of `hours`; empty where that is not known."""
 TimeUs = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 
+SHORT_DIGEST_BYTES: Final = 8
+"""Of a digest in an answer: it tells the batches of one site apart, and nobody gains by making two alike."""
+
 
 class Reason(enum.StrEnum):
     """Why a range of sequences will not be delivered in full."""
@@ -182,6 +185,11 @@ class Account(Struct, frozen=True, array_like=True):
     wanted: Ranges = []
 
 
+def short(digest: bytes) -> bytes:
+    """A digest as `Answer.taken` names it."""
+    return digest[:SHORT_DIGEST_BYTES]
+
+
 class Answer(Struct, frozen=True, array_like=True):
     """The hub's answer to a parcel, signed.
 
@@ -199,6 +207,8 @@ class Answer(Struct, frozen=True, array_like=True):
         orders: for the site, see `orders`: those that it has not reported on.
         heard: number of the newest report of the site that the hub durably has; 0 asks it to introduce itself; None
             where the hub has nothing to say of it.
+        taken: batches of the parcel whose records are stored now: the first `SHORT_DIGEST_BYTES` of each digest, one
+            after the other. None where the hub is too old to say so.
     """
 
     hub: Id
@@ -217,6 +227,19 @@ class Answer(Struct, frozen=True, array_like=True):
         list[Annotated[bytes, Meta(max_length=limits.MAX_ORDER_BYTES)]], Meta(max_length=limits.MAX_ANSWER_ORDERS)
     ] = []
     heard: Count | None = None
+    taken: Annotated[bytes, Meta(max_length=SHORT_DIGEST_BYTES * limits.MAX_PARCEL_BATCHES)] | None = None
+
+    @property
+    def here(self) -> frozenset[bytes] | None:
+        """The short digests of the batches that the hub has for good, stored or kept aside; None as `taken`.
+
+        Of any other batch an account tells nothing: the same sequences may be another machine's records.
+        """
+        if self.taken is None:
+            return None
+        size = SHORT_DIGEST_BYTES
+        stored = (self.taken[at : at + size] for at in range(0, len(self.taken), size))
+        return frozenset([*stored, *map(short, self.forked)])
 
 
 class SignedAnswer(Struct, frozen=True, array_like=True):

@@ -24,7 +24,7 @@ from farshore_hub.store.engine import open_engine, reading
 from farshore_hub.store.schema import forks, metadata, receipts
 from farshore_protocol.batch import BatchHeader, Kind
 from farshore_protocol.errors import ProtocolError
-from farshore_protocol.messages import Reason, Receipt, Refused
+from farshore_protocol.messages import Reason, Receipt, Refused, short
 from farshore_protocol.ranges import RangeSet
 from tests.contracts.hub_world import FakeSite, HubWorld
 
@@ -65,6 +65,7 @@ async def test_a_resent_parcel_stores_nothing_twice(hub: HubWorld) -> None:
     first = await hub.deliver(parcel, "ship-1")
     again = await hub.deliver(parcel, "ship-1")
     assert (again.accounts, again.forked) == (first.accounts, [])
+    assert again.here == first.here != frozenset()
     assert hub.stored("ship-1") == everything(100)
     assert hub.receiver.tally.fates[Fate.DUPLICATE] == 1
 
@@ -89,8 +90,9 @@ async def test_one_parcel_may_bring_the_same_batch_twice(hub: HubWorld) -> None:
 async def test_the_same_records_sealed_again_are_a_duplicate(hub: HubWorld) -> None:
     site = hub.add_site("ship-1")
     await hub.deliver(site.parcel(site.batch(1, 10)), "ship-1")
-    answer = await hub.deliver(site.parcel(site.batch(1, 10)), "ship-1")
-    assert answer.forked == []
+    again = site.batch(1, 10)
+    answer = await hub.deliver(site.parcel(again), "ship-1")
+    assert (answer.forked, answer.here) == ([], frozenset([short(again.digest)]))
     assert hub.count_batches() == 1
 
 
@@ -100,7 +102,7 @@ async def test_other_records_for_the_same_range_are_kept_aside_as_a_fork(hub: Hu
     other = site.batch(1, 10, says="something else")
     for _ in range(2):
         answer = await hub.deliver(site.parcel(other), "ship-1")
-        assert answer.forked == [other.digest]
+        assert (answer.forked, answer.taken) == ([other.digest], b"")
     assert hub.stored("ship-1") == everything(10)
     with reading(hub.engine) as connection:
         assert [bytes(raw) for raw in connection.scalars(select(forks.c.raw))] == [other.raw]
@@ -158,7 +160,7 @@ async def test_a_parcel_of_another_site_is_refused_whole(hub: HubWorld) -> None:
         await hub.deliver(forged.parcel(forged.batch(1, 10)), "victim")
     stolen = victim.batch(1, 10)
     answer = await hub.deliver(thief.parcel(stolen), "thief")
-    assert [refusal.reason for refusal in answer.refusals] == [Refused.UNKNOWN_EPOCH]
+    assert ([refusal.reason for refusal in answer.refusals], answer.taken) == ([Refused.UNKNOWN_EPOCH], b"")
     thief.epoch = victim.epoch
     answer = await hub.deliver(thief.parcel(stolen), "thief")
     assert ([refusal.reason for refusal in answer.refusals], answer.held) == ([Refused.NOT_AUTHENTIC], [])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from farshore_protocol import messages
 from farshore_protocol.errors import Malformed, NotAuthentic, OverLimit, ProtocolError, Unsupported
 from farshore_protocol.limits import MAX_PARCEL_BYTES
-from farshore_protocol.messages import Account, Answer, Claim, Reason, Receipt, Refusal, Refused, Statement
+from farshore_protocol.messages import Account, Answer, Claim, Reason, Receipt, Refusal, Refused, Statement, short
 from farshore_protocol.parcel import open_answer, open_statement, pack_answer, pack_parcel, parse_parcel
 from tests.protocol import peers
 
@@ -55,6 +55,20 @@ def test_a_parcel_brings_the_statement_the_epochs_and_the_batches() -> None:
 
 def test_an_answer_brings_what_the_hub_has() -> None:
     assert open_answer(answer(), HUB_KEYS) == ANSWER
+
+
+def test_an_answer_names_every_batch_that_the_hub_has_for_good() -> None:
+    stored, aside = [bytes((each,)) * 16 for each in range(3)], b"aside as a fork."
+    said = msgspec.structs.replace(ANSWER, taken=b"".join(map(short, stored)), forked=[aside])
+    assert said.here == frozenset([*map(short, stored), short(aside)])
+    assert msgspec.structs.replace(ANSWER, taken=b"").here == frozenset()
+
+
+def test_a_hub_that_is_too_old_to_name_what_it_took_says_nothing_of_it() -> None:
+    assert ANSWER.taken is None
+    fields = msgspec.msgpack.decode(msgspec.msgpack.encode(ANSWER))
+    assert messages.ANSWER.decode(msgspec.msgpack.encode(fields[:12])) == ANSWER
+    assert ANSWER.here is None
 
 
 def test_no_changed_byte_of_a_parcel_yields_another_statement_or_key() -> None:

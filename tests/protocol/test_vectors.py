@@ -59,6 +59,8 @@ def test_the_answer_of_the_vectors_opens() -> None:
     keys = {bytes.fromhex(known["hub_key"]): public(known["hub_public_key"])}
     read = open_answer(bytes.fromhex(known["answer"]), keys)
     assert [read.accounts[0].stored, read.accounts[0].receipted] == [[501, 1200], [1, 500]]
+    (brought,) = parse_parcel(bytes.fromhex(vector("parcel")["parcel"])).batches
+    assert read.here == frozenset([parse_batch(brought).digest[:8]])
 
 
 def test_the_token_of_the_vectors_opens() -> None:

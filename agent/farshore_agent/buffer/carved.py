@@ -34,7 +34,7 @@ _TABLES: Final = {
     "lives": "-biii",
     "streams": "-isiibibii?ii",
     "chunks": "-iiiiiiiiib",
-    "batches": "-iiiibb?iiiiiii??i",
+    "batches": "-iiiibb?iiiiiii??",
     "bodies": "-b?",
     "receipts": "-iiisis???i?",
     "dictionaries": "bbbbi",

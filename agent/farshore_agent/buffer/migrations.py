@@ -14,7 +14,7 @@ from farshore_agent.buffer.connection import Database, Malformed, translated
 from farshore_agent.buffer.queries import read_sql
 from farshore_agent.errors import BufferBroken
 
-STEPS: Final = ("schema.sql", "hours.sql")
+STEPS: Final = ("schema.sql", "hours.sql", "proven.sql")
 IMPLAUSIBLE_VERSION: Final = 1_000
 
 

@@ -119,7 +119,7 @@ class Settled:
     """What an answer has changed.
 
     Attributes:
-        ignored: why the answer was not applied; empty when it was.
+        ignored: why the answer was not applied, but for the batches that it says were stored; empty when it was.
         acknowledged_batches, acknowledged_records: what the hub has, and was not known to have.
         returned_batches: what the hub no longer has, and is sent again.
         receipts: how many receipts were written for what the hub no longer has, and the buffer neither.

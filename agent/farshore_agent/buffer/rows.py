@@ -94,7 +94,7 @@ class StoredBatch:
         head = self.header
         place = (batch, stream.id, head.first, head.last, len(self.raw), self.digest, head.epoch, head.dictionary)
         order = -batch if stream.newest_first else batch
-        return (*place, stream.priority, order, 0, now_us - HOUR_US, now_us, now_us, now_us, None, None, 0)
+        return (*place, stream.priority, order, 0, now_us - HOUR_US, now_us, now_us, now_us, None, None)
 
 
 class Writer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from farshore_protocol.messages import Account, Answer, Refusal, Refused
-from farshore_protocol.ranges import RangeSet, upto
+from farshore_protocol.ranges import EMPTY, RangeSet, upto
 
 UNKNOWN = (Refused.UNKNOWN_EPOCH, Refused.UNKNOWN_DICTIONARY)
 """Refusals that are cured by sending something along."""
@@ -57,13 +57,19 @@ class Change:
     at_hub: RangeSet
     archived: int
 
-    def without(self, never_sent: RangeSet) -> Change:
-        """The change where the hub has sequences that never left this buffer.
+    def without(self, unproven: RangeSet) -> Change:
+        """The change where the hub has sequences, and has not said that it has this buffer's records under them.
 
-        Another machine goes on as this one, from a snapshot of its memory, and has used them for records of its own.
-        They stay unacknowledged here and are sent, so that the hub sees the fork and keeps both.
+        Another machine may go on as this one, from a snapshot of its memory, and have used them for records of its own.
+        They stay unacknowledged here and are sent: the hub knows them by their content, or sees the fork and keeps
+        both.
         """
-        return replace(self, acknowledged=self.acknowledged - never_sent, gained=self.gained - never_sent)
+        return replace(self, acknowledged=self.acknowledged - unproven, gained=self.gained - unproven)
+
+    def late(self, before: RangeSet, proven: RangeSet) -> Change:
+        """The change where the answer was overtaken: it says no more than that the hub got what it proves."""
+        gained = self.gained & proven
+        return replace(self, acknowledged=before | gained, gained=gained, lost=EMPTY)
 
 
 def change_of(account: Account, head: int, before: RangeSet) -> Change:

@@ -12,7 +12,7 @@ from farshore_agent.buffer.receipts import GivenUp, give_up, lost_part, settle_r
 from farshore_agent.buffer.settle import Change, LifeView, change_of, needs_holding_back, why_ignored
 from farshore_agent.buffer.statement import Said
 from farshore_agent.buffer.streams import StreamRow, begin_life, pack_ranges, stream_by_name
-from farshore_protocol.messages import Account, Answer, Reason, Refusal, Refused
+from farshore_protocol.messages import Account, Answer, Reason, Refusal, Refused, short
 from farshore_protocol.ranges import Range, RangeSet
 
 MAX_DROPPED_BATCHES = 5_000
@@ -29,11 +29,12 @@ class Settlement:
         self._answer = answer
         self._said = said
         self._now_us = now_us
+        self._here = answer.here
         self._unconfirmed: set[bytes] = set()
         self._batches = self._records = self._returned = self._receipts = self._refused = 0
 
     def apply(self, life: int, fresh_incarnation: bytes) -> Settled:
-        """Apply the answer, unless a newer one was.
+        """Apply the answer. One that was overtaken only tells what the hub got: parcels travel as files, too.
 
         Args:
             life: the one that gives out sequences.
@@ -46,7 +47,8 @@ class Settlement:
             answered = _life_of(self._database, self._answer.incarnation)
             ignored = why_ignored(self._answer, answered)
             if ignored or answered is None:
-                return Settled(ignored=ignored)
+                self._apply_late()
+                return self._settled(ignored=ignored)
             is_other_hub, needs_whole = self._note_hub()
             self._database.run("note_answer", answered.id, self._answer.number)
             self._confirm(self._answer.held)
@@ -58,15 +60,32 @@ class Settlement:
             forked = self._forked(life)
             if forked:
                 begin_life(self._database, fresh_incarnation, self._now_us)
+        return self._settled(needs_whole=needs_whole or is_other_hub or bool(forked), forked=forked)
+
+    def _settled(self, *, ignored: str = "", needs_whole: bool = False, forked: tuple[bytes, ...] = ()) -> Settled:
         return Settled(
+            ignored=ignored,
             acknowledged_batches=self._batches,
             acknowledged_records=self._records,
             returned_batches=self._returned,
             receipts=self._receipts,
-            needs_whole=needs_whole or is_other_hub or bool(forked),
+            needs_whole=needs_whole,
             forked=forked,
             refused=self._refused,
         )
+
+    def _apply_late(self) -> None:
+        """What this start of the hub has said that it stored it still has, whatever was said since."""
+        note = self._database.row("note", "hub")
+        if note is None or note[0] != self._answer.hub + self._answer.life:
+            return
+        for account in self._answer.accounts:
+            row = stream_by_name(self._database, account.incarnation, account.stream)
+            if row is not None:
+                change = change_of(account, row.head, row.acknowledged)
+                change = change.late(row.acknowledged, self._proven(row, change.gained))
+                self._database.run("set_account", row.id, pack_ranges(change.acknowledged), row.archived)
+                self._acknowledge(row, change)
 
     def _note_hub(self) -> tuple[bool, bool]:
         """Remember the hub and its life; whether each is another one than before."""
@@ -101,7 +120,7 @@ class Settlement:
         if row is None:
             return
         change = change_of(account, row.head, row.acknowledged)
-        change = change.without(self._never_sent(row, change.gained)) if change.gained else change
+        change = change.without(self._unproven(row, change.gained)) if change.gained else change
         self._database.run("set_account", row.id, pack_ranges(change.acknowledged), change.archived)
         self._acknowledge(row, change)
         self._take_back(row, change)
@@ -127,16 +146,25 @@ class Settlement:
         why = GivenUp(Reason.UNRETAINED, self._now_us, "the hub lost it, and it is no longer kept here")
         self._receipts += give_up(self._database, row.id, missing, why)
 
-    def _never_sent(self, row: StreamRow, gained: RangeSet) -> RangeSet:
-        """What of these sequences is held here, sealed or not, and was in no parcel yet."""
-        batches = ((first, last) for _, first, last, _, sent in self._touching(row, gained) if not sent)
-        chunks = (found for span in gained for found in self._database.rows("chunks_over", row.id, *span))
+    def _unproven(self, row: StreamRow, gained: RangeSet) -> RangeSet:
+        """What of these sequences is held here, sealed or not, and the answer does not say that the hub has it."""
+        chunks = [found for span in gained for found in self._database.rows("chunks_over", row.id, *span)]
+        if self._here is None:
+            return RangeSet.of(*chunks)
+        touching = self._touching(row, gained)
+        batches = ((first, last) for _, first, last, _, digest in touching if short(digest) not in self._here)
         return RangeSet.of(*batches, *chunks)
 
-    def _touching(self, row: StreamRow, ranges: RangeSet) -> list[tuple[int, int, int, int, int]]:
+    def _proven(self, row: StreamRow, gained: RangeSet) -> RangeSet:
+        """What of these sequences is held here, and the answer says that the hub has it."""
+        here = self._here or frozenset()
+        touching = self._touching(row, gained)
+        return RangeSet.of(*((first, last) for _, first, last, _, digest in touching if short(digest) in here))
+
+    def _touching(self, row: StreamRow, ranges: RangeSet) -> list[tuple[int, int, int, int, bytes]]:
         return [each for span in ranges for each in self._over(row, span)]
 
-    def _over(self, row: StreamRow, span: Range) -> list[tuple[int, int, int, int, int]]:
+    def _over(self, row: StreamRow, span: Range) -> list[tuple[int, int, int, int, bytes]]:
         rows = self._database.rows("batches_over", row.id, *span)
         return [each for each in rows if each[1] <= span[1]]
 

@@ -44,7 +44,7 @@ def make_manifest(
     `streams`, and those that its receipts are about. `batches` go with it.
     """
     with database.transaction():
-        sealed = _sent(database, batches)
+        sealed = _hours_of(database, batches)
         number = int(database.the_row("take_number", life)[0])
         receipts = open_receipts(database, MAX_PARCEL_RECEIPTS)
         rows = (
@@ -60,11 +60,10 @@ def make_manifest(
     return Manifest(number, claims, receipts, is_whole), room.said
 
 
-def _sent(database: Database, batches: Iterable[int]) -> dict[int, list[tuple[int, list[int]]]]:
+def _hours_of(database: Database, batches: Iterable[int]) -> dict[int, list[tuple[int, list[int]]]]:
     """By stream the first sequence and the hours of the batches, which go with this statement."""
     found: dict[int, list[tuple[int, list[int]]]] = defaultdict(list)
     for batch in batches:
-        database.run("mark_sent", batch)
         place = database.row("batch_place", batch)
         hours = of_batch(database, batch)
         if place and hours:

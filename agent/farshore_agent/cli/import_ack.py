@@ -63,7 +63,7 @@ def _facts(settled: Settled) -> dict[str, object]:
 
 
 def _shown(settled: Settled) -> str:
-    if settled.ignored:
+    if settled.ignored and not settled.acknowledged_batches:
         return f"not applied: {settled.ignored}"
     text = f"the hub has {settled.acknowledged_records} more record(s) in {settled.acknowledged_batches} batch(es)"
     return f"{text}; it did not take {settled.refused}" if settled.refused else text

@@ -38,6 +38,7 @@ class Outcome:
         revoked: its site was revoked meanwhile; nothing of it was taken.
         accounts: by incarnation and stream: what the parcel names, what is wanted again, and after a whole statement
             what is not settled.
+        taken: digests of batches whose records are stored, by this parcel or before.
         forked: digests of batches that claim sequences which others have.
         refusals: batches that the accounts have no room for.
         fates: how many batches met which fate.
@@ -48,6 +49,7 @@ class Outcome:
 
     revoked: bool = False
     accounts: dict[tuple[bytes, str], Account] = field(default_factory=dict)
+    taken: list[bytes] = field(default_factory=list)
     forked: list[bytes] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     fates: dict[Fate, int] = field(default_factory=lambda: defaultdict(int))
@@ -202,8 +204,10 @@ class _Posting:
         outcome.fates[verdict.fate] += 1
         if verdict.forked:
             outcome.forked.append(batch.digest)
-        if verdict.fate is Fate.SCATTERED:
+        elif verdict.fate is Fate.SCATTERED:
             outcome.refusals.append(Refusal(batch.digest, Refused.OVER_LIMIT, verdict.why))
+        else:
+            outcome.taken.append(batch.digest)
         if verdict.forked and verdict.fate in (Fate.FORK, Fate.OVERLAP):
             # Of an overlapping batch, too: its bytes among the batches go once its rows are in the lake for long.
             self._forks.append(self._row(at, batch))

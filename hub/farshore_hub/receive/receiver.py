@@ -28,7 +28,7 @@ from farshore_hub.store.engine import writing
 from farshore_hub.work.groups import GroupBounds, Groups, Outcomes
 from farshore_protocol import messages
 from farshore_protocol.limits import MAX_PARCEL_BYTES, MIB
-from farshore_protocol.messages import Answer
+from farshore_protocol.messages import Answer, short
 from farshore_protocol.parcel import pack_answer
 from farshore_protocol.ports import Clock, Random, Runner
 
@@ -202,6 +202,7 @@ class Receiver:
             pause_ms=pause_ms,
             orders=outcome.orders,
             heard=outcome.heard,
+            taken=b"".join(map(short, outcome.taken)),
         )
         return pack_answer(answer, self._keys.signing_id, self._keys.signing)
 

@@ -19,6 +19,8 @@ from tests.agent.buffer.world import FakeHub, World, admitted, exchange, reading
 
 PAGE: Final = 4096
 MAX_ROUNDS: Final = 50
+RECEIPTED_BEFORE: Final = 30
+"""Records of the batch that is unreadable in every store that `make` makes."""
 
 
 @dataclass

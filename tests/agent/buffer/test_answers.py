@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from farshore_agent.buffer import expiry, statement
+from farshore_agent.buffer import Buffer, OutboxBatch, expiry, statement
 from farshore_protocol.messages import Reason, Refusal, Refused
 from tests.agent.buffer.world import MIB, FakeHub, World, admitted, drain, exchange, readings
 
@@ -233,6 +234,98 @@ async def test_what_never_left_this_machine_is_not_taken_for_delivered(world: Wo
     forked = [batch.digest for batch in waiting]
     settled = await buffer.settle(hub.answer(buffer.incarnation, manifest, forked=forked))
     assert (settled.acknowledged_records, settled.forked) == (150, tuple(forked))
+    await buffer.close()
+
+
+async def _sealed(buffer: Buffer, count: int) -> OutboxBatch:
+    await buffer.append("boiler", admitted(readings(0, count)))
+    await buffer.seal_due(link_up=True, flush=True)
+    (batch,) = await buffer.waiting(max_bytes=MIB, max_batches=2)
+    return batch
+
+
+async def test_what_may_have_been_lost_on_its_way_is_sent_again_whatever_the_hub_has(
+    world: World, hub: FakeHub
+) -> None:
+    """Found by the simulation, seed 262: as above, and the parcel that should have shown the fork was lost.
+
+    The account cannot tell whose records it has: only an answer that names a batch speaks of it.
+    """
+    buffer = await world.open()
+    batch = await _sealed(buffer, 100)
+    hub.note(await buffer.manifest(whole=True, batches=[batch.id]))  # but the batch never arrives
+    for n in range(1, 101):
+        hub.records[buffer.incarnation, "boiler", n] = {"other": n}
+    manifest = await buffer.manifest(whole=True)
+    assert (await buffer.settle(hub.answer(buffer.incarnation, manifest))).acknowledged_records == 0
+    assert (await buffer.manifest(whole=True)).claims[0].held == [1, 100]
+    assert await buffer.waiting(max_bytes=MIB, max_batches=2) == [batch]
+    manifest = await buffer.manifest(whole=True, batches=[batch.id])
+    settled = await buffer.settle(hub.answer(buffer.incarnation, manifest, forked=[batch.digest]))
+    assert (settled.acknowledged_records, settled.forked) == (100, (batch.digest,))
+    await buffer.close()
+
+
+async def test_a_batch_whose_answer_was_lost_is_sent_again_byte_for_byte(world: World, hub: FakeHub) -> None:
+    buffer = await world.open()
+    batch = await _sealed(buffer, 100)
+    before = await buffer.load([batch.id])
+    await exchange(buffer, hub, answered=False)
+    await exchange(buffer, hub, max_batches=0)
+    assert await buffer.waiting(max_bytes=MIB, max_batches=2) == [batch]
+    assert await buffer.load([batch.id]) == before
+    await exchange(buffer, hub)
+    assert (await buffer.status()).retained_batches == 1
+    await buffer.close()
+
+
+async def test_an_answer_that_was_overtaken_acknowledges_what_it_names_and_nothing_else(
+    world: World, hub: FakeHub
+) -> None:
+    """A file comes to the hub and its answer back, and meanwhile the agent speaks with the hub over another link."""
+    buffer = await world.open()
+    batch = await _sealed(buffer, 100)
+    exported = await buffer.manifest(whole=True, batches=[batch.id])
+    hub.note(exported)
+    hub.take((await buffer.load([batch.id]))[0].raw)
+    by_file = hub.answer(buffer.incarnation, exported)
+    await exchange(buffer, hub, max_batches=0)
+    await buffer.append("boiler", admitted(readings(100, 50)))
+    for n in range(101, 151):
+        hub.records[buffer.incarnation, "boiler", n] = {"other": n}
+    settled = await buffer.settle(by_file)
+    assert settled.ignored
+    assert (settled.acknowledged_batches, settled.acknowledged_records) == (1, 100)
+    assert (await buffer.manifest(whole=True)).claims[0].held == [101, 150]
+    assert (await buffer.settle(by_file)).acknowledged_batches == 0
+    await buffer.close()
+
+
+async def test_an_answer_of_an_earlier_start_of_the_hub_that_was_overtaken_acknowledges_nothing(
+    world: World, hub: FakeHub
+) -> None:
+    """The hub may have been restored from a backup since, and have another machine's records there now."""
+    buffer = await world.open()
+    batch = await _sealed(buffer, 100)
+    exported = await buffer.manifest(whole=True, batches=[batch.id])
+    hub.note(exported)
+    hub.take((await buffer.load([batch.id]))[0].raw)
+    by_file = hub.answer(buffer.incarnation, exported)
+    hub.life = b"life-002"
+    await exchange(buffer, hub, max_batches=0)
+    settled = await buffer.settle(by_file)
+    assert (bool(settled.ignored), settled.acknowledged_batches) == (True, 0)
+    await buffer.close()
+
+
+async def test_the_account_of_a_hub_that_does_not_name_what_it_took_is_believed(world: World, hub: FakeHub) -> None:
+    buffer = await world.open()
+    batch = await _sealed(buffer, 100)
+    manifest = await buffer.manifest(whole=True, batches=[batch.id])
+    hub.note(manifest)
+    hub.take((await buffer.load([batch.id]))[0].raw)
+    answer = msgspec.structs.replace(hub.answer(buffer.incarnation, manifest), taken=None)
+    assert (await buffer.settle(answer)).acknowledged_records == 100
     await buffer.close()
 
 

@@ -89,11 +89,7 @@ class BufferMachine(RuleBasedStateMachine):
 
     @rule(max_batches=st.integers(1, 10))
     def send_and_lose_the_answer(self, max_batches: int) -> None:
-        batches = self.run(self.buffer.waiting(max_bytes=MIB, max_batches=max_batches))
-        ids = [batch.id for batch in batches]
-        for loaded in self.run(self.buffer.load(ids)):
-            self.hub.take(loaded.raw)
-        self.hub.note(self.run(self.buffer.manifest(whole=False, batches=ids)))
+        self.run(exchange(self.buffer, self.hub, max_batches=max_batches, whole=False, answered=False))
 
     @rule()
     def back_the_hub_up(self) -> None:

@@ -13,6 +13,7 @@ from farshore_agent.buffer import Buffer
 from farshore_agent.errors import BufferBroken
 from tests.agent.buffer.damaged import (
     PAGE,
+    RECEIPTED_BEFORE,
     Made,
     assert_accounted_for,
     bring_to,
@@ -21,9 +22,6 @@ from tests.agent.buffer.damaged import (
     root_of,
     started,
 )
-
-RECEIPTED_BEFORE = 30
-"""Of the batch that was unreadable already."""
 
 TREES = ("lives", "streams", "chunks", "batches", "bodies", "receipts", "epochs", "epoch_copies", "notes", "by_digest")
 

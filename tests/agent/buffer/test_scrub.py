@@ -11,8 +11,7 @@ import pytest
 from farshore_agent.buffer import Buffer
 from farshore_agent.buffer.inspect import Flaw, read_all
 from farshore_agent.buffer.scrub import IDLE_S
-from tests.agent.buffer.damaged import PAGE, Made, assert_accounted_for, make, overwrite, root_of
-from tests.agent.buffer.test_salvage import RECEIPTED_BEFORE
+from tests.agent.buffer.damaged import PAGE, RECEIPTED_BEFORE, Made, assert_accounted_for, make, overwrite, root_of
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from farshore_agent.buffer import Admitted, Buffer, Manifest, Refused
 from farshore_agent.settings import BufferSettings, EffortChoice, SealSettings, StreamPolicies, StreamSettings, WhenFull
 from farshore_protocol.batch import Kind, digest_of, parse_batch
 from farshore_protocol.columns import Dictionary, decode
-from farshore_protocol.messages import Account, Answer, KeyEpoch, Refusal
+from farshore_protocol.messages import Account, Answer, KeyEpoch, Refusal, short
 from farshore_protocol.ranges import EMPTY, RangeSet
 from farshore_protocol.sealing import EpochKey
 
@@ -137,6 +137,7 @@ class FakeHub:
         self.epochs: set[bytes] = set()
         self.archived: dict[tuple[bytes, str], int] = {}
         self.streams: set[tuple[bytes, str]] = set()
+        self._taken: list[bytes] = []
 
     def take(self, raw: bytes) -> None:
         """Store a batch; a record that comes again has to be the same."""
@@ -154,6 +155,7 @@ class FakeHub:
             key = (header.incarnation, header.stream, sequence)
             assert self.records.setdefault(key, record) == record
         self.streams.add((header.incarnation, header.stream))
+        self._taken.append(batch.digest)
 
     def stored(self, incarnation: bytes, stream: str) -> RangeSet:
         numbers = (n for of, name, n in self.records if (of, name) == (incarnation, stream))
@@ -174,6 +176,8 @@ class FakeHub:
         refusals: list[Refusal] | None = None,
         forked: list[bytes] | None = None,
     ) -> Answer:
+        """The answer to a statement that came with what was taken since the last answer."""
+        taken, self._taken = self._taken, []
         accounts = [
             Account(
                 of,
@@ -196,11 +200,14 @@ class FakeHub:
             held,
             refusals or [],
             forked or [],
+            taken=b"".join(map(short, taken)),
         )
 
 
-async def exchange(buffer: Buffer, hub: FakeHub, *, max_batches: int = 100, whole: bool = True) -> int:
-    """One parcel there and the answer back; how many batches it carried."""
+async def exchange(
+    buffer: Buffer, hub: FakeHub, *, max_batches: int = 100, whole: bool = True, answered: bool = True
+) -> int:
+    """One parcel there and the answer back, unless it is lost; how many batches it carried."""
     batches = await buffer.waiting(max_bytes=MIB, max_batches=max_batches)
     epochs, dictionaries = await buffer.attachments(batches)
     hub.epochs.update(epoch.id for epoch in epochs)
@@ -210,7 +217,9 @@ async def exchange(buffer: Buffer, hub: FakeHub, *, max_batches: int = 100, whol
     for raw in dictionaries + [each.raw for each in loaded]:
         hub.take(raw)
     hub.note(manifest)
-    await buffer.settle(hub.answer(buffer.incarnation, manifest))
+    answer = hub.answer(buffer.incarnation, manifest)
+    if answered:
+        await buffer.settle(answer)
     return len(loaded)
 
 

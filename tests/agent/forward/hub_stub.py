@@ -35,7 +35,7 @@ from farshore_protocol.enrolment import (
     write_token,
 )
 from farshore_protocol.errors import ProtocolError
-from farshore_protocol.messages import Account, Answer, KeyEpoch, Parcel, Refusal, Refused, Statement
+from farshore_protocol.messages import Account, Answer, KeyEpoch, Parcel, Refusal, Refused, Statement, short
 from farshore_protocol.orders import Command, Desired, Introduction, Order, Report, Signer, pack_order
 from farshore_protocol.parcel import open_statement, pack_answer, parse_parcel
 from farshore_protocol.ranges import EMPTY, RangeSet
@@ -239,6 +239,9 @@ class HubStub:
             have = self.ledger.receipted.get(key, EMPTY)
             self.ledger.receipted[key] = have | RangeSet.of((receipt.first, receipt.last))
             named.add(key)
+        brought = [digest_of(raw) for raw in parcel.batches]
+        forked = brought if self.fork_next else []
+        missing = {*forked, *(refusal.digest for refusal in refusals)}
         answer = Answer(
             hub=self.name,
             life=self.life,
@@ -249,11 +252,12 @@ class HubStub:
             accounts=[self._account(*key) for key in sorted(named)],
             held=[*self.ledger.epochs, *self.ledger.dictionaries],
             refusals=refusals,
-            forked=[digest_of(raw) for raw in parcel.batches] if self.fork_next else [],
+            forked=forked,
             max_parcel_bytes=self.max_parcel_bytes,
             pause_ms=self.pause_ms,
             orders=self.orders[:2],
             heard=self.heard if self.speaks_of_orders else None,
+            taken=b"".join(short(digest) for digest in brought if digest not in missing),
         )
         self.fork_next = False
         return pack_answer(answer, self._signing_id, self._signer)

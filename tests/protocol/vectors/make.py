@@ -16,7 +16,7 @@ import msgspec
 from farshore_protocol import orders, wire
 from farshore_protocol.batch import BatchHeader, Kind
 from farshore_protocol.enrolment import HubKey, JoinToken, write_token
-from farshore_protocol.messages import KEY_EPOCH, Account, Answer, Claim, KeyEpoch, Reason, Receipt, Statement
+from farshore_protocol.messages import KEY_EPOCH, Account, Answer, Claim, KeyEpoch, Reason, Receipt, Statement, short
 from farshore_protocol.parcel import pack_answer, pack_parcel
 from farshore_protocol.sealing import key_id
 from tests.protocol import peers
@@ -85,6 +85,7 @@ def answer() -> dict[str, Any]:
         number=7,
         accounts=[Account(peers.INCARNATION, "boiler", [501, 1200], [1, 500], 500)],
         held=[peers.EPOCH],
+        taken=short(peers.sealed(BODY).digest),
     )
     return {
         "hub_key": peers.HUB_SIGNING_ID.hex(),

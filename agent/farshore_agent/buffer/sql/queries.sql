@@ -140,8 +140,8 @@ SELECT incarnation, stream, first, count, at_us, why FROM set_aside ORDER BY id;
 
 -- add_batch: a batch that was just sealed
 INSERT INTO batches (stream, first, last, size, digest, epoch, dictionary, priority, sending_order, state, oldest_us,
-    newest_us, appended_us, sealed_us, acknowledged_us, sent)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11, ?12, ?13, ?14, 0);
+    newest_us, appended_us, sealed_us, acknowledged_us)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11, ?12, ?13, ?14);
 
 -- set_sending_order: where a batch stands within its priority
 UPDATE batches SET sending_order = ?2 WHERE id = ?1;
@@ -173,9 +173,6 @@ UPDATE batches SET epoch = ?2, dictionary = ?3 WHERE id = ?1 AND (epoch <> ?2 OR
 SELECT id FROM batches WHERE state < 2 AND (
     epoch NOT IN (SELECT epoch FROM epochs) OR dictionary NOT IN (SELECT dictionary FROM dictionaries));
 
--- mark_sent: a batch goes into a parcel
-UPDATE batches SET sent = 1 WHERE id = ?1 AND sent = 0;
-
 -- chunks_over: the chunks of a stream that touch a range
 SELECT first, first + count - 1 FROM chunks WHERE stream = ?1 AND first <= ?3 AND first + count > ?2 ORDER BY first;
 
@@ -183,7 +180,7 @@ SELECT first, first + count - 1 FROM chunks WHERE stream = ?1 AND first <= ?3 AN
 SELECT stream, first FROM batches WHERE id = ?1;
 
 -- batches_over: the batches of a stream that touch a range
-SELECT id, first, last, state, sent FROM batches
+SELECT id, first, last, state, digest FROM batches
 WHERE stream = ?1 AND last >= ?2 AND last <= coalesce(
     (SELECT last FROM batches WHERE stream = ?1 AND last >= ?3 ORDER BY last LIMIT 1), ?3)
 ORDER BY last;
