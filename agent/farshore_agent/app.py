@@ -32,6 +32,7 @@ from farshore_agent.lock import StateLock
 from farshore_agent.net.server import Server
 from farshore_agent.orders import Orders
 from farshore_agent.orders.describe import describe, describe_apart
+from farshore_agent.orders.push import Push
 from farshore_agent.orders.state import Book
 from farshore_agent.settings import AgentSettings, load
 from farshore_agent.settings.inputs import InputSettings, installed
@@ -117,6 +118,8 @@ class Agent:
             runner=runner,
         )
         self.orders.listen(self.delivery.wake)
+        keeper, folder = self.delivery.keeper, settings.state_dir / IDENTITY
+        self._push = Push(self.orders, lambda: keeper.current, folder, settings.forward, world)
         self.delivery.mailbox = self.orders
 
     @classmethod
@@ -195,7 +198,7 @@ class Agent:
                 link=self.delivery.report,
                 buffer=await self._buffer.status(),
                 tables=[each.report() for each in self._tables],
-                orders=self.orders.status(),
+                orders={**self.orders.status(), "push": self._push.status()},
             )
         )
 
@@ -327,6 +330,7 @@ class Agent:
             "forwarding": delivery.run,
             "identity": delivery.keeper.run,
             "orders": self.orders.run,
+            "push": self._push.run,
             "expiry": partial(loops.expire, buffer, delivery, clock),
             "scrub": partial(loops.scrub, buffer, clock),
             "status": partial(loops.write_status, self._write_status, clock),

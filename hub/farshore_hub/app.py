@@ -156,6 +156,7 @@ def opened_receiver(hub: OpenedHub, opener: BatchOpener, threads: Threads = thre
             archived=ARCHIVED[hub.place.settings.retention.archive],
         )
         receiver.quota.max_bytes = hub.place.settings.sites.max_kept_bytes
+        receiver.broker = hub.place.settings.broker.told(hub.fleet.addresses[0])
         receiver.admission.room_bytes = hub.place.settings.web.max_bodies_bytes // 2
         yield receiver
 

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from farshore_hub.alerting import channels_of, desk_of, promises_of, watcher_of
 from farshore_hub.audit.auditor import Auditor, AuditPace
 from farshore_hub.audit.lake import LakeCare
+from farshore_hub.broker.road import MqttRoad, road_of
 from farshore_hub.lake.loading import Loader
 from farshore_hub.lake.reader import LakeReader
 from farshore_hub.lake.settings import LakeSettings
@@ -28,6 +29,7 @@ from farshore_hub.lake.writer import LakeWriter
 from farshore_hub.merger import Merger
 from farshore_hub.notify.courier import Courier
 from farshore_hub.opening import OpenedHub, reporter_of, schema_fault, table_desk_of
+from farshore_hub.orders.desk import OrderDesk
 from farshore_hub.overview import Overview
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.watch.watcher import Watcher
@@ -42,6 +44,7 @@ from farshore_protocol.ports import Runner
 from farshore_shell.system import ThreadRunner
 
 LONG_THREADS: Final = 2
+MQTT_THREADS: Final = 2
 MAX_LONG_CALLS: Final = 16
 RETRY_S: Final = 10
 
@@ -73,6 +76,15 @@ class Behind:
         self._stack.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Rooms:
+    """What the web shows of the rooms that work by themselves."""
+
+    checks: Checks
+    watcher: Watcher
+    mqtt: MqttRoad | None
+
+
 def put_together(hub: OpenedHub, opener: BatchOpener, door: SitesDoor, run: Runner, stop: asyncio.Event) -> Behind:
     """All of it. On any thread; nothing of it is at work before it is used."""
     clock, stack = hub.fleet.clock, ExitStack()
@@ -88,8 +100,10 @@ def put_together(hub: OpenedHub, opener: BatchOpener, door: SitesDoor, run: Runn
     watch = Loop("watch", watcher.run, clock, retry_s=RETRY_S)
     courier = Courier(hub.engine, channels, clock, hub.fleet.random, threads(stack, "courier"), watcher.has_duty)
     post = Loop("alert delivery", courier.run, clock, retry_s=RETRY_S)
-    services = _services(hub, opener, door, run, checks, watcher, stop, stack)
-    return Behind(make_app(services), [lake, audit, merging, watch, post], stack)
+    mqtt = _mqtt(hub, door, threads(stack, "mqtt", MQTT_THREADS))
+    services = _services(hub, opener, door, run, _Rooms(checks, watcher, mqtt), stop, stack)
+    loops = [lake, audit, merging, watch, post, *(mqtt.loops(hub.fleet) if mqtt else ())]
+    return Behind(make_app(services), loops, stack)
 
 
 @contextmanager
@@ -129,13 +143,18 @@ def _merger(hub: OpenedHub, opener: BatchOpener, writer: LakeWriter, runner: Thr
     return Merger(hub.engine, opener, hub.fleet.clock, runner, rules, lambda: writer.is_ours)
 
 
+def _mqtt(hub: OpenedHub, door: SitesDoor, run: Runner) -> MqttRoad | None:
+    desk = OrderDesk(hub.engine, hub.keys, hub.fleet.clock)
+    settings, data_dir = hub.place.settings, hub.place.data_dir
+    return road_of(settings.broker, data_dir, hub.fleet, desk, settings.web.max_connections, door.sign_in, run)
+
+
 def _services(
     hub: OpenedHub,
     opener: BatchOpener,
     door: SitesDoor,
     run: Runner,
-    checks: Checks,
-    watcher: Watcher,
+    rooms: _Rooms,
     stop: asyncio.Event,
     stack: ExitStack,
 ) -> Services:
@@ -155,8 +174,9 @@ def _services(
         opener=opener,
         query_timeout_s=web.query_timeout,
         max_query_rows=web.max_query_rows,
-        checks=checks,
-        metrics=HubMetrics(door.receiver.tally, reporter, watcher).text,
+        checks=rooms.checks,
+        impairments={"mqtt": rooms.mqtt.fault} if rooms.mqtt else {},
+        metrics=HubMetrics(door.receiver.tally, reporter, rooms.watcher, rooms.mqtt).text,
         bodies=door.bodies,
         stopping=stop,
         run=run,

@@ -71,6 +71,9 @@ MAX_TEXT_CHARS: Final = 500
 SLOWEST_BYTES_S: Final = 1 * KIB
 """A body that arrives at least so fast is given the time that it takes, beside what any body is given."""
 
+MAX_BROKER_CHARS: Final = 300
+"""Where a broker is."""
+
 MAX_SETTINGS_CHARS: Final = 96 * KIB
 """Settings that a site is sent, as TOML."""
 

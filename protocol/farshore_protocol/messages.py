@@ -209,6 +209,7 @@ class Answer(Struct, frozen=True, array_like=True):
             where the hub has nothing to say of it.
         taken: batches of the parcel whose records are stored now: the first `SHORT_DIGEST_BYTES` of each digest, one
             after the other. None where the hub is too old to say so.
+        broker: HOST:PORT of the MQTT broker that brings orders at once; empty where there is none.
     """
 
     hub: Id
@@ -228,6 +229,7 @@ class Answer(Struct, frozen=True, array_like=True):
     ] = []
     heard: Count | None = None
     taken: Annotated[bytes, Meta(max_length=SHORT_DIGEST_BYTES * limits.MAX_PARCEL_BATCHES)] | None = None
+    broker: Annotated[str, Meta(max_length=limits.MAX_BROKER_CHARS)] = ""
 
     @property
     def here(self) -> frozenset[bytes] | None:

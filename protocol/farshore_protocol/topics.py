@@ -7,6 +7,7 @@ there is no secret and proves nothing (`orders`); presence is a hint.
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +29,10 @@ ABSENT: Final = b"0"
 """A site's last will."""
 
 
+_PLACE: Final = re.compile(r"(?:([A-Za-z0-9_.-]{1,253})|\[([0-9A-Fa-f:.]{2,45})\]):([0-9]{1,5})")
+_MAX_PORT: Final = 65_535
+
+
 class What(enum.StrEnum):
     """The last level of a topic."""
 
@@ -42,6 +47,19 @@ class What(enum.StrEnum):
 
 READ_BY_SITE: Final = (What.SETTINGS, What.COMMAND)
 WRITTEN_BY_SITE: Final = (What.REPORT, What.PRESENCE)
+
+
+def split_broker(place: str) -> tuple[str, int]:
+    """`HOST:PORT` of a broker as its parts.
+
+    Raises:
+        ValueError: it is not that; the text says how it is written.
+    """
+    found = _PLACE.fullmatch(place)
+    port = int(found[3]) if found else 0
+    if found is None or not 0 < port <= _MAX_PORT:
+        raise ValueError(f"{place[:80]!r} is not where a broker is: write it as HOST:PORT")
+    return found[1] or found[2], port
 
 
 @dataclass(frozen=True, slots=True)

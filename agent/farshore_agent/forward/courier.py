@@ -55,6 +55,10 @@ class Mailbox(Protocol):
         """The hub says which report it has."""
         ...
 
+    def tell_broker(self, place: str) -> None:
+        """The hub says where its MQTT broker is; empty: there is none."""
+        ...
+
 
 class NoMailbox:
     """For who neither takes orders nor reports; a `Mailbox`."""
@@ -69,6 +73,9 @@ class NoMailbox:
         """Not looked at."""
 
     def heard(self, number: int | None) -> None:
+        """Not looked at."""
+
+    def tell_broker(self, place: str) -> None:
         """Not looked at."""
 
 
@@ -166,11 +173,12 @@ class Courier:
         """
         answer = self.open(raw)
         settled = await self._buffer.settle(answer)
-        # Orders prove themselves; what was heard is taken from an answer to us only, lest an old one is played again.
+        # Orders prove themselves; the rest is taken from an answer to us only, lest an old one is played again.
         for order in answer.orders:
             self._mailbox.take(order)
         if not settled.ignored:
             self._mailbox.heard(answer.heard)
+            self._mailbox.tell_broker(answer.broker)
         return answer, settled
 
     @property

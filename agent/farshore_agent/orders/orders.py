@@ -35,7 +35,11 @@ _QUIET: Final = frozenset({Reason.REPEATED, Reason.CLOCK, Reason.DISABLED})
 
 
 class Orders:
-    """The orders of one site."""
+    """The orders of one site.
+
+    Attributes:
+        broker: HOST:PORT of the hub's MQTT broker, as the hub said last; empty: there is none.
+    """
 
     def __init__(
         self,
@@ -48,6 +52,7 @@ class Orders:
         runner: Runner,
     ) -> None:
         self.book = book
+        self.broker = ""
         self._identity = identity
         self._hub_now_us = hub_now_us
         self._describe = describe
@@ -83,6 +88,12 @@ class Orders:
             self._heard = number
             self._bell.ring()
 
+    def tell_broker(self, place: str) -> None:
+        """The hub says where its MQTT broker is; empty: there is none."""
+        if place != self.broker:
+            self.broker = place
+            self._ring()
+
     def report(self) -> bytes | None:
         """The newest report, sealed and signed; None when the hub has it, or has never asked for any."""
         if self._packed is not None:
@@ -96,7 +107,7 @@ class Orders:
         return self._has_news
 
     def listen(self, ring: Callable[[], None]) -> None:
-        """Have `ring` called when there is a new report."""
+        """Have `ring` called when there is a new report, or another broker."""
         self._bells.append(ring)
 
     # ------------------------------------------------------------- in use
@@ -172,8 +183,11 @@ class Orders:
         elif self._packed is None or self._packed[0] != state.spoken.number:
             raw = pack_report(reporting.report_of(state, party, own), party.signer, party.hub_key)
             self._packed, self._has_news = (state.spoken.number, raw), True
-            for ring in self._bells:
-                ring()
+            self._ring()
+
+    def _ring(self) -> None:
+        for ring in self._bells:
+            ring()
 
     async def _about(self) -> reporting.About:
         """What there is to say of this agent; made when it is first needed."""

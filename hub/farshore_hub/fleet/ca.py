@@ -1,4 +1,4 @@
-"""The hub's certificate authority: signs the hub's TLS certificate and those of the sites, and nothing else.
+"""The hub's certificate authority: signs the TLS certificates of the hub, its brokers and its sites, and nothing else.
 
 P-256 throughout. A site's certificate names the site as common name and as DNS name; its serial is what the database
 knows it by. Validity starts a day early, for peers whose clocks are behind.
@@ -14,10 +14,12 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from farshore_hub.errors import Invalid
 from farshore_hub.fleet.addresses import HUB_NAME, names_of
+from farshore_protocol.topics import BROKER_NAME, HUB_CLIENT
 
 CA_LIFE: Final = timedelta(days=3653)
 SERVER_LIFE: Final = timedelta(days=397)
@@ -84,6 +86,18 @@ class CertificateAuthority:
         valid = Validity.beginning(now_us, SERVER_LIFE)
         return self._issue(HUB_NAME, names_of(addresses), key, valid, serial, ExtendedKeyUsageOID.SERVER_AUTH)
 
+    def issue_broker(self, key: ec.EllipticCurvePublicKey, now_us: int, serial: bytes) -> x509.Certificate:
+        """A certificate for an MQTT broker. It names no address, so that no broker can pose as the hub."""
+        valid = Validity.beginning(now_us, SERVER_LIFE)
+        names = [x509.DNSName(BROKER_NAME)]
+        return self._issue(BROKER_NAME, names, key, valid, serial, ExtendedKeyUsageOID.SERVER_AUTH)
+
+    def issue_hub_client(self, key: ec.EllipticCurvePublicKey, now_us: int, serial: bytes) -> x509.Certificate:
+        """The certificate that the hub itself shows to a broker; no database knows it, so it signs in nowhere else."""
+        valid = Validity.beginning(now_us, SERVER_LIFE)
+        names = [x509.DNSName(HUB_CLIENT)]
+        return self._issue(HUB_CLIENT, names, key, valid, serial, ExtendedKeyUsageOID.CLIENT_AUTH)
+
     def _issue(
         self,
         subject: str,
@@ -125,6 +139,13 @@ def read_csr(pem: str) -> ec.EllipticCurvePublicKey:
 def pem_of(certificate: x509.Certificate) -> bytes:
     """A certificate as PEM."""
     return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def private_pem(key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey) -> bytes:
+    """A private key as PEM; secret."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def serial_number(serial: bytes) -> int:

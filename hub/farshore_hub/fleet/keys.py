@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from farshore_hub.errors import NotReady
 from farshore_hub.fleet.addresses import names_of
-from farshore_hub.fleet.ca import SERIAL_BYTES, CertificateAuthority, instant, pem_of
+from farshore_hub.fleet.ca import SERIAL_BYTES, CertificateAuthority, instant, pem_of, private_pem
 from farshore_hub.fleet.files import make_private_folder, write_private
 from farshore_protocol.batch import ID_BYTES
 from farshore_protocol.enrolment import HubKey
@@ -57,7 +57,7 @@ class HubKeys:
         _make(folder / _HUB, lambda: random.token(ID_BYTES).hex().encode())
         hub = bytes.fromhex((folder / _HUB).read_text())
         _make(folder / _CA, lambda: _new_ca(hub, clock, random))
-        _make(folder / _SIGNING, lambda: _private_pem(Ed25519PrivateKey.generate()))
+        _make(folder / _SIGNING, lambda: private_pem(Ed25519PrivateKey.generate()))
         _make(folder / _SEALING, lambda: random.token(SEALING_SEED_BYTES).hex().encode())
         return cls.load(folder)
 
@@ -112,7 +112,7 @@ class HubKeys:
             return False
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self.ca.issue_server(addresses, key.public_key(), clock.now_us(), random.token(SERIAL_BYTES))
-        write_private(self.tls_path, _private_pem(key) + pem_of(certificate) + self.ca.pem)
+        write_private(self.tls_path, private_pem(key) + pem_of(certificate) + self.ca.pem)
         return True
 
     def _tls_is_good(self, addresses: list[str], now_us: int) -> bool:
@@ -133,7 +133,7 @@ def _make(path: Path, content: Callable[[], bytes]) -> None:
 
 def _new_ca(hub: bytes, clock: Clock, random: Random) -> bytes:
     ca = CertificateAuthority.create(hub, clock.now_us(), random.token(SERIAL_BYTES))
-    return _private_pem(ca.key) + ca.pem
+    return private_pem(ca.key) + ca.pem
 
 
 def _read_ca(pem: bytes) -> CertificateAuthority:
@@ -152,9 +152,3 @@ def _read_signing(pem: bytes) -> Ed25519PrivateKey:
 
 def _read_sealing(text: str) -> SealingKey:
     return SealingKey.of_seed(bytes.fromhex(text))
-
-
-def _private_pem(key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )

@@ -53,10 +53,11 @@ class OrderDesk:
         with writing(self.engine) as connection:
             orders.mark_published(connection, ids, self.clock.now_us())
 
-    def publish_again(self) -> None:
-        """Have everything that is open published once more: the broker may have lost it, or is another one."""
+    def publish_again(self, sites: Collection[str] | None = None) -> None:
+        """Have what is open published once more, of these sites or of all: the broker may not have delivered it."""
         with writing(self.engine) as connection:
-            orders.publish_again(connection)
+            known = None if sites is None else {each.id for each in find_sites(connection, sites).values()}
+            orders.publish_again(connection, known)
 
     def take_report(self, raw: bytes, site: str) -> int:
         """Take a report that came by itself from `site`, and return what the hub has heard of it: see `Answer.heard`.

@@ -88,6 +88,7 @@ class Receiver:
         tally: what was received since then.
         admission: which parcels are taken now.
         quota: how much of one site is kept.
+        broker: HOST:PORT of the MQTT broker, which sites are told; empty where there is none.
     """
 
     def __init__(
@@ -113,6 +114,7 @@ class Receiver:
         self._commit_on = commit_on
         self._archived = archived
         self.admission = Admission()
+        self.broker = ""
         self._verified = Groups(self._verify, VERIFIED)
         self._committed = Groups(self._commit, COMMITTED)
 
@@ -203,6 +205,7 @@ class Receiver:
             orders=outcome.orders,
             heard=outcome.heard,
             taken=b"".join(map(short, outcome.taken)),
+            broker=self.broker,
         )
         return pack_answer(answer, self._keys.signing_id, self._keys.signing)
 

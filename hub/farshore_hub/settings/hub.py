@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 from farshore_hub.errors import SettingsInvalid
 from farshore_hub.fleet.addresses import MAX_ADDRESSES
 from farshore_hub.merge.policy import Rules
+from farshore_hub.settings.broker import Broker
 from farshore_hub.settings.rooms import (
     Address,
     Audit,
@@ -42,6 +43,7 @@ class HubSettings(WatchTables):
     tables: dict[TableName, MergedTable] = Field(default={}, description="tables of the sites that are merged, by name")
     certificates: Certificates = Certificates()
     web: Web = Web()
+    broker: Broker = Broker()
 
     def merge_rules(self) -> dict[str, Rules]:
         """How the declared tables are merged, by name."""

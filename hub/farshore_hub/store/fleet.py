@@ -129,6 +129,12 @@ def all_sites(connection: Connection) -> list[Site]:
     return [_site(row) for row in connection.execute(select(*_SITE).order_by(sites.c.name))]
 
 
+def stamp(connection: Connection) -> tuple[int, ...]:
+    """Another one as soon as a site was added, has joined or was revoked, by whatever process."""
+    figures = (func.count(), func.sum(sites.c.enrolled_us), func.sum(sites.c.revoked_us))
+    return tuple(int(each or 0) for each in connection.execute(select(*figures).select_from(sites)).one())
+
+
 def insert_site(connection: Connection, name: str, created_us: int) -> int:
     """Add a pending site and return its id; an `IntegrityError` where the name is taken."""
     added = connection.execute(

@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from farshore_hub.audit import progress
+from farshore_hub.broker.road import MqttRoad
 from farshore_hub.lake.reader import lake_lag
 from farshore_hub.receive.receiver import Tally
 from farshore_hub.reports import Reporter
@@ -22,6 +23,7 @@ from farshore_hub.store.metrics import receipted_by_reason
 from farshore_hub.views import StreamView
 from farshore_hub.watch.watcher import Watcher
 from farshore_hub.web.alert_metrics import Alerting
+from farshore_hub.web.mqtt_metrics import Pushing
 
 MAX_SITES: Final = 1000
 _COMMIT_BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
@@ -31,7 +33,7 @@ _US_PER_S: Final = 1_000_000
 class HubMetrics:
     """Makes the text of `/metrics`; blocking."""
 
-    def __init__(self, tally: Tally, reporter: Reporter, watcher: Watcher) -> None:
+    def __init__(self, tally: Tally, reporter: Reporter, watcher: Watcher, mqtt: MqttRoad | None = None) -> None:
         self._tally = tally
         self._registry = CollectorRegistry()
         self._commits = Histogram(
@@ -43,6 +45,8 @@ class HubMetrics:
         self._registry.register(_Received(tally))
         self._registry.register(_Standing(reporter))
         self._registry.register(Alerting(reporter.fleet.engine, watcher))
+        if mqtt:
+            self._registry.register(Pushing(mqtt))
 
     def text(self) -> bytes:
         """The figures in Prometheus' text format."""

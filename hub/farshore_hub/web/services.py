@@ -38,6 +38,7 @@ class Services:
         opener: opens sealed batches.
         query_timeout_s, max_query_rows: bounds of one query.
         checks: what must hold before this process is ready: name to a function that returns what is wrong, or "".
+        impairments: what need not hold for that, in the same form.
         metrics: the Prometheus text.
         bodies: reads request bodies within the budget.
         stopping: set when the hub ends; whoever answers for long ends then.
@@ -58,6 +59,7 @@ class Services:
     query_timeout_s: float
     max_query_rows: int
     checks: dict[str, Callable[[], str]]
+    impairments: dict[str, Callable[[], str]]
     metrics: Callable[[], bytes]
     bodies: BodyReader
     stopping: asyncio.Event

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 import resource
-import signal
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 
-_PR_SET_PDEATHSIG: Final = 1
 _DATA_PAGES: Final = 5
 """Which number of /proc/self/statm is what RLIMIT_DATA bounds."""
-
-
-def die_with(parent: int) -> None:
-    """End when the process that forked this one ends, however that is."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def confine(more_bytes: int, threads: int) -> None:

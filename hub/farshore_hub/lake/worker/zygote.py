@@ -19,7 +19,7 @@ from typing import Final, NoReturn
 from farshore_hub.lake import duck
 from farshore_hub.lake.worker.answering import converse
 from farshore_hub.lake.worker.channel import Channel, HungUp
-from farshore_hub.lake.worker.confined import die_with
+from farshore_hub.work.processes import die_with
 
 _GONE: Final = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 

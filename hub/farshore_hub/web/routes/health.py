@@ -22,6 +22,16 @@ class Health(BaseModel):
     status: str = "ok"
 
 
+class Readiness(Health):
+    """Parcels are taken.
+
+    Attributes:
+        impaired: what does not work all the same, with the reason.
+    """
+
+    impaired: list[str] = []
+
+
 @router.get("/healthz", summary="The process answers", responses=responses())
 async def get_health() -> Health:
     """Public. Nothing else is checked: a supervisor that restarts the process for more than this makes things worse."""
@@ -29,12 +39,12 @@ async def get_health() -> Health:
 
 
 @router.get("/readyz", summary="The hub can take parcels", responses=responses())
-async def get_readiness(hub: Hub) -> Health:
+async def get_readiness(hub: Hub) -> Readiness:
     """Public. The database answers, its schema is this version's, the lake writer runs."""
     wrong = [f"{name}: {said}" for name, check in hub.checks.items() if (said := await hub.run(check))]
     if wrong:
         raise NotReady("; ".join(wrong), remedy="the hub's log says more")
-    return Health()
+    return Readiness(impaired=[f"{name}: {said}" for name, look in hub.impairments.items() if (said := look())])
 
 
 @router.get(
