@@ -99,11 +99,9 @@ class _Usable:
         self._definitions: dict[str, Any] = definitions if isinstance(definitions, dict) else {}
         self._nodes = 0
 
-    def whole(self) -> dict[str, Any]:
+    def whole(self) -> dict[str, Any] | bool:
         """The schema of the whole document."""
-        used = self._used(self._schema, 0)
-        assert isinstance(used, dict)  # noqa: S101 - it was given one
-        return used
+        return self._used(self._schema, 0)
 
     def _used(self, schema: Any, depth: int) -> dict[str, Any] | bool:  # noqa: ANN401 - JSON
         self._nodes += 1
