@@ -7,13 +7,20 @@ import json
 from typing import Any
 
 import zstandard
+from sqlalchemy import select
 
+from farshore_hub.orders.desk import OrderDesk
+from farshore_hub.orders.making import Maker, NewSettings
+from farshore_hub.store.engine import reading, writing
+from farshore_hub.store.fleet import find_site
+from farshore_hub.store.orders import OrderKind
+from farshore_hub.store.schema import orders as orders_table
 from farshore_protocol import orders
 from farshore_protocol.batch import DIGEST_BYTES
 from farshore_protocol.enrolment import HubKey
 from farshore_protocol.orders import CommandReport, Introduction, Order, Outcome, Report, SettingsReport, Signer
 from farshore_protocol.sealing import key_id
-from tests.contracts.hub_world import FakeSite, Keys
+from tests.contracts.hub_world import FakeSite, HubWorld, Keys
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -98,3 +105,49 @@ class SteeredSite:
         """What it says of these settings."""
         running = order.number if outcome in (Outcome.KEPT, Outcome.PROBING) else 0
         return SettingsReport(running, order.number, outcome, list(problems))
+
+
+def steered(hub: HubWorld, name: str = "ship-1") -> SteeredSite:
+    return SteeredSite(hub.add_site(name), hub.keys)
+
+
+def desk_of(hub: HubWorld) -> OrderDesk:
+    return OrderDesk(hub.engine, hub.keys, hub.clock)
+
+
+def id_of(hub: HubWorld, site: SteeredSite) -> int:
+    with reading(hub.engine) as connection:
+        found = find_site(connection, site.site.name)
+    assert found is not None
+    return found.id
+
+
+def order_settings(hub: HubWorld, site: SteeredSite, settings: str = "[seal]\n", revision: int = 1) -> int:
+    new = NewSettings(id_of(hub, site), site.site.name, settings, b"digest", revision, 60)
+    with writing(hub.engine) as connection:
+        return Maker(hub.keys, hub.clock.now_us(), "alice").settings(connection, [new])
+
+
+def order_command(hub: HubWorld, site: SteeredSite, name: str, lasts_us: int = 10**9) -> int:
+    maker = Maker(hub.keys, hub.clock.now_us(), "alice")
+    with writing(hub.engine) as connection:
+        made = maker.command(connection, id_of(hub, site), name, {"stream": "boiler"}, maker.now_us + lasts_us)
+        maker.commands(connection, {id_of(hub, site)})
+    return made
+
+
+def ending_of(hub: HubWorld, kind: OrderKind) -> list[tuple[str, str | None]]:
+    with reading(hub.engine) as connection:
+        rows = connection.execute(
+            select(orders_table.c.state, orders_table.c.outcome)
+            .where(orders_table.c.kind == kind)
+            .order_by(orders_table.c.id)
+        )
+        return [(state, outcome) for state, outcome in rows]
+
+
+def made(hub: HubWorld, site: SteeredSite) -> bytes:
+    desk_of(hub).take_report(site.report(), "ship-1")
+    order_settings(hub, site)
+    [raw] = desk_of(hub).pending("ship-1")
+    return raw

@@ -67,12 +67,14 @@ class Plan:
         soak_s: for how long nothing may change before the next stage.
         halt: by condition (`failed`, `silent`, `gaps`) how many sites meet it for the rollout to stop.
         silent_after_s: a site that was not heard for so long is away; and silent, if it had the order before.
+        again: settings that a site has refused or rolled back are ordered once more.
     """
 
     stages: tuple[str, ...] = ("100%",)
     soak_s: int = 0
     halt: Mapping[str, int] = field(default_factory=lambda: {"failed": 1})
     silent_after_s: int = 900
+    again: bool = False
 
 
 HALTS: Final = {

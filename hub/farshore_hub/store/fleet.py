@@ -135,6 +135,12 @@ def stamp(connection: Connection) -> tuple[int, ...]:
     return tuple(int(each or 0) for each in connection.execute(select(*figures).select_from(sites)).one())
 
 
+def names_of(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
+    """The names of these sites by id."""
+    rows = connection.execute(select(sites.c.id, sites.c.name).where(sites.c.id.in_(sorted(set(ids)))))
+    return {row.id: row.name for row in rows}
+
+
 def insert_site(connection: Connection, name: str, created_us: int) -> int:
     """Add a pending site and return its id; an `IntegrityError` where the name is taken."""
     added = connection.execute(

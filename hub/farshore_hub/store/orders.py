@@ -184,12 +184,16 @@ def next_commands(connection: Connection, site_ids: Collection[int] | None = Non
     return _rows(connection, _OF_SITES.where(orders.c.id.in_(first)))
 
 
+def has_expired(connection: Connection, now_us: int) -> bool:
+    """Whether there is something to `expire`."""
+    return connection.scalar(select(orders.c.id).where(_over(now_us)).limit(1)) is not None
+
+
 def expire(connection: Connection, now_us: int) -> int:
     """Settle what has expired and was not answered; how many orders that were."""
-    over = and_(orders.c.state.in_(("waiting", "open")), orders.c.expires_us <= now_us)
-    ids = list(connection.scalars(select(orders.c.site_id).where(over)))
+    ids = list(connection.scalars(select(orders.c.site_id).where(_over(now_us))))
     if ids:
-        _settle(connection, over, Ending.EXPIRED, now_us)
+        _settle(connection, _over(now_us), Ending.EXPIRED, now_us)
         refresh(connection, ids)
     return len(ids)
 
@@ -202,13 +206,23 @@ def lose(connection: Connection, site_id: int, now_us: int) -> None:
 
 
 def settle_settings(connection: Connection, site_id: int, number: int, outcome: str, text: str, now_us: int) -> None:
-    """Note what a site says of its settings order of that number."""
+    """Note what a site says of its settings order of that number; it may give up later what it had kept."""
     told = and_(_is(site_id, OrderKind.SETTINGS), orders.c.number == number)
+    news = or_(
+        orders.c.state.in_(("open", "probing")),
+        and_(orders.c.outcome.in_(("kept", "refused", "rolled-back")), orders.c.outcome != outcome),
+    )
     probing = outcome == "probing"
     values: dict[str, Any] = {"state": "probing" if probing else "settled", "outcome": outcome, "text": text}
     if not probing:
         values |= {"settled_us": now_us, "raw": None}
-    connection.execute(update(orders).where(told, orders.c.state.in_(("open", "probing"))).values(values))
+    connection.execute(update(orders).where(told, news).values(values))
+
+
+def highest_kept(connection: Connection, site_id: int) -> int:
+    """The highest number of settings that a site has said to keep; 0 for none."""
+    kept = and_(_is(site_id, OrderKind.SETTINGS), orders.c.outcome == Ending.KEPT.value)
+    return int(connection.scalar(select(func.max(orders.c.number)).where(kept)) or 0)
 
 
 def settle_command(
@@ -260,10 +274,22 @@ def find_commands(connection: Connection, ids: Collection[int]) -> list[OrderRow
     return _rows(connection, query.order_by(orders.c.id))
 
 
+def count_commands(connection: Connection) -> dict[int, int]:
+    """How many commands of each site are under way or wait."""
+    unsettled = (orders.c.state != "settled", orders.c.kind == OrderKind.COMMAND.value)
+    query = select(orders.c.site_id, func.count()).where(*unsettled).group_by(orders.c.site_id)
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
 def data_of(connection: Connection, order_id: int) -> bytes | None:
     """What the answer to a command brought."""
     data = connection.scalar(select(orders.c.data).where(orders.c.id == order_id))
     return None if data is None else bytes(data)
+
+
+def _over(now_us: int) -> Any:  # noqa: ANN401 - SQLAlchemy's clause
+    # The first term lets the index of what is not settled be used.
+    return and_(orders.c.state != "settled", orders.c.state != "probing", orders.c.expires_us <= now_us)
 
 
 def _is(site_id: int, kind: OrderKind) -> Any:  # noqa: ANN401 - SQLAlchemy's clause

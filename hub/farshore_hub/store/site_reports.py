@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, select, update
 
-from farshore_hub.store import orders
+from farshore_hub.store import orders, rollouts
 from farshore_hub.store.dialect import upsert
 from farshore_hub.store.orders import Ending
 from farshore_hub.store.schema import site_reports, sites
@@ -95,6 +95,7 @@ def forget(connection: Connection, site_id: int, now_us: int) -> None:
     connection.execute(delete(site_reports).where(site_reports.c.site_id == site_id))
     connection.execute(update(sites).where(sites.c.id == site_id).values(heard=0))
     orders.lose(connection, site_id, now_us)
+    rollouts.wait_again(connection, site_id)
 
 
 def _save(connection: Connection, site_id: int, report: Report, now_us: int) -> ReportRow:
@@ -126,6 +127,9 @@ def _save(connection: Connection, site_id: int, report: Report, now_us: int) -> 
 
 
 def _settle(connection: Connection, site_id: int, report: Report, now_us: int) -> None:
+    if (report.settings.latest if report.settings else 0) < orders.highest_kept(connection, site_id):
+        # Its state is gone, or is an older one: it no longer knows what it had kept.
+        rollouts.wait_again(connection, site_id)
     if report.settings:
         told = report.settings
         text = "; ".join(_text(each) for each in told.problems)
