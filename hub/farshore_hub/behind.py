@@ -30,6 +30,8 @@ from farshore_hub.merger import Merger
 from farshore_hub.notify.courier import Courier
 from farshore_hub.opening import OpenedHub, reporter_of, schema_fault, table_desk_of
 from farshore_hub.orders.desk import OrderDesk
+from farshore_hub.orders.desks import OrderDesks
+from farshore_hub.orders.steering import Steering
 from farshore_hub.overview import Overview
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.watch.watcher import Watcher
@@ -100,9 +102,11 @@ def put_together(hub: OpenedHub, opener: BatchOpener, door: SitesDoor, run: Runn
     watch = Loop("watch", watcher.run, clock, retry_s=RETRY_S)
     courier = Courier(hub.engine, channels, clock, hub.fleet.random, threads(stack, "courier"), watcher.has_duty)
     post = Loop("alert delivery", courier.run, clock, retry_s=RETRY_S)
+    steering = Steering(hub.engine, hub.keys, clock, hub.fleet.random, threads(stack, "steering"))
+    steer = Loop("steering", steering.run, clock, retry_s=RETRY_S)
     mqtt = _mqtt(hub, door, threads(stack, "mqtt", MQTT_THREADS))
     services = _services(hub, opener, door, run, _Rooms(checks, watcher, mqtt), stop, stack)
-    loops = [lake, audit, merging, watch, post, *(mqtt.loops(hub.fleet) if mqtt else ())]
+    loops = [lake, audit, merging, watch, post, steer, *(mqtt.loops(hub.fleet) if mqtt else ())]
     return Behind(make_app(services), loops, stack)
 
 
@@ -169,6 +173,7 @@ def _services(
         desk=desk_of(hub),
         promises=promises_of(hub),
         tables=table_desk_of(hub),
+        orders=OrderDesks.of(hub.fleet),
         overview=Overview(hub.fleet, silent_after_s),
         lake=stack.enter_context(opened_reader(hub, opener)),
         opener=opener,

@@ -13,6 +13,7 @@ from farshore_hub.fleet.context import Fleet
 from farshore_hub.lake.ports import Opener
 from farshore_hub.lake.reader import LakeReader
 from farshore_hub.merged.desk import TableDesk
+from farshore_hub.orders.desks import OrderDesks
 from farshore_hub.overview import Overview
 from farshore_hub.reports import Reporter
 from farshore_hub.watch.desk import Desk
@@ -34,6 +35,7 @@ class Services:
         desk: alerts, silences and maintenance.
         promises: expectations and objectives.
         tables: merged tables.
+        orders: configuration, rollouts, commands and secrets.
         lake: SQL and export.
         opener: opens sealed batches.
         query_timeout_s, max_query_rows: bounds of one query.
@@ -54,6 +56,7 @@ class Services:
     desk: Desk
     promises: Promises
     tables: TableDesk
+    orders: OrderDesks
     lake: LakeReader
     opener: Opener
     query_timeout_s: float
