@@ -47,6 +47,7 @@ AT_ONCE: Final = 256
 """Questions that are answered at a time."""
 MAX_WAITING: Final = 20_000
 MAX_AT_ONCE: Final = 1000
+ANSWER_S: Final = 10.0
 LOOK_EVERY_S: Final = 0.5
 LOOK_AT_ALL_EVERY_S: Final = 60.0
 _US_PER_S: Final = 1_000_000
@@ -192,9 +193,19 @@ class Doorkeeper:
                 if isinstance(site, Exception):
                     _log.warning("the broker cuts %s off: %s", each.client_id, site)
                     self._tally.cut_off += 1
-                    kick = json.dumps({"cid": connection}).encode()
-                    await system.publish(f"$SYS.REQ.SERVER.{each.server}.KICK", kick)
-        await system.flush()
+                    await self._kick(system, each.server, connection)
+
+    async def _kick(self, system: Client, server: str, connection: int) -> None:
+        """End a connection. It is a question, because the broker does nothing for who wants no answer.
+
+        Raises:
+            NotReady: the broker does not answer: then all are cut off, with it.
+        """
+        told = json.dumps({"cid": connection}).encode()
+        try:
+            await system.request(f"$SYS.REQ.SERVER.{server}.KICK", told, timeout=ANSWER_S)
+        except (nats.errors.Error, OSError) as error:
+            raise NotReady(f"the broker does not cut off who it should: {error!r}") from None
 
 
 def _certificate(knock: Knock) -> x509.Certificate:

@@ -1,0 +1,60 @@
+"""Orders made at a hub, as another process of it makes them, and what became of them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from farshore_hub.opening import open_hub
+from farshore_hub.orders.desk import OrderDesk
+from farshore_hub.orders.making import Maker
+from farshore_hub.store import site_reports
+from farshore_hub.store.engine import reading, writing
+from farshore_hub.store.fleet import find_site
+from farshore_hub.store.orders import open_orders
+from tests.acceptance.hub import Hub, free_port
+from tests.acceptance.site import Site, Way
+
+_US_PER_S = 1_000_000
+SELDOM = Way(
+    forward='heartbeat = "1 h"\ntimeout = "5 s"\nbackoff_min = "50 ms"\nbackoff_max = "500 ms"\n',
+)
+"""A site that delivers what it has and else says nothing: orders come to it over MQTT, or not for an hour."""
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """Gives orders at a hub. They are commands that no agent knows: it takes, answers and does nothing."""
+
+    hub: Hub
+
+    def command(self, site: Site) -> bytes:
+        """One more command to a site; its bytes."""
+        with open_hub(self.hub.data) as opened, writing(opened.engine) as connection:
+            found = find_site(connection, site.name)
+            assert found is not None
+            now_us = time.time_ns() // 1000
+            maker = Maker(opened.keys, now_us, "a test")
+            maker.command(connection, found.id, "juggle", {}, now_us + 600 * _US_PER_S)
+            assert maker.commands(connection, [found.id]) == 1, "the site is not introduced, or another is under way"
+            [raw] = open_orders(connection, {found.id}, now_us)[found.id]
+            return raw
+
+    def is_answered(self, site: Site) -> bool:
+        """Whether the site has reported on all that it was sent."""
+        with open_hub(self.hub.data) as opened:
+            return not OrderDesk(opened.engine, opened.keys, opened.fleet.clock).pending(site.name)
+
+    def is_introduced(self, site: Site) -> bool:
+        with open_hub(self.hub.data) as opened, reading(opened.engine) as connection:
+            found = find_site(connection, site.name)
+            reports = site_reports.find(connection, [found.id] if found else [])
+            return any(each.is_introduced for each in reports.values())
+
+
+def with_broker(hub: Hub, table: str = "") -> int:
+    """Have a hub that does not run yet start a broker of its own; its port. Or let `table` say which."""
+    port = free_port()
+    with (hub.data / "hub.toml").open("a") as settings:
+        settings.write("\n[broker]\n" + (table or f'embedded = true\nlisten = "127.0.0.1:{port}"\n'))
+    return port

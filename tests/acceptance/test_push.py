@@ -1,0 +1,157 @@
+"""Orders over MQTT with the hub's own broker: at once, through every death, and for their own site alone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from farshore_protocol.topics import PRESENT, What
+from farshore_shell.mqtt.packets import Message
+from tests.acceptance.commands import until
+from tests.acceptance.conftest import MakeSite
+from tests.acceptance.hostile_mqtt import Stranger
+from tests.acceptance.hub import Hub
+from tests.acceptance.ordering import SELDOM, Ordering, with_broker
+from tests.acceptance.site import Site
+
+
+@pytest.fixture(scope="module")
+def port_and_hub(session_folder: Path) -> Iterator[tuple[int, Hub]]:
+    """A hub with a broker, and the broker's port."""
+    folder = session_folder / "push"
+    folder.mkdir()
+    made = Hub(folder)
+    try:
+        port = with_broker(made)
+        made.start()
+        yield port, made
+    finally:
+        made.kill()
+
+
+def pushed(site: Site) -> dict[str, Any]:
+    orders: dict[str, Any] = site.status()["orders"]
+    return orders
+
+
+def until_pushed(hub: Hub, site: Site) -> None:
+    """Wait until orders reach the site at once."""
+    until("the site is connected", lambda: pushed(site)["push"]["state"] == "up")
+    until("the hub knows the site", lambda: Ordering(hub).is_introduced(site))
+
+
+def figure(hub: Hub, name: str) -> float:
+    """The sum of one of the hub's figures over its labels."""
+    status, body = hub.request("GET", "/metrics")
+    assert status == 200
+    found = re.findall(rf"^farshore_hub_{name}(?:_total)?(?:{{.*}})? ([0-9.e+]+)$", body.decode(), re.MULTILINE)
+    return sum(map(float, found))
+
+
+def broker_of(hub: Hub) -> int:
+    """The process id of the hub's broker."""
+    config = os.fsencode(hub.data / "broker" / "nats.conf")
+    found = [each for each in Path("/proc").iterdir() if each.name.isdecimal() and config in _command(each)]
+    return int(found[0].name) if found else 0
+
+
+def _command(process: Path) -> list[bytes]:
+    try:
+        return (process / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def test_a_site_has_its_own_topics_only_and_is_cut_off_when_it_is_revoked(
+    port_and_hub: tuple[int, Hub], sites: MakeSite
+) -> None:
+    port, hub = port_and_hub
+    site, evil = sites(hub, way=SELDOM), sites(hub, way=SELDOM)
+    until_pushed(hub, site)
+    until_pushed(hub, evil)
+    evil.kill()
+    stranger, taken, connections = Stranger(evil.state, port), figure(hub, "mqtt_reports"), pushed(site)["push"]
+
+    # It reads nobody else's topics, with or without wildcards, nor the broker's own.
+    own = stranger.of(evil.name, What.SETTINGS)
+    others = [stranger.of(site.name, what) for what in What]
+    wide = ["#", "farshore/#", stranger.of("+", What.SETTINGS), "+/+/+/+", "$SYS/#", "$MQTT/#"]
+    unspeakable = [stranger.of(evil.name, What.REPORT), own + "/#"]
+    assert stranger.may_read(own, *others, *wide, *unspeakable) == [own]
+
+    # It takes nobody else's place, nor the hub's, nor a place of its own making; nor does who has no certificate.
+    for name in (stranger.topics.client_id(site.name), "_hub", site.name, f"{stranger.own_id}x"):
+        assert "may not connect" in stranger.is_refused(name), name
+    assert stranger.is_refused(signed_in=False)
+
+    # What it says on others' topics is heard by nobody; what it says of others on its own is refused, and said.
+    report, order = Ordering(hub).command(site), b"FSO\x01forged"
+    until("the order is there", lambda: pushed(site)["taken"] == 1)
+    until("the hub has the report", lambda: figure(hub, "mqtt_reports") > taken)
+    refused = figure(hub, "mqtt_refused")
+    stranger.publish(
+        *(Message(stranger.of(site.name, what), order, retain=True) for what in (What.SETTINGS, What.COMMAND)),
+        Message(stranger.of(site.name, What.REPORT), report, retain=True),
+        Message(stranger.of(site.name, What.PRESENCE), b"0", retain=True),
+        Message(own, order, retain=True),
+        Message(stranger.of(evil.name, What.PRESENCE), PRESENT),
+        Message(stranger.of(evil.name, What.REPORT), report),
+    )
+    until("the hub refuses the forged report", lambda: figure(hub, "mqtt_refused") == refused + 1)
+    assert f"came for {evil.name} over MQTT is not taken" in hub.daemon.said()
+    assert pushed(site)["refused"] == {}
+    assert pushed(site)["push"] == connections, "nothing of it has cost the site its connection"
+    assert figure(hub, "mqtt_sites") == 2
+
+    # Whoever is revoked is cut off at once, and does not come back; the others stay.
+    @contextlib.contextmanager
+    def revoked() -> Iterator[None]:
+        hub.do("site", "revoke", evil.name)
+        yield
+
+    stranger.cut_off_after(revoked())
+    assert "may not connect" in stranger.is_refused()
+    assert figure(hub, "broker_cut_off") == 1
+    assert f"cuts {stranger.own_id} off" in hub.daemon.said()
+    assert pushed(site)["push"] == connections
+
+
+def test_an_order_is_at_the_site_at_once_and_gets_there_through_every_death(
+    port_and_hub: tuple[int, Hub], sites: MakeSite
+) -> None:
+    _, hub = port_and_hub
+    site, ordering = sites(hub, way=SELDOM), Ordering(hub)
+    until_pushed(hub, site)
+    parcels = sum(site.status()["link"]["exchanges"].values())
+    ordering.command(site)
+    until("the order is there", lambda: pushed(site)["taken"] == 1)
+    assert sum(site.status()["link"]["exchanges"].values()) == parcels
+    until("the hub has the report", lambda: ordering.is_answered(site))
+
+    os.kill(broker_of(hub), signal.SIGKILL)
+    ordering.command(site)
+    until("the order is there, by a new broker", lambda: pushed(site)["taken"] == 2)
+    until("the hub has the report", lambda: ordering.is_answered(site))
+
+    orphan = broker_of(hub)
+    hub.kill()
+    until("the broker is gone with its hub", lambda: not _command(Path("/proc") / str(orphan)))
+    ordering.command(site)
+    hub.start()
+    until("the order is there, from the new hub", lambda: pushed(site)["taken"] == 3)
+    until("the hub has the report", lambda: ordering.is_answered(site))
+
+    site.kill()
+    until("the hub says that the site is away", lambda: figure(hub, "mqtt_sites") == 0)
+    ordering.command(site)
+    site.start()
+    until("the order is there, at the new agent", lambda: ordering.is_answered(site))
+    hub.stop()
+    assert not broker_of(hub)
