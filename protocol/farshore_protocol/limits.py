@@ -65,6 +65,20 @@ MAX_ANSWER_BYTES: Final = 8 * MIB
 MAX_ANSWER_RANGES: Final = 65_536
 """Ranges that a hub puts into one answer, all accounts together."""
 
+MAX_FOLLOWED_TABLES: Final = 256
+"""Tables that one site follows."""
+
+MAX_TABLE_COLUMNS: Final = 2000
+"""Of a table that is followed; SQLite's own bound."""
+
+MAX_PAGE_ROWS: Final = 20_000
+MAX_PAGES_BYTES: Final = 8 * MIB
+"""Rows that come down at one time, inflated; a larger row does not come down."""
+
+MAX_PAGES_PACKED_BYTES: Final = MAX_PAGES_BYTES
+MAX_CURSOR_BYTES: Final = 256
+MAX_ASK_BYTES: Final = 128 * KIB
+
 MAX_TEXT_CHARS: Final = 500
 """A reason or a detail written for people."""
 
@@ -121,3 +135,5 @@ assert (
     + MAX_ANSWER_ORDERS * MAX_ORDER_BYTES
     < MAX_ANSWER_BYTES
 ), "an answer must be able to carry all that it may"
+assert MAX_PAGES_PACKED_BYTES <= MAX_ANSWER_BYTES, "an agent takes no larger body than an answer"
+assert MAX_FOLLOWED_TABLES * (MAX_CURSOR_BYTES + 2 * MAX_NAME_CHARS) < MAX_ASK_BYTES, "a question has room for all tables"

@@ -6,7 +6,7 @@ here ends after a bounded number of rows, because in a rollback journal a reader
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from farshore_agent.tables.sql import quoted, row, rows
 from farshore_agent.tables.triggers import (
     are_installed,
     install_sql,
+    installed_triggers,
     key_columns,
     log_name,
     remove_sql,
@@ -31,6 +32,9 @@ _WRITE_BUSY_MS: Final = 200
 
 _GENERATION_ID: Final = 0
 """The row of the log that says which log it is; its `at` is the generation."""
+
+_APPLIED_ID: Final = -1
+"""The row of the log that says which rows of the hub's were written last: `at` is the piece's number, `k1` what it was."""
 
 
 class Touched(NamedTuple):
@@ -53,8 +57,14 @@ class Found:
 class Application:
     """One table of an application's database, for the table `name` of the settings."""
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, *, silent: bool = False) -> None:
         """Open the file.
+
+        Args:
+            path: of the application's database.
+            name: of the table in the settings.
+            silent: what is written this way runs no trigger: neither those of the log, so that it is never told as if
+                the application had done it, nor the application's own, which have run where the change was made.
 
         Raises:
             apsw.CantOpenError: there is none, or it may not be read and written.
@@ -63,6 +73,9 @@ class Application:
         self._log = quoted(log_name(name))
         self.connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         self.connection.set_busy_timeout(_READ_BUSY_MS)
+        if silent:
+            self.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
+            self.connection.pragma("foreign_keys", 0)  # they are looked to by `references`
 
     def close(self) -> None:
         """Close the file."""
@@ -82,7 +95,8 @@ class Application:
             self.connection.execute("COMMIT")
 
     @contextmanager
-    def _writing(self, busy_ms: int) -> Iterator[None]:
+    def writing(self, busy_ms: int) -> Iterator[None]:
+        """A transaction that has the file for itself; whoever else writes is waited for so long."""
         self.connection.set_busy_timeout(busy_ms)
         try:
             self.connection.execute("BEGIN IMMEDIATE")
@@ -101,21 +115,24 @@ class Application:
         """Make the log and the triggers unless they are there; whether it is a new log."""
         if are_installed(self.connection, self._name, schema):
             return False
-        with self._writing(_READ_BUSY_MS):
+        with self.writing(_READ_BUSY_MS):
+            applied = self.applied() if self._has_log() else (0, b"")
             for statement in [*remove_sql(self.connection, self._name), *install_sql(self._name, schema)]:
                 self.connection.execute(statement)
             self._set_generation(generation)
+            if applied[0]:
+                self.note_applied(*applied)
         return True
 
     def remove(self) -> None:
         """Leave no trace."""
-        with self._writing(_READ_BUSY_MS):
+        with self.writing(_READ_BUSY_MS):
             for statement in remove_sql(self.connection, self._name):
                 self.connection.execute(statement)
 
     def start_over(self, generation: int) -> None:
         """Give the log a new generation, because it is not the one that was read."""
-        with self._writing(_READ_BUSY_MS):
+        with self.writing(_READ_BUSY_MS):
             self._set_generation(generation)
 
     def _set_generation(self, generation: int) -> None:
@@ -145,12 +162,64 @@ class Application:
     def prune(self, done: int) -> bool:
         """Empty the log up to `done`, which stays; False if the application is writing just now."""
         try:
-            with self._writing(_WRITE_BUSY_MS):
+            with self.writing(_WRITE_BUSY_MS):
                 query = f"DELETE FROM {self._log} WHERE id > ? AND id < ?"  # noqa: S608 - our own name, quoted
                 self.connection.execute(query, (_GENERATION_ID, done))
         except apsw.BusyError:
             return False
         return True
+
+    # ------------------------------------------------- what came from the hub
+
+    def prepare(self, *, captured: bool) -> None:
+        """Make room for `note_applied`; have no triggers where nothing is captured (any more)."""
+        triggers = [] if captured else installed_triggers(self.connection, self._name)
+        if self._has_log() and not triggers:
+            return
+        log = f"CREATE TABLE IF NOT EXISTS {self._log} (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, k1)"
+        with self.writing(_READ_BUSY_MS):
+            for statement in [log, *(f"DROP TRIGGER {quoted(each)}" for each in triggers)]:
+                self.connection.execute(statement)
+
+    def _has_log(self) -> bool:
+        query = "SELECT 1 FROM pragma_table_list(?) WHERE schema = 'main'"
+        return row(self.connection, query, (log_name(self._name),)) is not None
+
+    def applied(self) -> tuple[int, bytes]:
+        """The number of the piece that was written last, and what was noted with it."""
+        found = row(self.connection, f"SELECT at, k1 FROM {self._log} WHERE id = ?", (_APPLIED_ID,))  # noqa: S608 - our own name
+        return (int(found[0]), found[1] or b"") if found else (0, b"")
+
+    def note_applied(self, number: int, what: bytes) -> None:
+        """Note a piece, in the transaction that writes it."""
+        query = f"INSERT OR REPLACE INTO {self._log} (id, at, k1) VALUES (?, ?, ?)"  # noqa: S608 - our own name
+        self.connection.execute(query, (_APPLIED_ID, number, what))
+
+    def insert(self, schema: TableSchema, key: Key, cells: Mapping[str, Value]) -> None:
+        """Put a row in; what `cells` does not name gets its default.
+
+        Raises:
+            apsw.ConstraintError: the application's own rules do not allow it.
+        """
+        named = {**dict(zip(schema.key, key, strict=True)), **cells}
+        names, marks = ", ".join(map(quoted, named)), ", ".join("?" for _ in named)
+        query = f"INSERT INTO {quoted(schema.name)} ({names}) VALUES ({marks})"  # noqa: S608 - names are quoted
+        self.connection.execute(query, tuple(named.values()))
+
+    def update(self, schema: TableSchema, key: Key, cells: Mapping[str, Value]) -> None:
+        """Write cells of the row with exactly this key.
+
+        Raises:
+            apsw.ConstraintError: the application's own rules do not allow it.
+        """
+        changed = ", ".join(f"{quoted(name)} = ?" for name in cells)
+        query = f"UPDATE {quoted(schema.name)} SET {changed} WHERE {_exactly(schema.key)}"  # noqa: S608 - names are quoted
+        self.connection.execute(query, (*cells.values(), *key))
+
+    def delete(self, schema: TableSchema, key: Key) -> None:
+        """Take the row with exactly this key out."""
+        query = f"DELETE FROM {quoted(schema.name)} WHERE {_exactly(schema.key)}"  # noqa: S608 - names are quoted
+        self.connection.execute(query, key)
 
     # ------------------------------------------------------------ the table
 
@@ -193,6 +262,11 @@ class Application:
             cells = dict(zip(columns, decoded[width:], strict=True))
             found.append(Found(decoded[:width], cells, tuple(columns[at - width] for at in unreadable if at >= width)))
         return found
+
+
+def _exactly(key: Sequence[str]) -> str:
+    """SQL for the row of a key as it is spelt: under the column's own collation 'a' and 'A' may be one."""
+    return " AND ".join(f"{quoted(each)} IS ? COLLATE BINARY" for each in key)
 
 
 def _typed(name: str) -> str:

@@ -133,6 +133,11 @@ class Capture:
         """The records of a look are in the buffer."""
         self._settle(intent.told, intent.progress)
 
+    def heard(self, hlc: int) -> None:
+        """Rows have come with stamps up to this one: whatever is told from now on is later."""
+        if hlc > self.progress.hlc:
+            self._settle((), msgspec.structs.replace(self.progress, hlc=hlc))
+
     def close(self) -> None:
         """Close the application's database; what was noted in it stays there."""
         if self._application:

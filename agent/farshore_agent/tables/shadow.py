@@ -85,47 +85,51 @@ def unpack_key(packed: bytes) -> Key:
 
 
 class Shadow:
-    """The file. Used by one thread."""
+    """The file. Used by one thread.
+
+    Attributes:
+        file: for whoever keeps more in it (`arrivals`).
+    """
 
     def __init__(self, path: Path) -> None:
         make_for_us_only(path)
-        self._file = apsw.Connection(str(path))
-        self._file.set_busy_timeout(_BUSY_MS)
+        self.file = apsw.Connection(str(path))
+        self.file.set_busy_timeout(_BUSY_MS)
         for name, value in (("journal_mode", "WAL"), ("synchronous", "FULL"), ("cache_size", -1024)):
-            self._file.pragma(name, value)
-        self._file.execute(_SCHEMA)
+            self.file.pragma(name, value)
+        self.file.execute(_SCHEMA)
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self.file.close()
 
     def progress(self, table: str) -> Progress:
         """How far a table is captured."""
-        found = row(self._file, "SELECT progress FROM progress WHERE tbl = ?", (table,))
+        found = row(self.file, "SELECT progress FROM progress WHERE tbl = ?", (table,))
         return msgspec.msgpack.decode(found[0], type=Progress) if found else Progress()
 
     def intent(self, table: str) -> Intent | None:
         """The look that was under way when the agent stopped, if there was one."""
-        found = row(self._file, "SELECT intent FROM progress WHERE tbl = ?", (table,))
+        found = row(self.file, "SELECT intent FROM progress WHERE tbl = ?", (table,))
         return msgspec.msgpack.decode(found[0], type=Intent) if found and found[0] else None
 
     def cells(self, table: str, key: bytes) -> dict[str, Value] | None:
         """What the hub was told of a row; None if there is none."""
-        found = row(self._file, "SELECT cells FROM rows WHERE tbl = ? AND key = ?", (table, key))
+        found = row(self.file, "SELECT cells FROM rows WHERE tbl = ? AND key = ?", (table, key))
         return msgspec.msgpack.decode(found[0]) if found else None
 
     def keys_after(self, table: str, place: bytes | None, limit: int) -> list[bytes]:
         """The next keys in their own order."""
         query = "SELECT key FROM rows WHERE tbl = ? AND key > ? ORDER BY key LIMIT ?"
-        return [key for (key,) in rows(self._file, query, (table, place or b"", limit))]
+        return [key for (key,) in rows(self.file, query, (table, place or b"", limit))]
 
     def count(self, table: str) -> int:
         """How many rows the hub was told of."""
-        return int(row(self._file, "SELECT count(*) FROM rows WHERE tbl = ?", (table,))[0])
+        return int(row(self.file, "SELECT count(*) FROM rows WHERE tbl = ?", (table,))[0])
 
     def intend(self, table: str, intent: Intent) -> None:
         """Keep a look before its records are appended."""
-        self._file.execute(
+        self.file.execute(
             "INSERT INTO progress (tbl, progress, intent) VALUES (?1, ?2, ?3) "
             "ON CONFLICT (tbl) DO UPDATE SET intent = ?3",
             (table, msgspec.msgpack.encode(Progress()), msgspec.msgpack.encode(intent)),
@@ -133,42 +137,44 @@ class Shadow:
 
     def settle(self, table: str, told: Iterable[Told], progress: Progress) -> None:
         """Its records are in the buffer, or it had none: what it saw is the shadow now."""
-        with self._transaction():
+        with self.transaction():
             for each in told:
-                self._tell(table, each)
-            self._file.execute(
+                self.tell(table, each)
+            self.file.execute(
                 "INSERT OR REPLACE INTO progress (tbl, progress) VALUES (?, ?)",
                 (table, msgspec.msgpack.encode(progress)),
             )
 
     def rename(self, table: str, old: str, new: str) -> None:
         """A column has another name in every row."""
-        with self._transaction():
-            for key, packed in rows(self._file, "SELECT key, cells FROM rows WHERE tbl = ?", (table,)):
+        with self.transaction():
+            for key, packed in rows(self.file, "SELECT key, cells FROM rows WHERE tbl = ?", (table,)):
                 cells = {new if name == old else name: value for name, value in msgspec.msgpack.decode(packed).items()}
-                self._file.execute(
+                self.file.execute(
                     "UPDATE rows SET cells = ? WHERE tbl = ? AND key = ?", (msgspec.msgpack.encode(cells), table, key)
                 )
 
     def forget(self, table: str) -> None:
         """Nothing is captured of this table any more."""
-        with self._transaction():
+        with self.transaction():
             for name in ("rows", "progress"):
-                self._file.execute(f"DELETE FROM {name} WHERE tbl = ?", (table,))  # noqa: S608 - our own tables
+                self.file.execute(f"DELETE FROM {name} WHERE tbl = ?", (table,))  # noqa: S608 - our own tables
 
     def tables(self) -> Mapping[str, Progress]:
         """Every table that is or was captured."""
-        found = rows(self._file, "SELECT tbl, progress FROM progress ORDER BY tbl")
+        found = rows(self.file, "SELECT tbl, progress FROM progress ORDER BY tbl")
         return {table: msgspec.msgpack.decode(progress, type=Progress) for table, progress in found}
 
-    def _tell(self, table: str, told: Told) -> None:
+    def tell(self, table: str, told: Told) -> None:
+        """A row is so now; in the caller's transaction."""
         if told.cells is None:
-            self._file.execute("DELETE FROM rows WHERE tbl = ? AND key = ?", (table, told.key))
+            self.file.execute("DELETE FROM rows WHERE tbl = ? AND key = ?", (table, told.key))
             return
         packed = msgspec.msgpack.encode(told.cells)
-        self._file.execute("INSERT OR REPLACE INTO rows (tbl, key, cells) VALUES (?, ?, ?)", (table, told.key, packed))
+        self.file.execute("INSERT OR REPLACE INTO rows (tbl, key, cells) VALUES (?, ?, ?)", (table, told.key, packed))
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._file:
+    def transaction(self) -> Iterator[None]:
+        """All that is written inside, or nothing."""
+        with self.file:
             yield
