@@ -41,7 +41,7 @@ from farshore_shell.supervisor import Supervisor
 from farshore_shell.system import ThreadRunner, World, real_world
 
 if TYPE_CHECKING:
-    from farshore_agent.tables.loop import TableLoop
+    from farshore_agent.tables.room import Tables
 
 _LOG: Final = logging.getLogger(__name__)
 BUFFER: Final = "buffer.db"
@@ -98,7 +98,7 @@ class Agent:
         self._commits = metrics.Histogram()
         self._python = PythonDoor(buffer.append, self._policies, world.clock)
         self._doors: list[str] = []
-        self._tables: list[TableLoop] = []
+        self._tables: Tables | None = None
         self.append = self._python.append
         self.delivery = Delivery(
             buffer=buffer,
@@ -197,7 +197,7 @@ class Agent:
                 problem=str(keeper.problem or ""),
                 link=self.delivery.report,
                 buffer=await self._buffer.status(),
-                tables=[each.report() for each in self._tables],
+                tables=self._tables.report() if self._tables else [],
                 orders={**self.orders.status(), "push": self._push.status()},
             )
         )
@@ -289,24 +289,15 @@ class Agent:
             await self._write_status(running=False)
 
     @asynccontextmanager
-    async def _capturing(self, machine: Machine) -> AsyncIterator[list[TableLoop]]:
-        """The loops of the captured tables, which `_loops` runs; their files are open for as long as the block runs."""
-        # An agent that captures none does without the whole room.
-        from farshore_agent.tables.loop import Outside, TableLoop, open_shadow  # noqa: PLC0415
+    async def _capturing(self, machine: Machine) -> AsyncIterator[Tables]:
+        """The loops of the applications' tables, which `_loops` runs; their files are open for as long as the block."""
+        # An agent that has none does without the whole room.
+        from farshore_agent.tables.room import Outside, opened_tables  # noqa: PLC0415
 
+        outside = Outside(self._world.random, lambda: self.delivery.report.offset_us, self.delivery.open_hub)
         with machine.worker("tables") as runner:
-            shadow = await runner(partial(open_shadow, self._settings.state_dir))
-            context, outside = self.context(), Outside(self._world.random, lambda: self.delivery.report.offset_us)
-            tables = [
-                TableLoop(name, settings, shadow, context, runner, outside)
-                for name, settings in self._settings.tables.items()
-            ]
-            try:
+            async with opened_tables(self._settings.tables, self.context(), runner, outside) as tables:
                 yield tables
-            finally:
-                for each in tables:
-                    await each.close()
-                await runner(shadow.close)
 
     @asynccontextmanager
     async def _controlled(self) -> AsyncIterator[None]:
@@ -334,7 +325,7 @@ class Agent:
             "expiry": partial(loops.expire, buffer, delivery, clock),
             "scrub": partial(loops.scrub, buffer, clock),
             "status": partial(loops.write_status, self._write_status, clock),
-            **{f"table {each.name}": each.run for each in self._tables},
+            **(self._tables.loops() if self._tables else {}),
         }
         return {name: loops.keep_going(name, each, clock) for name, each in work.items()}
 

@@ -85,6 +85,18 @@ class Delivery:
             raise self.keeper.problem or NotEnrolled("there is no identity")
         return self._courier or await self._begin(identity)
 
+    def open_hub(self) -> HubDoor:
+        """A door of its own for whoever asks beside the forwarder, signed in as the identity in force; to be closed.
+
+        Raises:
+            NotEnrolled, IdentityError: there is no identity.
+            LinkError: an address is none.
+        """
+        identity = self.keeper.current
+        if identity is None:
+            raise self.keeper.problem or NotEnrolled("there is no identity")
+        return self._door_as(identity)
+
     async def run(self) -> NoReturn:
         """Forward under each identity in turn, until cancelled."""
         identity = self.keeper.current
@@ -133,8 +145,7 @@ class Delivery:
 
     async def _forward_as(self, identity: Identity) -> NoReturn:
         courier = await self._begin(identity)
-        chain = identity.write_chain(self._identity_dir)
-        self._hub = hub = self._road(self.keeper.addresses(identity), ca=identity.membership.ca, chain=chain)
+        self._hub = hub = self._door_as(identity)
         self.report.address, self.report.state = hub.address, "starting"
         self._forwarder = Forwarder(
             buffer=self._buffer,
@@ -150,6 +161,10 @@ class Delivery:
             await self._forwarder.run()
         finally:
             await self._close_hub()
+
+    def _door_as(self, identity: Identity) -> HubDoor:
+        chain = identity.write_chain(self._identity_dir)
+        return self._road(self.keeper.addresses(identity), ca=identity.membership.ca, chain=chain)
 
     async def _begin(self, identity: Identity) -> Courier:
         await self._new_epoch(identity)

@@ -136,4 +136,4 @@ assert (
     < MAX_ANSWER_BYTES
 ), "an answer must be able to carry all that it may"
 assert MAX_PAGES_PACKED_BYTES <= MAX_ANSWER_BYTES, "an agent takes no larger body than an answer"
-assert MAX_FOLLOWED_TABLES * (MAX_CURSOR_BYTES + 2 * MAX_NAME_CHARS) < MAX_ASK_BYTES, "a question has room for all tables"
+assert MAX_FOLLOWED_TABLES * (MAX_CURSOR_BYTES + 2 * MAX_NAME_CHARS) < MAX_ASK_BYTES, "a question names all tables"

@@ -184,7 +184,7 @@ def _check(page: Page) -> None:
         raise Malformed(f"page of {page.name}: a value is none that a table holds")
 
 
-def _is_cell(value: object) -> bool:
+def _is_cell(value: Cell) -> bool:
     if value.__class__ is int:
-        return -(2**63) <= value < 2**63  # type: ignore[operator]
+        return bool(-(2**63) <= value < 2**63)
     return value is None or value.__class__ in (str, bytes, float)

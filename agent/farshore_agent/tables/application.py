@@ -34,7 +34,7 @@ _GENERATION_ID: Final = 0
 """The row of the log that says which log it is; its `at` is the generation."""
 
 _APPLIED_ID: Final = -1
-"""The row of the log that says which rows of the hub's were written last: `at` is the piece's number, `k1` what it was."""
+"""The row of the log that says which piece of the hub's rows was written last: `at` is its number, `k1` what it was."""
 
 
 class Touched(NamedTuple):

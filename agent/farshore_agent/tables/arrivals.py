@@ -119,15 +119,17 @@ class Arrivals:
             is_end: a reading of the whole table ends here: what it has not told is not the site's.
             changes: of `following`.
         """
-        turn = self.following.turn
+        turn = self.following.turn + 1
         with self._shadow.transaction():
-            for turn, each in enumerate(arrivals, turn + 1):
-                self._wait(each, turn)
+            for place, each in enumerate(arrivals, turn):
+                self._wait(each, place)
+                turn = place + 1
                 if each.cells is not None:
-                    self._execute("INSERT OR REPLACE INTO arrived (tbl, key, reading) VALUES (?, ?, ?)", each.key, reading)
+                    self._execute(
+                        "INSERT OR REPLACE INTO arrived (tbl, key, reading) VALUES (?, ?, ?)", each.key, reading
+                    )
             self._execute("DELETE FROM under_way WHERE tbl = ? AND number <= ?", merged)
             if is_end:
-                turn += 1
                 self._execute(
                     "INSERT OR REPLACE INTO waiting (tbl, key, cells, why, turn) "
                     "SELECT tbl, key, NULL, '', ?3 FROM arrived WHERE tbl = ?1 AND reading <> ?2",

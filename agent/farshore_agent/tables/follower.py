@@ -27,7 +27,7 @@ from farshore_agent.tables.make import create_sql, widen_sql
 from farshore_agent.tables.rebase import Here, step, told_after
 from farshore_agent.tables.references import References
 from farshore_agent.tables.schema import TableSchema, problems_of, read_schema
-from farshore_agent.tables.shadow import Progress, Shadow, Told, pack_key, unpack_key
+from farshore_agent.tables.shadow import Intent, Progress, Shadow, Told, pack_key, unpack_key
 from farshore_protocol.limits import KIB
 from farshore_protocol.ports import Clock
 from farshore_protocol.tables import ColumnTold, Followed, Page
@@ -173,6 +173,10 @@ class Follower:
             self._tried_s = now_s
             again = self._arrivals.set_aside(PIECE_ROWS)
         return bool(again) and self._write(self._opened(), self._schema, again)
+
+    def note_under_way(self, intent: Intent) -> None:
+        """A look has found changes of the site's own; said before it is settled."""
+        self._arrivals.fly(intent)
 
     def close(self) -> None:
         """Close the application's database."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import apsw
@@ -17,54 +15,55 @@ from farshore_agent.collect.input import InputContext, append_patiently
 from farshore_agent.errors import SettingsError
 from farshore_agent.settings.tables import TableSettings
 from farshore_agent.tables.capture import Capture
-from farshore_agent.tables.shadow import FILE, Intent, Shadow
+from farshore_agent.tables.follower import Follower
+from farshore_agent.tables.shadow import Intent
 from farshore_protocol.names import CHANGES, companion_of
-from farshore_protocol.ports import Random, Runner
+from farshore_protocol.ports import Runner
 
 _LOG: Final = logging.getLogger(__name__)
 _BEHIND_PAUSE_S: Final = 0.02
 """Between two looks while there is more to see: the application's turn."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """What a capture needs beside the buffer.
+class TableLoop:
+    """Captures one table for as long as the agent runs.
 
     Attributes:
-        offset_us: tells what has to be added to this clock to get the hub's, as far as that is known.
+        turn: held while it looks, by whoever writes what came from the hub too.
     """
-
-    random: Random
-    offset_us: Callable[[], int]
-
-
-class TableLoop:
-    """Captures one table for as long as the agent runs."""
 
     def __init__(
         self,
         name: str,
         settings: TableSettings,
-        shadow: Shadow,
         context: InputContext,
         runner: Runner,
-        machine: Outside,
+        capture: Capture,
+        follower: Follower | None = None,
     ) -> None:
         self.name = name
+        self.turn = asyncio.Lock()
         self._settings = settings
         self._stream = companion_of(name, CHANGES)
-        self._capture = Capture(name, settings, shadow, context.clock, machine.random, machine.offset_us)
+        self._capture = capture
         self._context = context
         self._runner = runner
+        self._follower = follower
         self._complaint = ""
 
     async def run(self) -> NoReturn:
         """Look until cancelled. What the application's database does not allow just now is tried again."""
         await self._finish()
         while True:
-            await self._look()
+            async with self.turn:
+                await self._look()
             is_behind = self._capture.is_behind and not self._complaint
             await self._context.clock.sleep(_BEHIND_PAUSE_S if is_behind else self._settings.poll_s)
+
+    async def look_and_hear(self, hlc: int) -> None:
+        """Tell what was changed until now; whatever is told later is later than `hlc`. Whoever calls holds `turn`."""
+        await self._look()
+        await self._runner(partial(self._capture.heard, hlc))
 
     async def close(self) -> None:
         """Let go of the application's database."""
@@ -90,18 +89,31 @@ class TableLoop:
         stored = await self._context.load_checkpoint(self._key)
         if stored is None or int.from_bytes(stored, "big") < intent.progress.look:
             await self._append(intent)
-        await self._runner(partial(self._capture.settle, intent))
+        await self._runner(partial(self._settle, intent))
 
     async def _look(self) -> None:
         try:
-            intent = await self._runner(self._capture.look)
+            intent = await self._runner(self._seen)
             if intent is not None:
                 await self._append(intent)
-                await self._runner(partial(self._capture.settle, intent))
+                await self._runner(partial(self._settle, intent))
             self._complain("")
         except (apsw.Error, SettingsError, OSError) as error:
             self._complain(str(error))
             await self._runner(self._capture.close)
+
+    def _seen(self) -> Intent | None:
+        """What a look has found; nothing while the database gets back what it had."""
+        if self._follower:
+            self._follower.attend()
+            if self._follower.is_restoring:
+                return None
+        return self._capture.look()
+
+    def _settle(self, intent: Intent) -> None:
+        if self._follower:
+            self._follower.note_under_way(intent)
+        self._capture.settle(intent)
 
     async def _append(self, intent: Intent) -> None:
         refused = [Refused(number, None, why, raw) for number, (why, raw) in enumerate(intent.refused, 1)]
@@ -119,8 +131,3 @@ class TableLoop:
         if complaint and complaint != self._complaint:
             _LOG.warning("tables.%s: %s", self.name, complaint)
         self._complaint = complaint
-
-
-def open_shadow(state_dir: Path) -> Shadow:
-    """The shadow of all tables of an agent."""
-    return Shadow(state_dir / FILE)

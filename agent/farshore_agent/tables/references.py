@@ -55,7 +55,9 @@ class References:
                 return f"there is no row in {each.parent} that its {', '.join(each.columns)} names"
         return ""
 
-    def is_named(self, database: apsw.Connection, before: Mapping[str, Value], after: Mapping[str, Value] | None) -> str:
+    def is_named(
+        self, database: apsw.Connection, before: Mapping[str, Value], after: Mapping[str, Value] | None
+    ) -> str:
         """Why a row cannot go, or become `after`: another one names it as it was `before`."""
         for each in self.to_it:
             named = _picked(before, each.targets)
@@ -81,7 +83,9 @@ def _references(database: apsw.Connection, table: str) -> Iterator[Reference]:
 
 
 def _primary_key(database: apsw.Connection, table: str) -> tuple[str, ...]:
-    return tuple(name for (name,) in rows(database, "SELECT name FROM pragma_table_info(?) WHERE pk ORDER BY pk", (table,)))
+    return tuple(
+        name for (name,) in rows(database, "SELECT name FROM pragma_table_info(?) WHERE pk ORDER BY pk", (table,))
+    )
 
 
 def _picked(cells: Mapping[str, Value], columns: Iterable[str]) -> tuple[Value, ...] | None:

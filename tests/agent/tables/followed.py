@@ -14,8 +14,7 @@ from farshore_agent.settings.tables import Direction, TableSettings
 from farshore_agent.tables.capture import Capture
 from farshore_agent.tables.follower import Follower
 from farshore_agent.tables.shadow import FILE, Intent, Shadow
-from farshore_protocol.tables import ColumnTold, Page, RowTold, open_pages, pack_pages
-from farshore_protocol.tables import Pages
+from farshore_protocol.tables import ColumnTold, Page, Pages, RowTold, open_pages, pack_pages
 from tests.agent.buffer.world import FakeClock, FakeRandom
 
 GOODS = "CREATE TABLE goods (id INTEGER PRIMARY KEY, name TEXT, price REAL, note)"
@@ -142,8 +141,8 @@ class Site:
         """The agent is killed: nothing is brought to its end."""
         assert self.shadow
         self.follower.close()
-        if self.capture._application:  # noqa: SLF001 - `close` would tidy up
-            self.capture._application.close()  # noqa: SLF001
+        if self.capture._application:
+            self.capture._application.close()
         self.shadow.close()
 
     def run(self, statement: str, values: Iterable[Any] = ()) -> None:
@@ -166,7 +165,7 @@ class Site:
     def take(self, intent: Intent) -> None:
         self.told += sum(record["op"] != "schema" for record in intent.records)
         self.outgoing += intent.records
-        self.follower._arrivals.fly(intent)  # noqa: SLF001
+        self.follower.note_under_way(intent)
         self.capture.settle(intent)
 
     def send(self, count: int | None = None) -> None:
@@ -215,7 +214,7 @@ def kill_after_the_commit(follower: Follower) -> None:
     def dies(*_: object) -> None:
         raise Killed
 
-    follower._arrivals.applied = dies  # type: ignore[method-assign] # noqa: SLF001
+    follower._arrivals.applied = dies  # type: ignore[assignment]
 
 
 __all__ = ["COLUMNS", "GOODS", "Killed", "Row", "Site", "ToyHub", "apsw", "kill_after_the_commit"]
