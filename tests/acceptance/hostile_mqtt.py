@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from farshore_agent.identity.tls import pinned_context
@@ -75,6 +76,28 @@ class Stranger:
 
         asyncio.run(say())
 
+    @contextlib.contextmanager
+    def listening(self, client_id: str, *topics: str) -> Iterator[None]:
+        """Listen to these topics for as long as the block runs."""
+        ready, done = threading.Event(), threading.Event()
+
+        async def listen() -> None:
+            async with self.connected(client_id) as session:
+                for topic in topics:
+                    with contextlib.suppress(BrokerRefused):
+                        await session.subscribe(topic)
+                ready.set()
+                await asyncio.to_thread(done.wait)
+
+        listener = threading.Thread(target=asyncio.run, args=(listen(),))
+        listener.start()
+        try:
+            assert ready.wait(DEADLINE_S)
+            yield
+        finally:
+            done.set()
+            listener.join()
+
     def cut_off_after(self, act: contextlib.AbstractContextManager[object]) -> float:
         """How long after that was done this client's connection is gone, in seconds."""
 
@@ -89,3 +112,15 @@ class Stranger:
                 return time.monotonic() - began_s
 
         return asyncio.run(stay())
+
+
+def say_anything(port: int, *messages: Message) -> None:
+    """Publish as somebody whom the broker asks nothing."""
+
+    async def say() -> None:
+        endpoint = Endpoint("127.0.0.1", port, None, "", MAX_PACKET_BYTES)
+        async with connected(endpoint, Hello("its-operator", 60), lambda _: None, SystemClock()) as session:
+            for message in messages:
+                await session.publish(message)
+
+    asyncio.run(say())

@@ -53,8 +53,8 @@ class Ordering:
 
 
 def with_broker(hub: Hub, table: str = "") -> int:
-    """Have a hub that does not run yet start a broker of its own; its port. Or let `table` say which."""
-    port = free_port()
-    with (hub.data / "hub.toml").open("a") as settings:
-        settings.write("\n[broker]\n" + (table or f'embedded = true\nlisten = "127.0.0.1:{port}"\n'))
+    """Have a hub that does not run start its own broker, whose port it returns; or use the one that `table` says."""
+    port, path = free_port(), hub.data / "hub.toml"
+    before, _, _ = path.read_text().partition("\n[broker]\n")
+    path.write_text(before + "\n[broker]\n" + (table or f'embedded = true\nlisten = "127.0.0.1:{port}"\n'))
     return port

@@ -34,6 +34,7 @@ _COMMANDS: Final = {
     "export": ("export", "Write all records of a stream."),
     "import": ("import_", "Take parcels that came as files."),
     "audit": ("audit", "Re-read what is stored, and say what is not as the ledger says."),
+    "broker": ("broker", "Prepare an MQTT broker of your own."),
     "doctor": ("doctor", "Look at everything, say what is wrong and what to do, and repair."),
     "backup": ("backup", "Make, list, verify and restore backups."),
     "db": ("db", "Show or upgrade the database's version."),
