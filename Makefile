@@ -20,10 +20,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SEEDED = $(if $(SEED),--seed $(SEED))
-SOURCES := protocol shell agent hub demo tests
+SOURCES := protocol shell agent hub demo tests docs_site
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test pytest lint types imports format demo bench bench-bytes fuzz fuzz-api bombs powerloss diskfaults bitrot soak soak-kills powercut links herd ledger-seeds pins clean system-packages
+.PHONY: help venv test pytest lint types imports format demo docs bench bench-bytes fuzz fuzz-api bombs powerloss diskfaults bitrot soak soak-kills powercut links herd ledger-seeds pins clean system-packages
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,12 @@ format: $(STAMP) ## format the code and repair what can be repaired
 
 demo: $(STAMP) ## a hub and a few sites on this machine
 	$(BIN)/farshore demo
+
+docs: $(STAMP) ## the documentation as a site in build/site, which needs no internet
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint packaging/constraints.txt --editable '.[docs]'
+	$(BIN)/python -m docs_site.assemble build/docs
+	$(BIN)/zensical build --clean --strict
+	@echo "look at it: python3 -m http.server --directory build/site"
 
 bench: $(STAMP) system-packages ## every figure of docs/benchmarks.md, about 20 minutes; BENCH="--quick" or "--only drain" for less
 	$(BIN)/python -m tests.benchmarks.all $(BENCH)

@@ -61,7 +61,17 @@ class FieldOrFalse:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamSettings(Table):
-    """`[stream_defaults]`, and the same keys in a `[streams.NAME]` table, where each overrides the default."""
+    """`[stream_defaults]`, and the same keys in a `[streams.NAME]` table, where each overrides the default.
+
+    Attributes:
+        time_field: the field with the event's time; `false`: the time of arrival.
+        priority: 9 is sent first, 0 last; when room runs out, 0 is given up first.
+        when_full: what happens when the buffer is full: refuse what comes, give up the oldest, or thin it to hourly
+            summaries.
+        max_age_s: what was not delivered for so long is given up, with a receipt.
+        order: which of the waiting batches go first.
+        effort: how much work is spent on small batches.
+    """
 
     time_field: str | None = setting(FieldOrFalse(), default="ts")
     priority: int = setting(Whole(LAST_PRIORITY, FIRST_PRIORITY), default=DEFAULT_PRIORITY)
