@@ -16,6 +16,7 @@ from farshore_protocol.limits import MAX_HOURS
 from farshore_protocol.messages import Reason, Receipt
 from farshore_protocol.ranges import RangeSet, upto
 
+_STATED: Final = 1
 _DONE: Final = 2
 
 
@@ -105,10 +106,10 @@ def open_receipts(database: Database, limit: int) -> list[Receipt]:
 
 
 def settle_receipts(database: Database, stream: int, at_hub: RangeSet, archived: int, now_us: int) -> None:
-    """Finish the receipts that the hub has, and reopen those that it had and has no longer."""
+    """Finish the receipts that the hub was told and has, and reopen those that it had and has no longer."""
     for receipt, first, last, state in database.rows("receipts_of", stream):
         is_there = at_hub.covers(first, last)
-        if is_there and state != _DONE:
+        if is_there and state == _STATED:
             database.run("finish_receipt", receipt, now_us)
         elif not is_there and state == _DONE:
             database.run("reopen_receipt", receipt)

@@ -329,6 +329,27 @@ async def test_the_account_of_a_hub_that_does_not_name_what_it_took_is_believed(
     await buffer.close()
 
 
+async def test_a_receipt_that_the_hub_was_never_told_is_not_done_whatever_the_hub_has(
+    world: World, hub: FakeHub
+) -> None:
+    """Otherwise the loss of a machine that was resumed twice would hide behind the records of its double."""
+    buffer = await world.open()
+    batch = await _sealed(buffer, 100)
+    manifest = await buffer.manifest(whole=True)
+    buffer._store._database.connection.execute("UPDATE bodies SET raw = x'00'")
+    assert await buffer.load([batch.id]) == []
+    for n in range(1, 101):
+        hub.records[buffer.incarnation, "boiler", n] = {"other": n}
+    hub.note(manifest)
+    await buffer.settle(hub.answer(buffer.incarnation, manifest))
+    manifest = await buffer.manifest(whole=True)
+    assert [(each.first, each.last, each.reason) for each in manifest.receipts] == [(1, 100, Reason.DAMAGED)]
+    hub.note(manifest)
+    await buffer.settle(hub.answer(buffer.incarnation, manifest))
+    assert (await buffer.manifest(whole=True)).receipts == []
+    await buffer.close()
+
+
 async def test_a_refusal_of_what_was_never_here_counts_for_nothing(world: World, hub: FakeHub) -> None:
     """Found by the simulation: the forwarder took it for an answer about its parcel, and sent that again at once."""
     buffer = await world.open()
