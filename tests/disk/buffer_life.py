@@ -16,7 +16,7 @@ from farshore_agent.buffer import Appended, Buffer, Checkpoint
 from farshore_agent.errors import AgentError, BufferBroken, BufferFull
 from farshore_agent.settings import EffortChoice, StreamSettings, WhenFull
 from farshore_protocol.ranges import EMPTY
-from tests.agent.buffer.world import MIB, START_US, FakeHub, World, admitted, exchange, policies
+from tests.agent.buffer.world import START_US, FakeHub, World, admitted, exchange, policies
 from tests.disk.agent_disk import AgentDisk
 from tests.disk.promises import AtTheHub, Key, Promises
 
@@ -152,14 +152,7 @@ class Life:
         await exchange(self._open, self.hub, max_batches=self.chance.randint(1, 10))
 
     async def send_and_lose_the_answer(self) -> None:
-        batches = await self._open.waiting(max_bytes=MIB, max_batches=5)
-        epochs, dictionaries = await self._open.attachments(batches)
-        loaded = await self._open.load([batch.id for batch in batches])
-        manifest = await self._open.manifest(whole=False, batches=[batch.id for batch in batches])
-        self.hub.epochs.update(epoch.id for epoch in epochs)
-        for raw in dictionaries + [each.raw for each in loaded]:
-            self.hub.take(raw)
-        self.hub.note(manifest)
+        await exchange(self._open, self.hub, max_batches=5, whole=False, answered=False)
 
     async def grow_older(self) -> None:
         self.world.clock.advance(self.chance.choice([60, DAY_S, 4 * DAY_S]))

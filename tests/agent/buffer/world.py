@@ -157,6 +157,12 @@ class FakeHub:
         self.streams.add((header.incarnation, header.stream))
         self._taken.append(batch.digest)
 
+    def take_all(self, raws: Iterable[bytes]) -> None:
+        """Store the batches of one parcel; what came before it has its answer, or never gets one."""
+        self._taken.clear()
+        for raw in raws:
+            self.take(raw)
+
     def stored(self, incarnation: bytes, stream: str) -> RangeSet:
         numbers = (n for of, name, n in self.records if (of, name) == (incarnation, stream))
         return RangeSet.of(*((n, n) for n in numbers))
@@ -214,8 +220,7 @@ async def exchange(
     loaded = await buffer.load([batch.id for batch in batches])
     streams, ids = {(batch.incarnation, batch.stream) for batch in batches}, [batch.id for batch in batches]
     manifest = await buffer.manifest(whole=whole, streams=streams, batches=ids)
-    for raw in dictionaries + [each.raw for each in loaded]:
-        hub.take(raw)
+    hub.take_all(dictionaries + [each.raw for each in loaded])
     hub.note(manifest)
     answer = hub.answer(buffer.incarnation, manifest)
     if answered:
