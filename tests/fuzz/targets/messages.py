@@ -95,6 +95,7 @@ def answer(data: bytes) -> None:
                 assert RangeSet.from_wire(ranges).to_wire() == ranges
     except ProtocolError:
         return
+    assert all(len(each) <= messages.SHORT_DIGEST_BYTES for each in read.here or ())
     _same_again(read, messages.Answer)
 
 
