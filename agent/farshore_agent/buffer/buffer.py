@@ -68,6 +68,8 @@ class Buffer:
         self._unsealed = 0
         self._queue: deque[QueuedAppend] = deque()
         self._queued_bytes = 0
+        self._handed_over = self._done_with = 0
+        self._commit_is_over = asyncio.Event()
         self._has_room = asyncio.Event()
         self._has_room.set()
         self._committing: asyncio.Task[None] | None = None
@@ -130,6 +132,7 @@ class Buffer:
         size = size_of(admitted)
         queued = QueuedAppend(stream, admitted, checkpoint, asyncio.get_running_loop().create_future(), size)
         self._queue.append(queued)
+        self._handed_over += 1
         self._count_queued(size)
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit_queued())
@@ -151,10 +154,22 @@ class Buffer:
                     self._queue.popleft()
                 await self._commit(appends)
                 self._count_queued(-sum(queued.size for queued in appends))
+                self._note_done(len(appends))
         finally:
             self._committing = None
         if self._unsealed >= self._bounds.batch_records:
             self.on_full()
+
+    def _note_done(self, count: int) -> None:
+        self._done_with += count
+        over, self._commit_is_over = self._commit_is_over, asyncio.Event()
+        over.set()
+
+    async def caught_up(self) -> None:
+        """Return when all that was handed over before is on disk or was refused, whoever waits for it still."""
+        mine = self._handed_over
+        while self._done_with < mine:
+            await self._commit_is_over.wait()
 
     async def _commit(self, appends: list[QueuedAppend]) -> None:
         outcomes: Sequence[Appended | Exception]
@@ -179,6 +194,11 @@ class Buffer:
     async def load_checkpoint(self, key: str) -> bytes | None:
         """How far an input has read; None when it never said so."""
         return await self._run(partial(self._store.load_checkpoint, key))
+
+    async def use(self, settings: BufferSettings, seal: SealSettings) -> None:
+        """Go on under other settings, and under the policies as they are now; what is stored stays as it is."""
+        await self._run(partial(self._store.use, settings, seal))
+        self._bounds = Bounds(settings.max_commit_bytes, seal.max_records)
 
     # -------------------------------------------------------------- sealing
 
@@ -224,6 +244,14 @@ class Buffer:
     async def waiting_ids(self) -> tuple[int, int]:
         """The least and the greatest id of what waits to be sent; zeros when nothing does."""
         return await self._run(self._store.waiting_ids)
+
+    async def pause(self, streams: Iterable[str]) -> None:
+        """Leave these streams, and their companions, out of what is sent, and no others."""
+        await self._run(partial(self._store.pause, tuple(streams)))
+
+    async def resend(self, stream: str, first: int, last: int) -> tuple[int, int]:
+        """Send once more what the hub has, as far as it is still kept; how many batches and records that is."""
+        return await self._run(partial(self._store.resend, stream, first, last))
 
     async def load(self, ids: Sequence[int]) -> list[LoadedBatch]:
         """The sealed bytes of batches. One that is damaged becomes a receipt and is left out."""

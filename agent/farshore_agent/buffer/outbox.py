@@ -22,6 +22,7 @@ from farshore_protocol.hours import Hours, added
 from farshore_protocol.limits import MAX_PARCEL_ATTACHMENTS
 from farshore_protocol.messages import KeyEpoch
 
+NOTHING_PAUSED: Final = "[]"
 _NO_DICTIONARY: Final = "a dictionary did not pass its check"
 
 
@@ -71,12 +72,15 @@ def _add(database: Database, sealing: Sealing, hours: Hours) -> None:
     keep(database, "add_batch_hours", batch, hours)
 
 
-def waiting(database: Database, *, max_bytes: int, max_batches: int) -> list[OutboxBatch]:
-    """What to send next, in order: as many batches as fit, and at least one if there is one."""
+def waiting(database: Database, *, max_bytes: int, max_batches: int, paused: str = NOTHING_PAUSED) -> list[OutboxBatch]:
+    """What to send next, in order: as many batches as fit, and at least one if there is one.
+
+    `paused` are the names of streams that are left out, as a JSON list.
+    """
     found: list[OutboxBatch] = []
     size = 0
     with translated():
-        for row in database.connection.execute(QUERIES["waiting"], (max_batches,)):
+        for row in database.connection.execute(QUERIES["waiting"], (max_batches, paused)):
             batch = OutboxBatch(*row)
             size += batch.size
             if found and size > max_bytes:
@@ -85,9 +89,9 @@ def waiting(database: Database, *, max_bytes: int, max_batches: int) -> list[Out
     return found
 
 
-def waiting_ids(database: Database) -> tuple[int, int]:
+def waiting_ids(database: Database, paused: str = NOTHING_PAUSED) -> tuple[int, int]:
     """The least and the greatest id of what is to be sent; zeros when nothing is."""
-    least, greatest = database.the_row("waiting_ids")
+    least, greatest = database.the_row("waiting_ids", paused)
     return least, greatest
 
 

@@ -63,6 +63,12 @@ class Sealer:
         self._plans = Plans()
         self._dictionaries = Dictionaries(settings.dictionary)
 
+    def use(self, settings: SealSettings) -> None:
+        """Go on under other settings."""
+        if settings.dictionary is not self._settings.dictionary:
+            self._dictionaries = Dictionaries(settings.dictionary)
+        self._settings = settings
+
     @property
     def dictionaries(self) -> set[bytes]:
         """The dictionaries that the next batches may need."""

@@ -5,6 +5,7 @@ In memory only: the life, the sealing key with its counter, plans and dictionari
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from farshore_agent.buffer.group import Group, QueuedAppend, merge
 from farshore_agent.buffer.inspect import Flaw
 from farshore_agent.buffer.model import Appended, BufferStatus, LoadedBatch, Manifest, OutboxBatch, Settled
 from farshore_agent.buffer.repair import open_file, replace_file
+from farshore_agent.buffer.resend import resend
 from farshore_agent.buffer.room import Demand
 from farshore_agent.buffer.scrub import Scrubber, scrub_all
 from farshore_agent.buffer.seal_policy import Circumstances, Due, due, rest_of, together
@@ -28,7 +30,7 @@ from farshore_agent.buffer.streams import apply_priorities, begin_life
 from farshore_agent.errors import AgentError, BufferBroken, BufferFull
 from farshore_agent.settings import BufferSettings, SealSettings, StreamPolicies
 from farshore_protocol.messages import Answer, KeyEpoch
-from farshore_protocol.names import QUARANTINE, base_of, companion_of
+from farshore_protocol.names import COMPANIONS, QUARANTINE, base_of, companion_of
 from farshore_protocol.sealing import EpochKey
 
 SHRINK_PAGES: Final = 256
@@ -55,6 +57,7 @@ class Store:
         self._epoch: KeyEpoch | None = None
         self._ballast = Ballast(path, settings.max_bytes)
         self._said: dict[tuple[bytes, int], statement.Said] = {}
+        self._paused = outbox.NOTHING_PAUSED
 
     @classmethod
     def open(
@@ -95,6 +98,22 @@ class Store:
         with database.transaction():
             apply_priorities(database, self._policies)
             self.life = Life(begin_life(database, incarnation, now_us), incarnation)
+        self._ballast.restore()
+
+    def use(self, settings: BufferSettings, seal: SealSettings) -> None:
+        """Go on under other settings, and under the policies as they are now; what is stored stays."""
+        self._settings, self._seal = settings, seal
+        self._database.limit(settings.max_bytes)
+        disk_bytes, self._shedder = (
+            self._shedder.disk_bytes,
+            Shedder(self._database, settings.max_bytes, self._policies),
+        )
+        self._shedder.disk_bytes = disk_bytes
+        with self._database.transaction():
+            apply_priorities(self._database, self._policies)
+        if self._sealer:
+            self._sealer.use(seal)
+        self._ballast = Ballast(self._path, settings.max_bytes)
         self._ballast.restore()
 
     def repair(self, why: str, incarnation: bytes, now_us: int) -> None:
@@ -226,11 +245,19 @@ class Store:
 
     def waiting(self, *, max_bytes: int, max_batches: int) -> list[OutboxBatch]:
         """What to send next, in order."""
-        return outbox.waiting(self._database, max_bytes=max_bytes, max_batches=max_batches)
+        return outbox.waiting(self._database, max_bytes=max_bytes, max_batches=max_batches, paused=self._paused)
 
     def waiting_ids(self) -> tuple[int, int]:
         """The least and the greatest id of what is to be sent; zeros when nothing is."""
-        return outbox.waiting_ids(self._database)
+        return outbox.waiting_ids(self._database, self._paused)
+
+    def pause(self, streams: Iterable[str]) -> None:
+        """Leave these streams, and their companions, out of what is sent, and no others."""
+        self._paused = json.dumps([name for stream in streams for name in _with_companions(stream)])
+
+    def resend(self, stream: str, first: int, last: int) -> tuple[int, int]:
+        """Send once more what the hub has; how many batches and records that is."""
+        return resend(self._database, stream, first, last)
 
     def load(self, ids: Sequence[int], now_us: int) -> list[LoadedBatch]:
         """The sealed bytes of batches, checked."""
@@ -289,6 +316,10 @@ class Store:
     def close(self) -> None:
         """Close the file. What was appended is in it; what was not sealed is sealed in the next life."""
         self._database.close()
+
+
+def _with_companions(stream: str) -> list[str]:
+    return [stream, *(companion_of(stream, each) for each in COMPANIONS)]
 
 
 def _streams_of(append: QueuedAppend) -> set[str]:

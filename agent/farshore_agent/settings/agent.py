@@ -10,9 +10,11 @@ from typing import Final
 from farshore_agent.errors import Problem
 from farshore_agent.settings.inputs import InputSettings
 from farshore_agent.settings.kinds import Flag, Inner, LocalPath, NamedValues, Text, Whole
+from farshore_agent.settings.orders import MAX_ACCEPTED, NEVER, OrdersSettings
+from farshore_agent.settings.read import closest
 from farshore_agent.settings.rooms import BufferSettings, ForwardSettings, SealSettings
 from farshore_agent.settings.streams import StreamPolicies, StreamSettings
-from farshore_agent.settings.table import Table, setting
+from farshore_agent.settings.table import Table, setting, settings_of
 from farshore_agent.settings.tables import TableSettings
 from farshore_protocol import limits
 from farshore_protocol.names import HOURLY, QUARANTINE, check_stream
@@ -49,6 +51,8 @@ class AgentSettings(Table):
     inputs: dict[str, InputSettings] = setting(NamedValues(Inner(InputSettings)), default={})
     tables: dict[str, TableSettings] = setting(NamedValues(Inner(TableSettings), _STREAM_NAME), default={})
 
+    orders: OrdersSettings = setting(Inner(OrdersSettings), default=OrdersSettings())
+
     def policies(self) -> StreamPolicies:
         """The policy of every stream."""
         allowed = self.max_streams if self.accept_undeclared else 0
@@ -61,6 +65,7 @@ def conflicts(settings: AgentSettings) -> Iterator[Problem]:
     yield from _between_numbers(settings)
     yield from _between_inputs(settings)
     yield from _between_tables(settings)
+    yield from _of_orders(settings)
 
 
 def _between_numbers(settings: AgentSettings) -> Iterator[Problem]:
@@ -101,3 +106,16 @@ def _between_tables(settings: AgentSettings) -> Iterator[Problem]:
             yield Problem(f"tables.{name}", f"is the same table as tables.{owner}", "capture it once")
         if name in settings.streams:
             yield Problem(f"tables.{name}", f"[streams.{name}] has this name too", "give the table another name")
+
+
+def _of_orders(settings: AgentSettings) -> Iterator[Problem]:
+    accept = settings.orders.accept
+    if len(accept) > MAX_ACCEPTED:
+        yield Problem("orders.accept", f"names more than {MAX_ACCEPTED} keys", "name whole tables")
+    known = {each.key for each in settings_of(AgentSettings)}
+    for key in accept:
+        table = key.partition(".")[0]
+        if table in NEVER:
+            yield Problem("orders.accept", f"{key!r} cannot be changed by a hub", "take it out")
+        elif table not in known:
+            yield Problem("orders.accept", f"{key!r} is not a key of the settings", closest(table, known))

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from farshore_agent.errors import Problem, SettingsError
 from farshore_agent.settings import inputs
@@ -27,6 +27,15 @@ def load(path: Path) -> AgentSettings:
     Raises:
         SettingsError: with all that is wrong.
     """
+    return parse(read(path), source=str(path), folder=path.absolute().parent)
+
+
+def read(path: Path) -> str:
+    """The text of a settings file.
+
+    Raises:
+        SettingsError: there is none that can be read.
+    """
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
@@ -39,7 +48,7 @@ def load(path: Path) -> AgentSettings:
         raise SettingsError(str(path), [problem]) from None
     if len(raw) > MAX_BYTES:
         raise SettingsError(str(path), [Problem("", f"has more than {MAX_BYTES} bytes: is this the right file?")])
-    return parse(text, source=str(path), folder=path.absolute().parent)
+    return text
 
 
 def parse(
@@ -50,20 +59,44 @@ def parse(
     Raises:
         SettingsError: with all that is wrong.
     """
+    return check(tables_of(text, source), source=source, folder=folder, kinds=kinds)
+
+
+def tables_of(text: str, source: str) -> dict[str, Any]:
+    """The tables of a text of TOML.
+
+    Raises:
+        SettingsError: it is none.
+    """
     try:
-        tables = tomllib.loads(text)
+        return tomllib.loads(text)
     except RecursionError:
         raise SettingsError(source, [Problem("", "is not TOML that can be read: it is nested too deep")]) from None
     except ValueError as error:  # TOMLDecodeError, and what Python says of a number of too many digits
         raise SettingsError(source, [Problem("", f"is not TOML: {error}")]) from None
+
+
+def check(
+    given: Mapping[str, Any],
+    *,
+    source: str = "settings",
+    folder: Path | None = None,
+    kinds: Mapping[str, InputType] | None = None,
+) -> AgentSettings:
+    """Check the tables of a settings file; see `parse`.
+
+    Raises:
+        SettingsError: with all that is wrong.
+    """
     reading = Reading(folder)
+    tables = dict(given)
     defaults = read_table(StreamSettings, tables.get("stream_defaults", {}), (), Reading(folder))
     if defaults is not None:
         reading.defaults[StreamSettings] = defaults
-    given = _inputs(tables.pop("inputs", {}), inputs.installed() if kinds is None else kinds, reading)
+    named = _inputs(tables.pop("inputs", {}), inputs.installed() if kinds is None else kinds, reading)
     settings = read_table(AgentSettings, tables, (), reading)
     if settings is not None:
-        settings = replace(settings, inputs=given)
+        settings = replace(settings, inputs=named)
         reading.problems.extend(conflicts(settings))
     if reading.problems or settings is None:
         raise SettingsError(source, reading.problems)

@@ -9,6 +9,7 @@ from farshore_agent.settings import inputs
 from farshore_agent.settings.agent import AgentSettings
 from farshore_agent.settings.inputs import InputType
 from farshore_agent.settings.kinds import Inner, table_schema
+from farshore_agent.settings.orders import OrdersSettings
 from farshore_agent.settings.rooms import BufferSettings, ForwardSettings, SealSettings
 from farshore_agent.settings.streams import StreamSettings
 from farshore_agent.settings.table import Table
@@ -18,6 +19,7 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _TABLES: Final[tuple[type[Table], ...]] = (
     BufferSettings,
     ForwardSettings,
+    OrdersSettings,
     SealSettings,
     StreamSettings,
     TableSettings,

@@ -109,7 +109,8 @@ class StreamPolicies:
     """The policy of every stream, companions included.
 
     Producers may append to declared streams, and to `max_undeclared` others, so that one that makes up names cannot
-    fill the manifest. `tables` are the priorities of captured tables, by name.
+    fill the manifest. `tables` are the priorities of captured tables, by name. The buffer's thread reads them while the
+    others do, and `become` may come in between: so whoever asks is answered by one set of rules, the old or the new.
     """
 
     def __init__(
@@ -120,23 +121,16 @@ class StreamPolicies:
         max_undeclared: int = 1000,
         tables: Mapping[str, int] | None = None,
     ) -> None:
-        self._defaults = defaults or StreamSettings()
-        self._streams = dict(streams or {})
-        self._max_undeclared = max_undeclared
-        self._tables = tables or {}
-        self._made: dict[str, StreamPolicy] = {}
-        self._admitted = {name: self.of(name) for name in self._streams}
+        self._rules = _Rules(defaults or StreamSettings(), dict(streams or {}), max_undeclared, tables or {})
 
     @property
     def declared(self) -> tuple[str, ...]:
         """The streams that the settings name."""
-        return tuple(self._streams)
+        return tuple(self._rules.streams)
 
     def of(self, stream: str) -> StreamPolicy:
         """The policy of any stream that the buffer may hold, whether it is still declared or not."""
-        if stream not in self._made:
-            self._made[stream] = self._make(stream)
-        return self._made[stream]
+        return self._rules.of(stream)
 
     def admitting(self, stream: str) -> StreamPolicy:
         """The policy of a stream that a producer may append to.
@@ -144,14 +138,50 @@ class StreamPolicies:
         Raises:
             StreamNotFound: the name is not allowed, or it is not declared and no more undeclared ones are accepted.
         """
-        policy = self._admitted.get(stream)
+        return self._rules.admitting(stream)
+
+    def become(self, other: StreamPolicies) -> None:
+        """Say what `other` says, from now on. Undeclared streams that are in use stay so, as far as they may."""
+        rules = other._rules
+        for stream in self._rules.undeclared:
+            if len(rules.undeclared) < rules.max_undeclared and stream not in rules.streams:
+                rules.undeclared[stream] = rules.of(stream)
+        self._rules = rules
+
+
+class _Rules:
+    """The policies under one set of settings."""
+
+    def __init__(
+        self,
+        defaults: StreamSettings,
+        streams: dict[str, StreamSettings],
+        max_undeclared: int,
+        tables: Mapping[str, int],
+    ) -> None:
+        self.streams = streams
+        self.max_undeclared = max_undeclared
+        self.undeclared: dict[str, StreamPolicy] = {}
+        self._defaults = defaults
+        self._tables = tables
+        self._made: dict[str, StreamPolicy] = {}
+
+    def of(self, stream: str) -> StreamPolicy:
+        if stream not in self._made:
+            self._made[stream] = self._make(stream)
+        return self._made[stream]
+
+    def admitting(self, stream: str) -> StreamPolicy:
+        if stream in self.streams:
+            return self.of(stream)
+        policy = self.undeclared.get(stream)
         if policy is None:
-            policy = self._admitted[stream] = self._undeclared(stream)
+            policy = self.undeclared[stream] = self._undeclared(stream)
         return policy
 
     def _make(self, stream: str) -> StreamPolicy:
         base = base_of(stream)
-        policy = _policy(stream, self._streams.get(base, self._defaults))
+        policy = _policy(stream, self.streams.get(base, self._defaults))
         if stream == base:
             return policy
         if stream.endswith(f".{CHANGES}"):
@@ -170,10 +200,10 @@ class StreamPolicies:
             check_stream(stream)
         except BadName as error:
             raise StreamNotFound(str(error)) from None
-        if len(self._admitted) - len(self._streams) >= self._max_undeclared:
+        if len(self.undeclared) >= self.max_undeclared:
             raise StreamNotFound(
                 f"the stream {stream!r} is not declared"
-                + (f", and {self._max_undeclared} undeclared ones are in use" if self._max_undeclared else ""),
+                + (f", and {self.max_undeclared} undeclared ones are in use" if self.max_undeclared else ""),
                 remedy=f"add [streams.{stream}] to the settings",
             )
         return self.of(stream)

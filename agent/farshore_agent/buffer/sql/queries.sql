@@ -153,14 +153,16 @@ WHERE stream = ?1 AND (priority <> ?2 OR sending_order <> id * ?3);
 -- add_body: the sealed bytes of a batch
 INSERT INTO bodies (batch, raw, summary) VALUES (?1, ?2, ?3);
 
--- waiting: what is to be sent, in the order of sending
+-- waiting: what is to be sent, in the order of sending; ?2: JSON list of the streams that are paused
 SELECT b.id, l.incarnation, s.name, b.first, b.last - b.first + 1, b.size, b.digest, b.priority, b.oldest_us,
     b.newest_us, b.sealed_us, b.epoch, b.dictionary
 FROM batches b INDEXED BY outbox JOIN streams s ON s.id = b.stream JOIN lives l ON l.id = s.life
-WHERE b.state = 0 ORDER BY b.priority DESC, b.sending_order LIMIT ?1;
+WHERE b.state = 0 AND s.name NOT IN (SELECT value FROM json_each(?2))
+ORDER BY b.priority DESC, b.sending_order LIMIT ?1;
 
--- waiting_ids: the least and the greatest id of what waits
-SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM batches INDEXED BY outbox WHERE state = 0;
+-- waiting_ids: the least and the greatest id of what waits; ?1: JSON list of the streams that are paused
+SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM batches INDEXED BY outbox WHERE state = 0
+AND stream NOT IN (SELECT id FROM streams WHERE name IN (SELECT value FROM json_each(?1)));
 
 -- load_batch: the bytes of a batch and what they have to be
 SELECT b.stream, b.first, b.last, b.digest, b.epoch, b.dictionary, o.raw
@@ -196,6 +198,9 @@ UPDATE batches SET state = 2, acknowledged_us = ?2, refusal = NULL WHERE id = ?1
 
 -- return_batch: the hub no longer has it
 UPDATE batches SET state = 0, acknowledged_us = NULL WHERE id = ?1;
+
+-- resend_batch: the hub has it, and is to get it once more; until it was in a parcel again no answer is about it
+UPDATE batches SET state = 0, acknowledged_us = NULL, sent = 0 WHERE id = ?1;
 
 -- hold_back: the hub did not take it, and would not take it again so soon
 UPDATE batches SET state = 1, refusal = ?2 WHERE id = ?1 AND state = 0;
