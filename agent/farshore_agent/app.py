@@ -1,4 +1,4 @@
-"""The only place where the rooms are put together: `Agent` for a program that holds it, `run_agent` for the service.
+"""The only place where the rooms are put together: `Agent`, for a program that holds it and for the service.
 
 Stopping loses nothing: the doors close first and finish what they have begun, then one last exchange, then the commits
 that are queued, then the file.
@@ -7,20 +7,18 @@ that are queued, then the file.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from farshore_agent import loops, metrics, status
 from farshore_agent.buffer import Buffer, Settled
 from farshore_agent.collect.http import door
-from farshore_agent.collect.input import Input, InputContext
+from farshore_agent.collect.input import InputContext
 from farshore_agent.collect.python import PythonDoor
 from farshore_agent.control import SOCKET, with_control
 from farshore_agent.delivery import Delivery
@@ -28,28 +26,33 @@ from farshore_agent.errors import AgentError, LinkError
 from farshore_agent.forward import stick
 from farshore_agent.forward.bell import Bell
 from farshore_agent.identity.road import Road, TlsRoad
+from farshore_agent.journal import Journal
 from farshore_agent.lock import StateLock
 from farshore_agent.net.server import Server
 from farshore_agent.orders import Orders
+from farshore_agent.orders.commands import Commands
 from farshore_agent.orders.describe import describe, describe_apart
+from farshore_agent.orders.force import boot, peek
+from farshore_agent.orders.orders import Site
 from farshore_agent.orders.push import Push
 from farshore_agent.orders.state import Book
-from farshore_agent.settings import AgentSettings, load
-from farshore_agent.settings.inputs import InputSettings, installed
+from farshore_agent.orders.steward import Steward
+from farshore_agent.running import Running
+from farshore_agent.running.duties import Duties
+from farshore_agent.running.inputs import Inputs
+from farshore_agent.running.tables import Tables
+from farshore_agent.settings import AgentSettings, StreamPolicies
+from farshore_agent.settings.layers import Effective, LocalFile, load_file
 from farshore_protocol.ports import Runner
-from farshore_shell.supervisor import Supervisor
 from farshore_shell.system import ThreadRunner, World, real_world
 
 if TYPE_CHECKING:
-    from farshore_agent.tables.room import Tables
+    from farshore_agent.tables.room import Outside
 
-_LOG: Final = logging.getLogger(__name__)
 BUFFER: Final = "buffer.db"
 IDENTITY: Final = "identity"
 LAST_WORDS_S: Final = 2.0
 _FLUSH_LOOK_S: Final = 1.0
-_DOORS_OPEN_S: Final = 10.0
-"""A door that is not open after that, as when a plugin fails again and again, keeps the others from nothing."""
 _SEE_STATUS: Final = "see: farshore-agent status"
 
 
@@ -87,18 +90,28 @@ def _thread(name: str) -> Iterator[Runner]:
 class Agent:
     """An agent in this process. Made by `open`; owns the state folder until it is closed."""
 
-    def __init__(self, settings: AgentSettings, buffer: Buffer, machine: Machine, runner: Runner) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        effective: Effective,
+        local: LocalFile | None,
+        *,
+        buffer: Buffer,
+        policies: StreamPolicies,
+        machine: Machine,
+        runner: Runner,
+    ) -> None:
+        settings = effective.settings
+        self._effective, self.local = effective, local
+        self._state_dir = settings.state_dir
         self._buffer = buffer
         self._full = Bell()
         buffer.on_full = self._full.ring
         self._world = world = machine.world
-        self._policies = settings.policies()
+        self._policies = policies
         self._delivered = Bell()
         self._commits = metrics.Histogram()
-        self._python = PythonDoor(buffer.append, self._policies, world.clock)
-        self._doors: list[str] = []
-        self._tables: Tables | None = None
+        self.journal = Journal()
+        self._python = PythonDoor(buffer.append, policies, world.clock)
         self.append = self._python.append
         self.delivery = Delivery(
             buffer=buffer,
@@ -109,17 +122,31 @@ class Agent:
             runner=runner,
             on_delivered=self._delivered.ring,
         )
-        self.orders = Orders(
-            book=Book(settings.state_dir, runner),
-            identity=lambda: self.delivery.keeper.current,
-            hub_now_us=self.delivery.hub_now_us,
-            describe=machine.describe,
-            clock=world.clock,
-            runner=runner,
+        self.running = Running(
+            settings,
+            buffer=buffer,
+            policies=policies,
+            delivery=self.delivery,
+            inputs=Inputs(self._context_telling, world.clock, buffer.caught_up),
+            tables=Tables(machine.worker, self.context, self._around_tables, buffer.caught_up),
         )
+        self._book = book = Book(settings.state_dir, runner)
+        self._commands = Commands(book, settings.orders.commands, world.clock)
+        self._commands.duties = Duties(self, buffer, self.delivery, book).by_name()
+        self._commands.on_forget = lambda: buffer.pause(())
+        self.steward = Steward(book, local, effective, self.running, world.clock) if local else None
+        self.orders = Orders(
+            settings.orders,
+            book=book,
+            steward=self.steward,
+            commands=self._commands,
+            site=Site(lambda: self.delivery.keeper.current, self.delivery.hub_now_us, machine.describe),
+            clock=world.clock,
+        )
+        self.running.more_troubles = lambda: self.journal.errors
         self.orders.listen(self.delivery.wake)
         keeper, folder = self.delivery.keeper, settings.state_dir / IDENTITY
-        self._push = Push(self.orders, lambda: keeper.current, folder, settings.forward, world)
+        self._push = Push(self.orders, lambda: keeper.current, folder, lambda: self.running.settings.forward, world)
         self.delivery.mailbox = self.orders
 
     @classmethod
@@ -132,36 +159,42 @@ class Agent:
             AlreadyRunning: another process has the state folder.
             BufferBroken: the disk refuses, or a newer agent made the buffer.
         """
-        async with cls.started(load(Path(path)), forward=forward) as agent:
+        async with cls.started(load_file(Path(path)), forward=forward) as agent:
             yield agent
 
     @classmethod
     @asynccontextmanager
     async def started(
-        cls, settings: AgentSettings, *, forward: bool, machine: Machine | None = None
+        cls, given: AgentSettings | LocalFile, *, forward: bool, machine: Machine | None = None
     ) -> AsyncIterator[Self]:
-        """The same with settings that were read already, and perhaps on another machine."""
+        """The same with settings that were read already, and perhaps on another machine.
+
+        The hub can change settings only where there is a file for them to go over.
+        """
         machine = machine or real_machine()
+        local = given if isinstance(given, LocalFile) else None
+        state_dir = given.settings.state_dir if isinstance(given, LocalFile) else given.state_dir
         async with AsyncExitStack() as stack:
-            stack.enter_context(StateLock(settings.state_dir))
+            stack.enter_context(StateLock(state_dir))
+            effective = in_force(given, starting=forward)
+            settings, policies = effective.settings, effective.settings.policies()
             runner = stack.enter_context(machine.worker("buffer"))
             buffer = await Buffer.open(
-                settings.state_dir / BUFFER,
+                state_dir / BUFFER,
                 settings=settings.buffer,
                 seal=settings.seal,
-                policies=settings.policies(),
+                policies=policies,
                 clock=machine.world.clock,
                 random=machine.world.random,
                 runner=runner,
             )
             stack.push_async_callback(buffer.close)
-            agent = cls(settings, buffer, machine, runner)
+            agent = cls(effective, local, buffer=buffer, policies=policies, machine=machine, runner=runner)
+            await buffer.pause(agent._book.state.paused)
             if not forward:
                 yield agent
                 return
-            if settings.tables:
-                agent._tables = await stack.enter_async_context(agent._capturing(machine))
-            async with agent.delivering(), agent._controlled():
+            async with agent.capturing(), agent.delivering(), agent._controlled():
                 yield agent
 
     # ------------------------------------------------------------- in use
@@ -192,15 +225,29 @@ class Agent:
             status.Present(
                 at_us=self._world.clock.now_us(),
                 pid=os.getpid(),
-                doors=self._doors,
+                doors=self.running.inputs.doors,
                 identity=keeper.current,
                 problem=str(keeper.problem or ""),
                 link=self.delivery.report,
                 buffer=await self._buffer.status(),
-                tables=self._tables.report() if self._tables else [],
+                tables=self.running.tables.reports(),
                 orders={**self.orders.status(), "push": self._push.status()},
             )
         )
+
+    async def support_bundle(self) -> bytes:
+        """Everything that somebody needs who is to help from afar, and no secrets; see `support.bundle`."""
+        from farshore_agent.support.bundle import bundle  # noqa: PLC0415 - the doctor is rarely called
+
+        identity_dir = self._state_dir / IDENTITY
+        return await bundle(
+            self.effective, await self.status(), self.journal.lines, identity_dir, self._world.clock.now_us()
+        )
+
+    @property
+    def effective(self) -> Effective:
+        """The settings in force."""
+        return self.steward.in_force if self.steward else self._effective
 
     async def repair(self) -> list[str]:
         """Read and check the whole buffer and repair it; what was found."""
@@ -247,31 +294,17 @@ class Agent:
             load_checkpoint=self._buffer.load_checkpoint,
             policies=self._policies,
             clock=self._world.clock,
-            state_dir=self._settings.state_dir,
+            state_dir=self._state_dir,
             metrics=self.metrics,
         )
 
-    def inputs(self, tell: Callable[[str], None] | None = None) -> Mapping[str, Coroutine[Any, Any, NoReturn]]:
-        """The inputs of the settings, by name, ready to be awaited; `tell` gets a line for each once it is open."""
-        points = installed()
-        return {
-            name: self._input(points[settings.type].load(), name, settings, tell)
-            for name, settings in self._settings.inputs.items()
-        }
+    def _context_telling(self, opened: Callable[[str], None]) -> InputContext:
+        return replace(self.context(), opened=opened)
 
-    def _input(
-        self, make: Callable[..., Input], name: str, settings: InputSettings, tell: Callable[[str], None] | None
-    ) -> Coroutine[Any, Any, NoReturn]:
-        def opened(where: str) -> None:
-            door = f"{name}: {settings.type}, {where}"
-            # An input that has failed and is started again opens its door again.
-            if door not in self._doors:
-                self._doors.append(door)
-                if tell:
-                    tell(f"door {door}")
+    def _around_tables(self) -> Outside:
+        from farshore_agent.tables.room import Outside  # noqa: PLC0415 - an agent without tables needs none of it
 
-        context = replace(self.context(), opened=opened)
-        return loops.collect(name, partial(make, name, settings, context), self._world.clock)
+        return Outside(self._world.random, lambda: self.delivery.report.offset_us, self.delivery.open_hub)
 
     # ----------------------------------------------------------- life cycle
 
@@ -289,20 +322,18 @@ class Agent:
             await self._write_status(running=False)
 
     @asynccontextmanager
-    async def _capturing(self, machine: Machine) -> AsyncIterator[Tables]:
-        """The loops of the applications' tables, which `_loops` runs; their files are open for as long as the block."""
-        # An agent that has none does without the whole room.
-        from farshore_agent.tables.room import Outside, opened_tables  # noqa: PLC0415
-
-        outside = Outside(self._world.random, lambda: self.delivery.report.offset_us, self.delivery.open_hub)
-        with machine.worker("tables") as runner:
-            async with opened_tables(self._settings.tables, self.context(), runner, outside) as tables:
-                yield tables
+    async def capturing(self) -> AsyncIterator[None]:
+        """Capture and follow the tables of the settings for as long as the block runs."""
+        await self.running.tables.use(self.running.settings.tables)
+        try:
+            yield
+        finally:
+            await self.running.tables.stop()
 
     @asynccontextmanager
     async def _controlled(self) -> AsyncIterator[None]:
         server = Server(with_control(door(self.context()), self, self._flush_within), clock=self._world.clock)
-        socket = self._settings.state_dir / SOCKET
+        socket = self._state_dir / SOCKET
         try:
             await server.listen_unix(socket)
         except OSError as error:
@@ -317,91 +348,32 @@ class Agent:
     def _loops(self) -> Mapping[str, Any]:
         clock, buffer, delivery = self._world.clock, self._buffer, self.delivery
         work: Mapping[str, Callable[[], Any]] = {
-            "sealing": partial(loops.seal, buffer, delivery, self._settings.seal, self._full, clock),
+            "sealing": partial(loops.seal, buffer, delivery, self._linger_s, self._full, clock),
             "forwarding": delivery.run,
             "identity": delivery.keeper.run,
             "orders": self.orders.run,
             "push": self._push.run,
+            "commands": self._commands.run,
             "expiry": partial(loops.expire, buffer, delivery, clock),
             "scrub": partial(loops.scrub, buffer, clock),
             "status": partial(loops.write_status, self._write_status, clock),
-            **(self._tables.loops() if self._tables else {}),
+            **({"settings": self.steward.run} if self.steward else {}),
         }
         return {name: loops.keep_going(name, each, clock) for name, each in work.items()}
+
+    def _linger_s(self) -> float:
+        return self.running.settings.seal.linger_s
 
     async def _flush_within(self, timeout_s: float) -> None:
         async with asyncio.timeout(timeout_s):
             await self.flush()
 
     async def _write_status(self, *, running: bool = True) -> None:
-        status.write(self._settings.state_dir, {**await self.status(), "running": running})
+        status.write(self._state_dir, {**await self.status(), "running": running})
 
 
-async def run_agent(
-    settings: AgentSettings, *, tell: Callable[[str], None] = print, supervisor: Supervisor | None = None
-) -> None:
-    """Run the agent with its inputs until SIGTERM or SIGINT; `tell` gets a line for whatever is open.
-
-    The `supervisor`, by default nobody, hears when all doors are open, that the loop turns, and when it is to end.
-
-    Raises:
-        AgentError: the state folder, the buffer or a door cannot be used.
-    """
-    supervisor = supervisor or Supervisor()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with supervisor.alive(), Agent.started(settings, forward=True) as agent:
-        await _serve(agent, settings, stop, tell, supervisor)
-    tell("stopped")
-
-
-async def _serve(
-    agent: Agent, settings: AgentSettings, stop: asyncio.Event, tell: Callable[[str], None], supervisor: Supervisor
-) -> None:
-    opening = _Opening(len(settings.inputs), tell, lambda: supervisor.ready(_about_link(agent)))
-    inputs = {
-        name: asyncio.create_task(work, name=f"input {name}") for name, work in agent.inputs(opening.opened).items()
-    }
-    tell(f"control {settings.state_dir / SOCKET}")
-    tell(_about_link(agent))
-    opening.begin()
-    stopping = asyncio.create_task(stop.wait(), name="signals")
-    try:
-        await asyncio.wait((stopping, *inputs.values()), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        supervisor.stopping()
-        for task in (stopping, *inputs.values()):
-            task.cancel()
-        await asyncio.wait((stopping, *inputs.values()))
-    for task in inputs.values():
-        if not task.cancelled() and (error := task.exception()):
-            raise error
-    _LOG.info("stopping: the doors are closed")
-
-
-class _Opening:
-    """Counts doors until all are open, or until it has taken too long, and then says so once."""
-
-    def __init__(self, doors: int, tell: Callable[[str], None], ready: Callable[[], None]) -> None:
-        self._closed = doors
-        self._tell = tell
-        self._ready = ready
-
-    def begin(self) -> None:
-        asyncio.get_running_loop().call_later(_DOORS_OPEN_S if self._closed else 0, self._ready)
-
-    def opened(self, line: str) -> None:
-        self._tell(line)
-        self._closed -= 1
-        if not self._closed:
-            self._ready()
-
-
-def _about_link(agent: Agent) -> str:
-    keeper = agent.delivery.keeper
-    if keeper.current is None:
-        problem: AgentError | str = keeper.problem or "not enrolled"
-        return f"link: none, records are kept here: {problem}"
-    return f"link: {keeper.current.site} to {', '.join(keeper.addresses(keeper.current))}"
+def in_force(given: AgentSettings | LocalFile, *, starting: bool) -> Effective:
+    """The settings to begin with; an agent that starts rolls back what cannot be, under its lock."""
+    if isinstance(given, AgentSettings):
+        return Effective(given, {}, {})
+    return boot(given) if starting else peek(given)

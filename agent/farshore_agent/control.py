@@ -22,6 +22,7 @@ FLUSH: Final = "/v1/control/flush"
 PLAN_EXPORT: Final = "/v1/control/export-plan"
 EXPORT: Final = "/v1/control/export"
 IMPORT_ACK: Final = "/v1/control/import-ack"
+SUPPORT_BUNDLE: Final = "/v1/control/support-bundle"
 REPAIR: Final = "/v1/control/repair"
 
 M = TypeVar("M", bound=msgspec.Struct)
@@ -37,6 +38,10 @@ class Desk(Protocol):
 
     async def repair(self) -> list[str]:
         """Read and check the whole buffer and repair it; what was found."""
+        ...
+
+    async def support_bundle(self) -> bytes:
+        """What helps to find out what is wrong: a ZIP file, without secrets."""
         ...
 
     async def plan_export(self, max_bytes: int) -> list[list[int]]:
@@ -71,6 +76,7 @@ def control_routes(desk: Desk, flush: Callable[[float], Awaitable[None]]) -> tup
         Route("GET", STATUS, handlers.status),
         Route("POST", FLUSH, handlers.flush),
         Route("POST", REPAIR, handlers.repair),
+        Route("GET", SUPPORT_BUNDLE, handlers.support_bundle),
         Route("POST", PLAN_EXPORT, handlers.plan_export),
         Route("POST", EXPORT, handlers.export),
         Route("POST", IMPORT_ACK, handlers.import_ack),
@@ -100,6 +106,9 @@ class _Handlers:
         except TimeoutError:
             raise HttpError(504, f"not everything was delivered within {wanted.timeout_s:g} s") from None
         return Response.json({"flushed": True})
+
+    async def support_bundle(self, _request: Request) -> Response:
+        return Response(200, await _told(self._desk.support_bundle()), {"content-type": "application/zip"})
 
     async def plan_export(self, request: Request) -> Response:
         return Response.json(await _told(self._desk.plan_export(_read(request, _PlanRequest).max_bytes)))

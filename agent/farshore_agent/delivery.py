@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -59,6 +60,7 @@ class Delivery:
         self._courier: Courier | None = None
         self._forwarder: Forwarder | None = None
         self._forwarding: asyncio.Task[None] | None = None
+        self._one_at_a_time = asyncio.Lock()
         self._hub: HubDoor | None = None
         self.report = LinkReport()
         self.mailbox: Mailbox = NoMailbox()
@@ -100,13 +102,25 @@ class Delivery:
     async def run(self) -> NoReturn:
         """Forward under each identity in turn, until cancelled."""
         identity = self.keeper.current
-        while True:
-            self._forwarding = asyncio.create_task(self._forward(identity), name="forwarder")
-            try:
+        try:
+            while True:
+                await self._begin_anew(identity)
                 identity = await self.keeper.other_than(identity)
-            finally:
-                await self._stop_forwarding()
-                self._forwarder = self._courier = None
+        finally:
+            await self._stop_forwarding()
+
+    async def use(self, settings: ForwardSettings) -> None:
+        """Go on under other settings, at once: a spread start is for a fleet that was switched on."""
+        self._settings = replace(settings, spread_start_s=0)
+        self.keeper.use_addresses(settings.hub)
+        if self._forwarding is not None:
+            await self._begin_anew(self.keeper.current)
+
+    async def _begin_anew(self, identity: Identity | None) -> None:
+        async with self._one_at_a_time:
+            await self._stop_forwarding()
+            self._forwarder = self._courier = None
+            self._forwarding = asyncio.create_task(self._forward(identity), name="forwarder")
 
     async def last_words(self, within_s: float) -> None:
         """Stop forwarding, with one last exchange if the link is up. Before `run` is cancelled."""
@@ -171,6 +185,11 @@ class Delivery:
         credentials = Credentials(identity.site, identity.signer, identity.hub_keys)
         self._courier = Courier(self._buffer, credentials, self._world.clock, self._runner, self.mailbox)
         return self._courier
+
+    async def new_epoch(self) -> None:
+        """Seal under a fresh key from now on, if there is an identity."""
+        if self.keeper.current is not None:
+            await self._new_epoch(self.keeper.current)
 
     async def _new_epoch(self, identity: Identity) -> None:
         await self._buffer.use_epoch(*new_epoch(identity, self._world.clock, self._world.random))

@@ -8,11 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, NoReturn
 
 from farshore_agent.buffer import Buffer
-from farshore_agent.collect.input import Input
 from farshore_agent.delivery import Delivery
-from farshore_agent.errors import AgentError
 from farshore_agent.forward.bell import Bell
-from farshore_agent.settings import SealSettings
 from farshore_protocol.ports import Clock
 
 _LOG: Final = logging.getLogger(__name__)
@@ -37,29 +34,11 @@ async def keep_going(name: str, work: Callable[[], Awaitable[Any]], clock: Clock
             await clock.sleep(RETRY_S)
 
 
-async def collect(name: str, make: Callable[[], Input], clock: Clock) -> NoReturn:
-    """Run an input. A bug in it costs it a pause and a new start; the others do not notice.
-
-    Raises:
-        AgentError: what only the operator can put right, such as an address that is taken.
-    """
-    while True:
-        try:
-            await make().run()
-            _LOG.error("the input %s has ended by itself; starting it again", name)
-        except AgentError:
-            raise
-        except Exception:  # noqa: BLE001 - a plugin may raise anything; the log has it
-            _LOG.exception("the input %s failed; starting it again", name)
-        await clock.sleep(RETRY_S)
-
-
-async def seal(buffer: Buffer, delivery: Delivery, settings: SealSettings, full: Bell, clock: Clock) -> NoReturn:
+async def seal(buffer: Buffer, delivery: Delivery, linger_s: Callable[[], float], full: Bell, clock: Clock) -> NoReturn:
     """Seal what is due, whether the link is up or not, and tell the forwarder; `full` rings when a batch is full."""
-    pause_s = min(_SEAL_MAX_S, max(_SEAL_MIN_S, settings.linger_s / _SEAL_LOOKS))
     while True:
         await _seal_all(buffer, delivery)
-        await full.sleep(clock, pause_s)
+        await full.sleep(clock, min(_SEAL_MAX_S, max(_SEAL_MIN_S, linger_s() / _SEAL_LOOKS)))
 
 
 async def _seal_all(buffer: Buffer, delivery: Delivery) -> None:

@@ -38,11 +38,31 @@ class _ReadableLink(msgspec.Struct):
     refusals: dict[str, int]
 
 
+class _ReadableSettings(msgspec.Struct):
+    """What commands show of the hub's newest settings."""
+
+    outcome: str
+    problems: list[str]
+
+
+class _ReadableOrders(msgspec.Struct):
+    """What commands show of the hub's orders."""
+
+    enabled: bool
+    settings: _ReadableSettings | None
+    running: int
+    revision: int
+    probing: bool
+    paused: list[str]
+    last_refusal: str
+
+
 class _Readable(msgspec.Struct):
     """What commands show of a file that an agent has left; other things in it do not matter."""
 
     at_us: _Us
     link: _ReadableLink
+    orders: _ReadableOrders | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""Sending once more what the hub has, as far as it is still kept here."""
+"""Sending once more what the hub has, as far as it is still kept here.
+
+It waits then until an answer names it: an account that has its sequences is no answer to a batch.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ def resend(database: Database, stream: str, first: int, last: int) -> tuple[int,
             taken = RangeSet.of(*((begin, end) for _, begin, end, _, _ in again))
             database.run("set_account", row.id, pack_ranges(row.acknowledged - taken), row.archived)
             for batch, *_ in again:
-                database.run("resend_batch", batch)
+                database.run("return_batch", batch)
             batches += len(again)
             records += sum(end - begin + 1 for _, begin, end, _, _ in again)
     return batches, records

@@ -19,6 +19,8 @@ _COMMANDS: Final = {
     "doctor": ("doctor", "Look at everything, say what is wrong and what to do, and repair."),
     "check": ("check", "Check the settings file."),
     "tables": ("tables", "Look at the captured tables of the site's applications, and release them."),
+    "settings": ("settings", "Show the settings that are in force, and where each comes from."),
+    "support-bundle": ("support_bundle", "Write a file with what helps to find out what is wrong."),
     "schema": ("schema", "Print the settings file's JSON Schema."),
     "append": ("append", "Store records from the standard input."),
     "export": ("export", "Write what waits into files, to be carried to the hub."),

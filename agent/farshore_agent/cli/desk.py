@@ -21,6 +21,7 @@ from farshore_protocol.limits import MAX_PARCEL_BYTES, MIB
 
 if TYPE_CHECKING:
     from farshore_agent.settings import AgentSettings
+    from farshore_agent.settings.layers import LocalFile
 
 _LIMITS: Final = ClientLimits(connect_s=5, total_s=120, max_body_bytes=MAX_PARCEL_BYTES + MIB)
 _OK: Final = 200
@@ -51,6 +52,10 @@ class Daemon:
         """Read and check the whole buffer and repair it; what was found."""
         found: list[str] = json.loads(await self._ask("POST", control.REPAIR))["found"]
         return found
+
+    async def support_bundle(self) -> bytes:
+        """What helps to find out what is wrong: a ZIP file."""
+        return await self._ask("GET", control.SUPPORT_BUNDLE)
 
     async def plan_export(self, max_bytes: int) -> list[list[int]]:
         """Which batches go into which file."""
@@ -113,9 +118,9 @@ async def running(settings: AgentSettings) -> Daemon | None:
 
 
 @asynccontextmanager
-async def desk(settings: AgentSettings) -> AsyncIterator[control.Desk]:
+async def desk(local: LocalFile) -> AsyncIterator[control.Desk]:
     """The running agent, or one that is opened for this command only."""
-    daemon = await running(settings)
+    daemon = await running(local.settings)
     if daemon is not None:
         try:
             yield daemon
@@ -124,5 +129,5 @@ async def desk(settings: AgentSettings) -> AsyncIterator[control.Desk]:
         return
     from farshore_agent.app import Agent
 
-    async with Agent.started(settings, forward=False) as agent:
+    async with Agent.started(local, forward=False) as agent:
         yield agent

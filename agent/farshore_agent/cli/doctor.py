@@ -10,7 +10,7 @@ import click
 from farshore_agent.cli import options
 
 if TYPE_CHECKING:
-    from farshore_agent.settings import AgentSettings
+    from farshore_agent.settings.layers import LocalFile
     from farshore_shell.findings import Report
 
 
@@ -37,18 +37,20 @@ def command(config: Path | None, *, offline: bool, repair: bool, as_json: bool) 
 
     from farshore_shell.findings import show
 
-    report = asyncio.run(_examine(options.open_state(config), offline=offline, repair=repair, quiet=as_json))
+    report = asyncio.run(_examine(options.open_file(config), offline=offline, repair=repair, quiet=as_json))
     show(report, as_json=as_json)
     raise SystemExit(report.exit_code)
 
 
-async def _examine(settings: AgentSettings, *, offline: bool, repair: bool, quiet: bool) -> Report:
+async def _examine(local: LocalFile, *, offline: bool, repair: bool, quiet: bool) -> Report:
     from farshore_agent.app import BUFFER, IDENTITY
     from farshore_agent.cli.desk import desk, running
     from farshore_agent.doctor.examine import examine, repairs_done
+    from farshore_agent.orders.force import peek
     from farshore_shell.findings import progress
     from farshore_shell.system import SystemClock
 
+    settings = peek(local).settings
     daemon = await running(settings)
     link = (await daemon.status())["link"] if daemon else None
     if daemon:
@@ -64,7 +66,7 @@ async def _examine(settings: AgentSettings, *, offline: bool, repair: bool, quie
         tell=progress("buffer", quiet=quiet),
     )
     if repair and (settings.state_dir / BUFFER).exists():
-        async with desk(settings) as open_desk:
+        async with desk(local) as open_desk:
             found = await open_desk.repair()
             after = (await open_desk.status())["buffer"]
         repairs_done(report, found, after)

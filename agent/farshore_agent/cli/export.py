@@ -14,7 +14,7 @@ from farshore_agent.errors import AgentError
 from farshore_shell.owner import as_caller
 
 if TYPE_CHECKING:
-    from farshore_agent.settings import AgentSettings
+    from farshore_agent.settings.layers import LocalFile
 
 _LARGEST: Final = 2**60
 
@@ -40,7 +40,7 @@ def command(file: Path, config: Path | None, max_bytes: str, *, as_json: bool) -
     import asyncio
 
     limit = _bytes(max_bytes)
-    written = asyncio.run(_export(options.open_state(config), file, limit))
+    written = asyncio.run(_export(options.open_file(config), file, limit))
     if as_json:
         print_json([{"file": str(path), "bytes": size, "batches": batches} for path, size, batches in written])
     else:
@@ -57,11 +57,11 @@ def _bytes(text: str) -> int:
         raise click.BadParameter(str(error), param_hint="--max-bytes") from None
 
 
-async def _export(settings: AgentSettings, file: Path, max_bytes: int) -> list[tuple[Path, int, int]]:
+async def _export(local: LocalFile, file: Path, max_bytes: int) -> list[tuple[Path, int, int]]:
     from farshore_agent.cli.desk import desk
 
     written = []
-    async with desk(settings) as agent:
+    async with desk(local) as agent:
         for number, batches in enumerate(await agent.plan_export(max_bytes), start=1):
             path = file if number == 1 else file.with_name(f"{file.name}.{number}")
             parcel = await agent.export(batches)

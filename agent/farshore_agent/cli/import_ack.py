@@ -14,7 +14,7 @@ from farshore_shell.owner import as_caller
 
 if TYPE_CHECKING:
     from farshore_agent.buffer import Settled
-    from farshore_agent.settings import AgentSettings
+    from farshore_agent.settings.layers import LocalFile
 
 
 @click.command("import-ack")
@@ -32,7 +32,7 @@ def command(files: tuple[Path, ...], config: Path | None, *, as_json: bool) -> N
     """
     import asyncio
 
-    settled = asyncio.run(_import(options.open_state(config), files))
+    settled = asyncio.run(_import(options.open_file(config), files))
     if as_json:
         print_json([{"file": str(path), **_facts(each)} for path, each in zip(files, settled, strict=True)])
     else:
@@ -40,10 +40,10 @@ def command(files: tuple[Path, ...], config: Path | None, *, as_json: bool) -> N
             click.echo(f"{path}: {_shown(each)}")
 
 
-async def _import(settings: AgentSettings, files: tuple[Path, ...]) -> list[Settled]:
+async def _import(local: LocalFile, files: tuple[Path, ...]) -> list[Settled]:
     from farshore_agent.cli.desk import desk
 
-    async with desk(settings) as agent:
+    async with desk(local) as agent:
         return [await agent.import_answer(_read(path)) for path in files]
 
 

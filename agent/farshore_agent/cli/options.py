@@ -9,6 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from farshore_agent.settings import AgentSettings
+    from farshore_agent.settings.layers import LocalFile
 
 HERE: Final = Path("farshore-agent.toml")
 SYSTEM: Final = Path("/etc/farshore-agent/agent.toml")
@@ -29,18 +30,25 @@ def settings_path(given: Path | None) -> Path:
     return HERE if HERE.exists() or not SYSTEM.exists() else SYSTEM
 
 
-def load_settings(given: Path | None) -> AgentSettings:
-    """Read the settings file.
+def load_file(given: Path | None) -> LocalFile:
+    """Read the site's own settings file.
 
     Raises:
         SettingsError: with all that is wrong.
     """
-    from farshore_agent.settings import load
+    from farshore_agent.settings.layers import load_file as load
 
     return load(settings_path(given))
 
 
 def open_state(given: Path | None) -> AgentSettings:
+    """The settings in force, those of the hub included, for a command that uses the state folder; see `open_file`."""
+    from farshore_agent.orders.force import peek
+
+    return peek(open_file(given)).settings
+
+
+def open_file(given: Path | None) -> LocalFile:
     """Read the settings file, for a command that uses the state folder; root does so as the folder's owner.
 
     Raises:
@@ -50,9 +58,9 @@ def open_state(given: Path | None) -> AgentSettings:
     from farshore_agent.errors import AgentError
     from farshore_shell.owner import NotOurs, act_as_owner_of
 
-    settings = load_settings(given)
+    local = load_file(given)
     try:
-        act_as_owner_of(settings.state_dir)
+        act_as_owner_of(local.settings.state_dir)
     except NotOurs as error:
-        raise AgentError(f"{settings.state_dir} cannot be used by this user", remedy=str(error)) from None
-    return settings
+        raise AgentError(f"{local.settings.state_dir} cannot be used by this user", remedy=str(error)) from None
+    return local

@@ -48,28 +48,30 @@ def command(config: Path | None, log_format: str, log_level: str) -> None:
     """
     import asyncio
 
-    from farshore_agent.app import run_agent
+    from farshore_agent.journal import Journal
+    from farshore_agent.service import run_agent
     from farshore_shell.owner import stay_owner
     from farshore_shell.supervisor import Supervisor
     from farshore_shell.system import keep_memory_small, write_for_us_only
 
-    settings = options.open_state(config)
+    local = options.open_file(config)
     stay_owner()
     write_for_us_only()
     keep_memory_small()
-    _log_to_stderr(log_format, log_level)
-    asyncio.run(run_agent(settings, tell=_tell, supervisor=Supervisor.of_environment()))
+    journal = Journal()
+    _log_to(journal, log_format, log_level)
+    asyncio.run(run_agent(local, tell=_tell, supervisor=Supervisor.of_environment(), journal=journal))
 
 
 def _tell(line: str) -> None:
     click.echo(line)
 
 
-def _log_to_stderr(log_format: str, log_level: str) -> None:
+def _log_to(journal: logging.Handler, log_format: str, log_level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(
         _Json() if log_format == "json" else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     )
-    logging.basicConfig(level=log_level.upper(), handlers=[handler])
+    logging.basicConfig(level=log_level.upper(), handlers=[handler, journal])
     # asyncio logs what its transports meet: every cut link would be a stack trace.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL if log_level != "debug" else logging.DEBUG)

@@ -74,6 +74,7 @@ def _at_rest(settings: AgentSettings) -> dict[str, Any]:
         "last_seen_us": last.get("at_us"),
         "identity": identity,
         "link": last.get("link"),
+        "orders": last.get("orders"),
         "buffer": status.buffer_document(read_status(path, max_bytes=max_bytes) if path.exists() else empty),
     }
 
@@ -89,7 +90,7 @@ def _head(found: dict[str, Any]) -> list[str]:
         lines.append(f"         {identity['problem']}")
     if identity["enrolled"]:
         lines.append(f"         certificate until {shown_time(identity['certificate_ends_us'])}")
-    lines += _link(found)
+    lines += [*_link(found), *_orders(found)]
     lines.append(
         f"buffer   {shown_bytes(buffer['used_bytes'])} of {shown_bytes(buffer['max_bytes'])}, "
         f"{buffer['pending']} record(s) pending, {shown_bytes(buffer['retained_bytes'])} kept though delivered"
@@ -158,3 +159,23 @@ def _row(stream: dict[str, Any], now_us: int) -> tuple[str, ...]:
         str(stream["held_back"]),
         given_up or "-",
     )
+
+
+def _orders(found: dict[str, Any]) -> list[str]:
+    """What of the hub's is in force, and what became of what it sent last."""
+    orders = found.get("orders")
+    if not orders:
+        return []
+    if not orders["enabled"]:
+        return ["settings the site's file; orders of the hub are not taken"]
+    told, running = orders["settings"], orders["running"]
+    hub = f"the hub's revision {orders['revision']} over the site's file" if running else "the site's file"
+    lines = [f"settings {hub}{', on trial' if orders['probing'] else ''}"]
+    if told and told["outcome"] not in ("kept", "probing"):
+        lines.append(f"         the hub's newest ones were {told['outcome'].replace('-', ' ')}:")
+        lines += [f"         {problem}" for problem in told["problems"]]
+    if orders["paused"]:
+        lines.append(f"paused   {', '.join(orders['paused'])}: by the hub's order, kept and not sent")
+    if orders["last_refusal"]:
+        lines.append(f"orders   the last one that was refused was {orders['last_refusal']}")
+    return lines

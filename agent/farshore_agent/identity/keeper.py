@@ -50,6 +50,10 @@ class Keeper:
         """Where the hub is: as the settings say, or as the hub said."""
         return self._addresses or tuple(identity.membership.addresses)
 
+    def use_addresses(self, addresses: Sequence[str]) -> None:
+        """Other addresses of the settings."""
+        self._addresses = tuple(addresses)
+
     def ask_renewal(self, why: str) -> None:
         """The hub does not accept what is in force; renew before it is due."""
         self._asked = why

@@ -10,20 +10,21 @@ import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, NoReturn
 
-import msgspec
-
 from farshore_agent.forward.bell import Bell
 from farshore_agent.identity.identity import Identity
-from farshore_agent.orders import reporting
+from farshore_agent.orders import lifecycle, reporting
+from farshore_agent.orders.commands import Commands
 from farshore_agent.orders.intake import Reason, Refused, examine
 from farshore_agent.orders.party import Party
 from farshore_agent.orders.state import Book, State
-from farshore_protocol.limits import MAX_REPORT_PROBLEMS, MAX_TEXT_CHARS
-from farshore_protocol.orders import CommandReport, Order, Outcome, SettingsReport, pack_report
-from farshore_protocol.ports import Clock, Runner
+from farshore_agent.orders.steward import Steward
+from farshore_agent.settings.orders import OrdersSettings
+from farshore_protocol.orders import SettingsReport, pack_report
+from farshore_protocol.ports import Clock
 
 _LOG: Final = logging.getLogger(__name__)
 MAX_INBOX: Final = 8
@@ -32,6 +33,21 @@ MAX_INBOX: Final = 8
 _LOOK_EVERY_S: Final = 2.0
 _QUIET: Final = frozenset({Reason.REPEATED, Reason.CLOCK, Reason.DISABLED})
 """Reasons that are nobody's fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What orders have to know of the site.
+
+    Attributes:
+        identity: in force, if there is one.
+        hub_now_us: the hub's time, as far as it is known.
+        describe: makes the schema of the settings.
+    """
+
+    identity: Callable[[], Identity | None]
+    hub_now_us: Callable[[], int | None]
+    describe: Callable[[], Awaitable[bytes]]
 
 
 class Orders:
@@ -43,24 +59,27 @@ class Orders:
 
     def __init__(
         self,
+        settings: OrdersSettings,
         *,
         book: Book,
-        identity: Callable[[], Identity | None],
-        hub_now_us: Callable[[], int | None],
-        describe: Callable[[], Awaitable[bytes]],
+        steward: Steward | None,
+        commands: Commands,
+        site: Site,
         clock: Clock,
-        runner: Runner,
     ) -> None:
+        self._settings = settings
+        self._steward = steward
+        self._commands = commands
         self.book = book
         self.broker = ""
-        self._identity = identity
-        self._hub_now_us = hub_now_us
-        self._describe = describe
+        self._site = site
         self._clock = clock
-        self._runner = runner
         self._inbox: deque[bytes] = deque()
         self._heard: int | None = None
         self._bell = Bell()
+        commands.on_change = self._bell.ring
+        if steward:
+            steward.on_change = self._bell.ring
         self._one_at_a_time = asyncio.Lock()
         self._bells: list[Callable[[], None]] = []
         self._serves: Identity | None = None
@@ -76,15 +95,17 @@ class Orders:
 
     def take(self, raw: bytes) -> None:
         """Somebody says that this is an order. It is looked at soon; what is wrong with it is counted and logged."""
-        if len(self._inbox) >= MAX_INBOX:
+        if not self._settings.enabled:
+            self._refuse(Refused(Reason.DISABLED, "this site's owner takes no orders"))
+        elif len(self._inbox) >= MAX_INBOX:
             self._refuse(Refused(Reason.CROWDED, f"{MAX_INBOX} orders wait already"))
-            return
-        self._inbox.append(raw)
-        self._bell.ring()
+        else:
+            self._inbox.append(raw)
+            self._bell.ring()
 
     def heard(self, number: int | None) -> None:
         """The hub says which report it has; None when it says nothing of it."""
-        if number is not None:
+        if number is not None and self._settings.enabled:
             self._heard = number
             self._bell.ring()
 
@@ -139,9 +160,12 @@ class Orders:
         """For the status document."""
         state = self.book.state
         return {
+            "enabled": self._settings.enabled,
             "settings": _shown(state.settings) if state.settings else None,
             "running": state.running.number if state.running else 0,
             "revision": state.running.revision if state.running else 0,
+            "probing": bool(state.trial and state.trial.entered),
+            "paused": list(state.paused),
             "report": state.spoken.number,
             "heard": state.heard,
             "taken": self._taken,
@@ -153,31 +177,42 @@ class Orders:
 
     async def _serve(self) -> Party | None:
         """Be who the identity in force says, if there is one. Orders of another hub, or to another site, are over."""
-        identity = self._identity()
+        identity = self._site.identity()
         if identity is None:
             self._serves = self._party = self._packed = None
         elif identity is not self._serves:
             # Making the key takes a moment; the thread has it.
-            self._party = party = await self._runner(partial(Party.of, identity))
+            self._party = party = await self.book.runner(partial(Party.of, identity))
             self._serves, self._packed = identity, None
             if (self.book.state.hub, self.book.state.site) != (party.hub, party.site):
-                self.book.state = State(party.hub, party.site)
+                await self._belong_to(party)
         return self._party
+
+    async def _belong_to(self, party: Party) -> None:
+        """What another hub has ordered is over, and so are its settings."""
+        if self.book.state != State():
+            _LOG.warning("the site belongs to another hub now: the settings of the one before are not in force")
+        await self.book.change(lambda _: State(party.hub, party.site))
+        if self._steward:
+            self._steward.wake()
+        await self._commands.forget()
 
     # ----------------------------------------------------------- reporting
 
     async def _listen(self, party: Party) -> None:
         number, self._heard = self._heard, None
         if number is not None:
-            await self.book.put(reporting.heard(self.book.state, number, party, await self._about()))
+            own = await self._about()
+            await self.book.change(lambda state: reporting.heard(state, number, party, own))
             await self._speak(party)
 
     async def _speak(self, party: Party) -> None:
         """Have a report ready that says everything, unless the hub has it."""
-        if self.book.state.heard is None:
+        if self.book.state.heard is None or not self._settings.enabled:
             return
         own = await self._about()
-        state = await self.book.put(reporting.spoken(self.book.state, party, own, self._clock.now_us()))
+        now_us = self._clock.now_us()
+        state = await self.book.change(lambda state: reporting.spoken(state, party, own, now_us))
         if reporting.is_heard(state):
             self._packed, self._has_news = None, False
         elif self._packed is None or self._packed[0] != state.spoken.number:
@@ -192,20 +227,29 @@ class Orders:
     async def _about(self) -> reporting.About:
         """What there is to say of this agent; made when it is first needed."""
         if self._own is None:
-            self._own = reporting.About(await self._describe(), ())
+            self._own = reporting.About(await self._site.describe(), self._settings.accept if self._steward else ())
         return self._own
 
     # ------------------------------------------------------------ obeying
 
     async def _look_at(self, raw: bytes, party: Party) -> None:
         try:
-            order = await self._runner(partial(examine, raw, party, self.book.state, self._hub_now_us()))
+            order = await self.book.runner(partial(examine, raw, party, self.book.state, self._site.hub_now_us()))
         except Refused as refused:
             self._refuse(refused)
             return
         self._taken += 1
-        _LOG.info("took order %d of the hub: %s", order.number, "settings" if order.desired else "a command")
-        await self.book.put(_obeyed(self.book.state, order))
+        if order.desired is None:
+            self._commands.ask(order)
+        elif self._steward is None:
+            why = ["this agent is part of a program that has its settings by itself"]
+            received = partial(lifecycle.received, number=order.number, desired=order.desired)
+            await self.book.change(lambda state: lifecycle.refused(received(state), why))
+        else:
+            _LOG.info("the hub's settings %d have come", order.number)
+            desired = order.desired
+            await self.book.change(lambda state: lifecycle.received(state, order.number, desired))
+            self._steward.wake()
 
     def _refuse(self, refused: Refused) -> None:
         self._refused[refused.reason.value] += 1
@@ -216,14 +260,6 @@ class Orders:
         _LOG.warning("an order is not done: %s", refused)
 
 
-def _obeyed(state: State, order: Order) -> State:
-    if order.command:
-        answer = CommandReport(order.number, done=False, text=f"this agent knows no command {order.command.name!r}")
-        return msgspec.structs.replace(state, command_number=order.number, command=answer, has_command=False)
-    told = settings_report(state, order.number, Outcome.REFUSED, ["this agent's settings cannot be changed from afar"])
-    return msgspec.structs.replace(state, settings_number=order.number, settings=told)
-
-
 def _shown(report: SettingsReport) -> dict[str, Any]:
     """For people: structs of the protocol are lists, because names cost bytes."""
     return {
@@ -232,10 +268,3 @@ def _shown(report: SettingsReport) -> dict[str, Any]:
         "outcome": report.outcome.value,
         "problems": report.problems,
     }
-
-
-def settings_report(state: State, latest: int, outcome: Outcome, problems: list[str]) -> SettingsReport:
-    """How the site stands to its desired settings, within the bounds of a report."""
-    running = state.running.number if state.running else 0
-    shown = [problem[:MAX_TEXT_CHARS] for problem in problems[:MAX_REPORT_PROBLEMS]]
-    return SettingsReport(running, latest, outcome, shown)

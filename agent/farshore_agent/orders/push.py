@@ -63,7 +63,7 @@ class Push:
         orders: what comes goes there, and what is to be said comes from there.
         identity: in force just now.
         identity_dir: where its certificate lies.
-        settings: of forwarding: how long to pause after failures, how often to show a sign of life.
+        settings: of forwarding, as they are now: how long to pause after failures, how often to show a sign of life.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Push:
         orders: Orders,
         identity: Callable[[], Identity | None],
         identity_dir: Path,
-        settings: ForwardSettings,
+        settings: Callable[[], ForwardSettings],
         world: World,
     ) -> None:
         self.report = PushReport()
@@ -120,9 +120,9 @@ class Push:
         tls = pinned_context(identity.membership.ca, identity.write_chain(self._identity_dir))
         topics, site = Topics(identity.membership.hub), identity.site
         presence = topics.of(site, What.PRESENCE)
-        keepalive_s = int(min(KEEPALIVE_MAX_S, max(KEEPALIVE_MIN_S, self._settings.heartbeat_s)))
+        keepalive_s = int(min(KEEPALIVE_MAX_S, max(KEEPALIVE_MIN_S, self._settings().heartbeat_s)))
         hello = Hello(topics.client_id(site), keepalive_s, will=Message(presence, ABSENT, retain=True))
-        endpoint = Endpoint(host, port, tls, BROKER_NAME, MAX_PACKET_BYTES, self._settings.timeout_s)
+        endpoint = Endpoint(host, port, tls, BROKER_NAME, MAX_PACKET_BYTES, self._settings().timeout_s)
         try:
             async with connected(endpoint, hello, self._hear, self._world.clock) as session:
                 await session.subscribe(*(topics.of(site, what) for what in READ_BY_SITE))
@@ -169,4 +169,4 @@ class Push:
     def _pause_s(self) -> float:
         """Full jitter, so that sites that lost one broker do not come back as one."""
         most_s = SPREAD_S * 2.0 ** min(self._failures, 10)
-        return self._world.random.uniform(0, min(self._settings.backoff_max_s, most_s))
+        return self._world.random.uniform(0, min(self._settings().backoff_max_s, most_s))

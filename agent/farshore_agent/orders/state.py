@@ -6,7 +6,9 @@ new one. The buffer is not touched by any of it.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
@@ -108,23 +110,27 @@ class Book:
 
     Attributes:
         state: what is on disk; an empty one before anything was.
+        runner: what blocks is done there.
     """
 
     def __init__(self, state_dir: Path, runner: Runner) -> None:
         self._state_dir = state_dir
-        self._runner = runner
+        self.runner = runner
+        self._one_at_a_time = asyncio.Lock()
         self.state = load(state_dir)
 
-    async def put(self, state: State) -> State:
-        """Make it the state, durably.
+    async def change(self, step: Callable[[State], State]) -> State:
+        """Take a step, durably; the state after it. Steps come one after the other.
 
         Raises:
             OSError: the disk is full or refuses; the state is what it was.
         """
-        if state != self.state:
-            await self._runner(partial(save, self._state_dir, state))
-            self.state = state
-        return state
+        async with self._one_at_a_time:
+            state = step(self.state)
+            if state != self.state:
+                await self.runner(partial(save, self._state_dir, state))
+                self.state = state
+            return state
 
 
 def save(state_dir: Path, state: State) -> None:

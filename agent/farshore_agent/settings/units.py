@@ -47,7 +47,7 @@ class Quantity:
         """
         amount = self._amount(given)
         if not self.low <= amount <= self.high:
-            raise Wrong(f"{shown(given)} is not between {self._shown(self.low)} and {self._shown(self.high)}")
+            raise Wrong(f"{shown(given)} is not between {self.shown(self.low)} and {self.shown(self.high)}")
         return int(amount) if self.whole else amount
 
     def schema(self) -> dict[str, Any]:
@@ -67,7 +67,8 @@ class Quantity:
     def _pattern(self) -> str:
         return _QUANTITY.format(units="|".join(self.units))
 
-    def _shown(self, amount: float) -> str:
+    def shown(self, amount: float) -> str:
+        """An amount as a file would have it."""
         exact = [unit for unit, size in self.units.items() if amount >= size and amount % size == 0]
         unit = max(exact, key=self.units.__getitem__, default=next(iter(self.units)))
         return f"{amount / self.units[unit]:g} {unit}"

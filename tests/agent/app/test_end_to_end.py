@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import socket
@@ -13,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from farshore_agent import Agent, loops
+from farshore_agent import Agent
 from farshore_agent.collect.http import NoListener
 from farshore_agent.errors import AlreadyRunning, NotEnrolled, RecordsRefused
-from farshore_agent.settings import AgentSettings, SealSettings
+from farshore_agent.running import inputs
+from farshore_agent.settings import AgentSettings, InputSettings, SealSettings
+from farshore_agent.settings.inputs import installed
 from farshore_protocol.messages import Refused
-from farshore_shell.system import SystemClock
 from tests.agent.app.site import QUICK, ask, join, post, records, settings_in, until
 from tests.agent.forward.hub_stub import HubStub, Problem
 
@@ -258,29 +258,40 @@ async def test_a_hub_that_no_longer_knows_a_certificate_gets_a_new_one(hub: HubS
         await until(lambda: len(hub.ledger.of("boiler")) == 2)
 
 
-async def test_inputs_of_the_settings_file_run_and_a_bug_in_one_hurts_no_other(hub: HubStub, tmp_path: Path) -> None:
+async def test_inputs_of_the_settings_file_run_and_a_bug_in_one_hurts_no_other(
+    hub: HubStub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "inbox").mkdir()
     settings = settings_in(tmp_path, INPUTS.format(folder=tmp_path))
     await join(hub, settings)
     broken = 0
 
     class Broken:
+        def __init__(self, *_: object) -> None:
+            pass
+
         async def run(self) -> None:
             nonlocal broken
             broken += 1
             raise ZeroDivisionError
 
+    class BrokenType:
+        value = "tests:Broken"
+
+        def load(self) -> type[Broken]:
+            return Broken
+
     async with Agent.started(settings, forward=True) as agent:
-        tasks = [asyncio.create_task(work) for work in agent.inputs().values()]
-        tasks.append(asyncio.create_task(loops.collect("broken", Broken, SystemClock())))  # type: ignore[arg-type]
+        monkeypatch.setattr(inputs, "installed", lambda: {**installed(), "broken": BrokenType()})
+        await agent.running.collect()
+        await agent.running.inputs.use({**settings.inputs, "broken": InputSettings(type="broken")})
         (tmp_path / "inbox" / "readings.ndjson").write_text('{"ts": 1795435200, "n": 1}\n')
 
         await until(lambda: len(hub.ledger.of("readings")) == 1)
         assert broken
-        assert not any(task.done() for task in tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        assert agent.running.inputs.troubles() == ["inputs.broken: ZeroDivisionError: "]
+        assert len(agent.running.inputs.doors) == 2
+        await agent.running.inputs.stop()
 
 
 async def test_a_door_is_announced_when_it_can_be_entered_and_not_before(tmp_path: Path) -> None:
@@ -297,15 +308,14 @@ async def test_a_door_is_announced_when_it_can_be_entered_and_not_before(tmp_pat
             entered[name] = where
 
     async with Agent.started(settings_in(tmp_path, text), forward=False) as agent:
-        tasks = [asyncio.create_task(work) for work in agent.inputs(enter).values()]
+        agent.running.inputs.tell = enter
+        await agent.running.collect()
         await until(lambda: len(entered) == 2)
         doors = (await agent.status())["doors"]
         assert f"api: http, the address unix:{tmp_path}/api.sock" in doors
         assert f"tcp: http, the address {entered['tcp']}" in doors, "the port that was taken"
         assert f"drop: folder, the files {tmp_path}/inbox/*" in doors
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await agent.running.inputs.stop()
 
 
 async def test_a_door_whose_address_is_taken_is_not_announced(tmp_path: Path) -> None:
@@ -314,7 +324,9 @@ async def test_a_door_whose_address_is_taken_is_not_announced(tmp_path: Path) ->
         text = f'[inputs.tcp]\ntype = "http"\nlisten = "127.0.0.1:{port}"\n'
         told: list[str] = []
         async with Agent.started(settings_in(tmp_path, text), forward=False) as agent:
+            agent.running.inputs.tell, agent.running.inputs.own = told.append, agent.running.settings.inputs
+            await agent.running.collect()
             with pytest.raises(NoListener):
-                await agent.inputs(told.append)["tcp"]
+                await agent.running.inputs.failed()
             assert (await agent.status())["doors"] == []
     assert told == []

@@ -290,12 +290,12 @@ class HubStub:
         expires_us: int | None = None,
         signer: Signer | None = None,
         site: str = SITE,
-        **arguments: str,
+        arguments: dict[str, str] | None = None,
     ) -> bytes:
         """An order to a site that has introduced itself; `orders.append` has the next answer bring it."""
         assert self.introduction is not None
         desired = None if settings is None else Desired(settings, number, probe_s)
-        asked = Command(command, arguments) if command else None
+        asked = Command(command, arguments or {}) if command else None
         order = Order(self.name, site, number, self._now_us(), expires_us, desired, asked)
         raw = pack_order(order, signer or Signer(self._signing_id, self._signer), self.introduction.sealing_key)
         self._made[raw] = order

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from farshore_agent import Agent
+from farshore_agent.orders.describe import describe, describe_apart
 from farshore_agent.orders.state import FILE, FOLDER, State, load, save
 from farshore_agent.settings import AgentSettings
 from farshore_protocol.orders import Outcome, Signer
@@ -86,3 +87,7 @@ def test_a_damaged_state_is_no_obstacle(tmp_path: Path) -> None:
 async def test_the_file_is_private(tmp_path: Path) -> None:
     await asyncio.to_thread(save, tmp_path, State(HUB, SITE))
     assert (tmp_path / FOLDER / FILE).stat().st_mode & 0o777 == 0o600
+
+
+async def test_the_schema_that_another_process_makes_is_the_same() -> None:
+    assert await describe_apart() == await describe()

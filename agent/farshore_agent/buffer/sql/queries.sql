@@ -199,9 +199,6 @@ UPDATE batches SET state = 2, acknowledged_us = ?2, refusal = NULL WHERE id = ?1
 -- return_batch: the hub no longer has it
 UPDATE batches SET state = 0, acknowledged_us = NULL WHERE id = ?1;
 
--- resend_batch: the hub has it, and is to get it once more; until it was in a parcel again no answer is about it
-UPDATE batches SET state = 0, acknowledged_us = NULL, sent = 0 WHERE id = ?1;
-
 -- hold_back: the hub did not take it, and would not take it again so soon
 UPDATE batches SET state = 1, refusal = ?2 WHERE id = ?1 AND state = 0;
 
