@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine, func, insert, select, update
 
 from farshore_hub.ledger.completeness import StreamCompleteness, completeness
+from farshore_hub.receive.keys import ReceivingKeys
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.receive.receiver import Receiver
 from farshore_hub.store import migrate
@@ -161,7 +162,7 @@ class HubWorld:
 class FakeSite:
     """A site that speaks the protocol; its records say which sequence they have."""
 
-    def __init__(self, name: str, keys: Keys, life: str = "one") -> None:
+    def __init__(self, name: str, keys: ReceivingKeys, life: str = "one") -> None:
         self.name = name
         self.keys = keys
         self.signer = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(name.encode()).digest())

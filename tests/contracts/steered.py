@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from farshore_hub.orders.desk import OrderDesk
 from farshore_hub.orders.making import Maker, NewSettings
+from farshore_hub.receive.keys import ReceivingKeys
 from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.fleet import find_site
 from farshore_hub.store.orders import OrderKind
@@ -20,7 +21,7 @@ from farshore_protocol.batch import DIGEST_BYTES
 from farshore_protocol.enrolment import HubKey
 from farshore_protocol.orders import CommandReport, Introduction, Order, Outcome, Report, SettingsReport, Signer
 from farshore_protocol.sealing import key_id
-from tests.contracts.hub_world import FakeSite, HubWorld, Keys
+from tests.contracts.hub_world import FakeSite, HubWorld
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -55,10 +56,15 @@ SCHEMA: dict[str, Any] = {
 }
 
 
+ACCEPTS = ("seal", "inputs", "forward")
+
+
 class SteeredSite:
     """A `FakeSite` with what an agent has to know for orders."""
 
-    def __init__(self, site: FakeSite, keys: Keys, *, accepts: tuple[str, ...] = ("seal", "inputs", "forward")) -> None:
+    def __init__(
+        self, site: FakeSite, keys: ReceivingKeys, *, accepts: tuple[str, ...] = ("seal", "inputs", "forward")
+    ) -> None:
         self.site = site
         self.keys = keys
         secret = hashlib.sha256(site.name.encode()).digest()

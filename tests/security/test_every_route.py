@@ -20,7 +20,19 @@ from fastapi.routing import APIRoute
 from farshore_hub.fleet import sites
 from farshore_hub.fleet.api_tokens import Role
 from farshore_hub.fleet.ca import CertificateAuthority, Validity, pem_of
-from farshore_hub.web.routes import alerts, audit, fleet, health, hours, promises, records, sites_door
+from farshore_hub.web.routes import (
+    alerts,
+    audit,
+    config,
+    fleet,
+    health,
+    hours,
+    orders,
+    promises,
+    records,
+    sites_door,
+    tables,
+)
 from farshore_hub.web.routes import sites as sites_routes
 from farshore_protocol import wire
 from farshore_protocol.enrolment import JoinToken, RenewalRequest, read_membership, signed_renewal, write_token
@@ -69,9 +81,37 @@ ROUTES: Final = {
     ("POST", "/v1/maintenance"): Role.OPERATOR,
     ("POST", "/v1/maintenance/{number}/end"): Role.OPERATOR,
     ("GET", "/v1/streams/{stream}/records"): Role.VIEWER,
+    ("GET", "/v1/tables"): Role.VIEWER,
+    ("GET", "/v1/tables/{name}/rows"): Role.VIEWER,
+    ("GET", "/v1/tables/{name}/edits"): Role.VIEWER,
+    ("POST", "/v1/tables/{name}/rows"): Role.OPERATOR,
+    ("POST", "/v1/tables/{name}/rows/delete"): Role.OPERATOR,
     ("POST", "/v1/sites"): Role.OPERATOR,
     ("POST", "/v1/sites/{name}/token"): Role.OPERATOR,
     ("POST", "/v1/sites/{name}/revoke"): Role.ADMIN,
+    ("GET", "/v1/sites/{name}/labels"): Role.VIEWER,
+    ("POST", "/v1/sites/{name}/labels"): Role.OPERATOR,
+    ("GET", "/v1/sites/{name}/config"): Role.VIEWER,
+    ("GET", "/v1/steering"): Role.VIEWER,
+    ("GET", "/v1/steering/deeds"): Role.VIEWER,
+    ("GET", "/v1/config/revisions"): Role.VIEWER,
+    ("GET", "/v1/config/revisions/{number}"): Role.VIEWER,
+    ("POST", "/v1/config/revisions/{number}/apply"): Role.OPERATOR,
+    ("POST", "/v1/config/preview"): Role.OPERATOR,
+    ("POST", "/v1/config"): Role.OPERATOR,
+    ("GET", "/v1/secrets"): Role.VIEWER,
+    ("POST", "/v1/secrets"): Role.OPERATOR,
+    ("POST", "/v1/secrets/{secret}/delete"): Role.OPERATOR,
+    ("GET", "/v1/rollouts"): Role.VIEWER,
+    ("GET", "/v1/rollouts/{number}"): Role.VIEWER,
+    ("POST", "/v1/rollouts/{number}/pause"): Role.OPERATOR,
+    ("POST", "/v1/rollouts/{number}/resume"): Role.OPERATOR,
+    ("POST", "/v1/rollouts/{number}/advance"): Role.OPERATOR,
+    ("POST", "/v1/rollouts/{number}/abort"): Role.OPERATOR,
+    ("GET", "/v1/commands"): Role.VIEWER,
+    ("POST", "/v1/commands"): Role.OPERATOR,
+    ("GET", "/v1/commands/{number}"): Role.VIEWER,
+    ("GET", "/v1/commands/{number}/data"): Role.OPERATOR,
 }
 RECORDS: Final = [{"ts": 1_795_000_000, "n": 1}]
 VICTIM: Final = "victim"
@@ -121,13 +161,16 @@ def test_every_route_has_a_row_in_this_table(hub: RunningHub) -> None:
     routers = (
         alerts.router,
         audit.router,
+        config.router,
         fleet.router,
         health.router,
         hours.router,
+        orders.router,
         promises.router,
         records.router,
         sites_door.router,
         sites_routes.router,
+        tables.router,
     )
     made = {
         (method, route.path)
@@ -169,10 +212,27 @@ def _ask_for_the_victim(hub: RunningHub, victim: Member, asker: Asker, method: s
         "/v1/alerts/{number}/acknowledge": (b"{}", JSON),
         "/v1/silences": (b'{"lasts": "1 min"}', JSON),
         "/v1/maintenance": (b'{"sites": "nobody-here", "lasts": "1 s"}', JSON),
+        "/v1/tables/{name}/rows": (b'{"key": [1], "cells": {"a": 1}}', JSON),
+        "/v1/tables/{name}/rows/delete": (b'{"key": [1]}', JSON),
+        "/v1/sites/{name}/labels": (b'{"set": {"region": "north"}}', JSON),
+        "/v1/config/preview": (b'{"files": {}}', JSON),
+        "/v1/config": (b'{"files": {"sites/nobody-here.toml": ""}}', JSON),
+        "/v1/config/revisions/{number}/apply": (b"{}", JSON),
+        "/v1/secrets": (b'{"name": "no name", "value": "x"}', JSON),
+        "/v1/rollouts/{number}/pause": (b"{}", JSON),
+        "/v1/rollouts/{number}/resume": (b"{}", JSON),
+        "/v1/rollouts/{number}/advance": (b"{}", JSON),
+        "/v1/rollouts/{number}/abort": (b"{}", JSON),
+        "/v1/commands": (b'{"sites": ["victim"], "command": "flush"}', JSON),
     }
     body, kind = bodies.get(path, (None, None)) if method == "POST" else (None, None)
     # An admin may revoke; here it is somebody who is not there.
-    target = path.replace("{name}", "nobody-here").replace("{stream}", "boiler").replace("{number}", "99999")
+    target = (
+        path.replace("{name}", "nobody-here")
+        .replace("{stream}", "boiler")
+        .replace("{number}", "99999")
+        .replace("{secret}", "NOTHING")
+    )
     return hub.ask(method, target, body, kind=kind, role=asker.role, context=asker.context)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ import click
 
 from farshore_hub.alerting import channels_of, desk_of
 from farshore_hub.alerts.kinds import Kind, shown
-from farshore_hub.cli.options import Duration, as_json, data_dir, print_json, print_table, shown_time
+from farshore_hub.cli.options import Duration, as_json, data_dir, print_json, print_table, shown_time, who
 from farshore_hub.notify.channel import Channel, NotDelivered
 from farshore_hub.opening import OpenedHub, open_hub
 from farshore_hub.store.alerts import Asked
@@ -29,14 +28,6 @@ EXIT_NOT_TOLD: Final = 1
 command = click.Group("alerts", help="Show, acknowledge and silence alerts, and test who is told.")
 
 _kind: Final = click.option("--kind", type=click.Choice([str(kind) for kind in Kind]), help="Only of this kind.")
-
-
-def who() -> str:
-    """Who gives this command, for the book."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "somebody"
 
 
 @command.command("list")

@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from farshore_hub.alerting import desk_of
-from farshore_hub.cli.alerts import who
-from farshore_hub.cli.options import Duration, Time, as_json, data_dir, print_json, print_table, shown_time
+from farshore_hub.cli.options import Duration, Time, as_json, data_dir, print_json, print_table, shown_time, who
 from farshore_hub.errors import Invalid
 from farshore_hub.opening import open_hub
 from farshore_protocol.limits import LATEST_EVENT_US

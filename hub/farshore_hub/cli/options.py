@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import sys
 from collections.abc import Collection, Iterable, Sequence
@@ -122,3 +123,11 @@ def shown_time(time_us: int | None) -> str:
     if time_us is None:
         return "-"
     return datetime.fromtimestamp(time_us // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def who() -> str:
+    """Who gives this command, for the book."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "somebody"

@@ -17,8 +17,12 @@ from farshore_shell.commands import CommandModules, fail, run
 _COMMANDS: Final = {
     "init": ("init", "Make a hub."),
     "serve": ("serve", "Run it."),
-    "site": ("site", "Add, list, show and revoke sites."),
+    "site": ("site", "Add, list, show, label and revoke sites."),
     "fleet": ("fleet", "Show how the sites stand, the worst first."),
+    "config": ("config", "Show, compare and apply the settings of all sites."),
+    "rollout": ("rollout", "Watch, pause, resume and abort rollouts."),
+    "command": ("command", "Have sites do something once, and see what they answer."),
+    "secret": ("secret", "Set, list and delete secrets that settings name."),
     "token": ("token", "Make, list and revoke API tokens."),
     "completeness": ("completeness", "Show what is complete, and what is missing."),
     "losses": ("losses", "List what is not stored, and why."),
@@ -71,6 +75,7 @@ def root(data_dir: Path | None) -> None:
       7   busy, try again
       10  completeness --check: something is missing
       11  audit: something is not as the ledger says
+      12  command: a site has not done it, or not answered in time
       20  doctor: there is something to do
       21  doctor: something was lost
       130 interrupted

@@ -1,4 +1,4 @@
-"""`farshore-hub site`: add, list, show and revoke sites."""
+"""`farshore-hub site`: add, list, show, label and revoke sites."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from typing import Final
 
 import click
 
-from farshore_hub.cli.options import as_json, data_dir, expires, print_json, print_table, shown_time
+from farshore_hub.cli.labels import read_labels
+from farshore_hub.cli.options import as_json, data_dir, expires, print_json, print_table, shown_time, who
 from farshore_hub.fleet import sites
+from farshore_hub.fleet.labels import change as changed_labels
+from farshore_hub.fleet.labels import of_all as labels_of_all
 from farshore_hub.opening import open_hub
 from farshore_hub.overview import Overview
 from farshore_hub.views import SiteReportView, SiteView, StreamView, WatermarkView
 
 _COUNTS: Final = ("produced", "stored", "pending", "shed", "quarantined", "gap")
 
-command = click.Group("site", help="Add, list, show and revoke sites.")
+command = click.Group("site", help="Add, list, show, label and revoke sites.")
 
 
 @command.command("add")
@@ -107,6 +110,39 @@ def show(name: str, as_json: bool, data_dir: Path) -> None:  # noqa: FBT001 - cl
         print_json(report.model_dump(mode="json"))
     else:
         _print_report(report)
+
+
+@command.command("label")
+@click.argument("name")
+@click.argument("labels", nargs=-1)
+@click.option("--by", default=who, show_default="your login", help="Who says so.")
+@as_json
+@data_dir
+def label(name: str, labels: tuple[str, ...], by: str, as_json: bool, data_dir: Path) -> None:  # noqa: FBT001
+    """Set labels of a site as KEY=VALUE, take them away as KEY-, and show those that it has.
+
+    Groups of the fleet are chosen by labels. Settings follow with the next `farshore-hub config apply`.
+
+    \b
+    Examples:
+      farshore-hub site label pump-station-7 region=north kind=pump
+      farshore-hub site label pump-station-7 kind-
+      farshore-hub site label pump-station-7
+
+    \b
+    Exit codes: 0 done, 5 a label is not allowed, 6 there is no such site
+    """
+    gone = [word.removesuffix("-") for word in labels if "=" not in word and word.endswith("-")]
+    wanted = read_labels(word for word in labels if "=" in word or not word.endswith("-"))
+    with open_hub(data_dir) as hub:
+        if labels:
+            has = changed_labels(hub.fleet, name, wanted, gone, by)
+        else:
+            has = labels_of_all(hub.fleet).get(sites.find(hub.fleet, name).name, {})
+    if as_json:
+        print_json(has)
+    else:
+        print_table(("label", "value"), has.items())
 
 
 @command.command("revoke")

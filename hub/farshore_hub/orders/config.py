@@ -14,6 +14,7 @@ from farshore_hub.orders.fleet_settings import FleetSettings
 from farshore_hub.orders.layers import Layers, LayersInvalid, Problem, read_layers
 from farshore_hub.orders.rendering import Rendered, toml_of
 from farshore_hub.orders.rollout import Plan, RolloutState, check_plan, stages_of
+from farshore_hub.orders.views import ChangeView, PreviewView, ProblemView
 from farshore_hub.receive.keys import ReceivingKeys
 from farshore_hub.store import config, deeds, fleet, orders, rollouts, site_reports
 from farshore_hub.store.config import RevisionRow
@@ -243,6 +244,18 @@ def _begin(connection: Connection, plan: Plan, sites: Mapping[str, Site], names:
         "why": "begins" if names else "no site has other settings by it",
     }
     return rollouts.add(connection, values, [(sites[name].id, stage) for name, stage in stages.items()])
+
+
+def preview_view(preview: Preview) -> PreviewView:
+    """A preview for people and scripts."""
+    return PreviewView(
+        changes=[ChangeView.model_validate(each) for each in preview.changes],
+        same=preview.same,
+        problems=[
+            ProblemView(site=site, file=each.file, key=".".join(each.at), what=each.what, remedy=each.remedy)
+            for site, each in preview.problems
+        ],
+    )
 
 
 def plan_of(text: str) -> Plan:

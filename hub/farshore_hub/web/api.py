@@ -11,7 +11,20 @@ from farshore_hub.web.auth import CERTIFICATE_SCHEME
 from farshore_hub.web.framework import answer_with_problems
 from farshore_hub.web.pages.install import install
 from farshore_hub.web.problems import Problem
-from farshore_hub.web.routes import alerts, audit, fleet, health, hours, promises, records, sites, sites_door, tables
+from farshore_hub.web.routes import (
+    alerts,
+    audit,
+    config,
+    fleet,
+    health,
+    hours,
+    orders,
+    promises,
+    records,
+    sites,
+    sites_door,
+    tables,
+)
 from farshore_hub.web.services import Services
 from farshore_protocol import __version__
 
@@ -24,6 +37,8 @@ _ROUTERS: Final = (
     alerts.router,
     promises.router,
     audit.router,
+    config.router,
+    orders.router,
     tables.router,
     health.router,
 )

@@ -67,14 +67,14 @@ class BodyReader:
         finally:
             self._hold(whose, -expected)
 
-    async def read_json(self, request: Request, model: type[M]) -> M:
+    async def read_json(self, request: Request, model: type[M], max_bytes: int = MAX_JSON_BYTES) -> M:
         """A JSON body as `model`.
 
         Raises:
             Invalid: it is JSON and not what the route takes.
         """
         try:
-            async with self.read(request, JSON_TYPE, MAX_JSON_BYTES, PEOPLE) as raw:
+            async with self.read(request, JSON_TYPE, max_bytes, PEOPLE) as raw:
                 return model.model_validate_json(raw)
         except ValidationError as error:
             faults = error.errors()

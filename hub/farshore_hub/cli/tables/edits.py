@@ -9,8 +9,7 @@ from typing import Any
 
 import click
 
-from farshore_hub.cli.alerts import who
-from farshore_hub.cli.options import as_json, data_dir, print_json, print_table, shown_time
+from farshore_hub.cli.options import as_json, data_dir, print_json, print_table, shown_time, who
 from farshore_hub.cli.tables.group import command, desk, limit_option
 from farshore_hub.errors import Invalid, Malformed
 from farshore_hub.merge.edits import BadEdit, key_of_text

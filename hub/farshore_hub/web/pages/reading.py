@@ -50,16 +50,20 @@ class AlertsPage:
 
 
 class Reading:
-    """Reads the fleet and its sites."""
+    """Reads the fleet and its sites.
+
+    Attributes:
+        shared: what was read a moment ago.
+    """
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._clock = services.fleet.clock
-        self._shared = Shared(services.fleet.clock)
+        self.shared = Shared(services.fleet.clock)
 
     async def streams(self) -> list[str]:
         """The names of all streams."""
-        return await self._shared.get("streams", lambda: self._services.run_long(self._services.overview.streams))
+        return await self.shared.get("streams", lambda: self._services.run_long(self._services.overview.streams))
 
     async def fleet(self, address: FleetAddress) -> FleetPage:
         """What the fleet's page shows.
@@ -68,13 +72,13 @@ class Reading:
             Invalid, Busy: as their texts say.
         """
         run, stream, hours = self._services.run_long, address.stream, address.hours
-        lines = await self._shared.get(("lines", stream), lambda: run(lambda: self._services.overview.lines(stream)))
+        lines = await self.shared.get(("lines", stream), lambda: run(lambda: self._services.overview.lines(stream)))
         if stream is None:
-            cells = await self._shared.get(("cells", hours), lambda: run(lambda: self._read_cells(hours)))
+            cells = await self.shared.get(("cells", hours), lambda: run(lambda: self._read_cells(hours)))
         else:
             names = tuple(line.name for line in on_page(lines, address))
             key = ("cells", hours, stream, names)
-            cells = await self._shared.get(key, lambda: run(lambda: self._read_stream_cells(names, stream, hours)))
+            cells = await self.shared.get(key, lambda: run(lambda: self._read_stream_cells(names, stream, hours)))
         return fleet_page(address, lines, cells, self._clock.now_us())
 
     async def site(self, name: str, asked: SiteAsked) -> SitePage:
@@ -84,7 +88,7 @@ class Reading:
             Invalid, Unknown, Busy: as their texts say.
         """
         key = ("site", name, asked.hours)
-        data = await self._shared.get(key, lambda: self._services.run_long(lambda: self._read_site(name, asked.hours)))
+        data = await self.shared.get(key, lambda: self._services.run_long(lambda: self._read_site(name, asked.hours)))
         if asked.stream is not None and all(each.stream != asked.stream for each in data.report.streams):
             raise Unknown(f"nothing was heard of a stream {asked.stream[:80]!r} at {name}")
         return site_page(data.report, asked, data.lines, data.alerts, self._clock.now_us())
@@ -96,10 +100,8 @@ class Reading:
             Busy: as its text says.
         """
         desk, run = self._services.desk, self._services.run_long
-        found = await self._shared.get(
-            "alerts", lambda: run(lambda: desk.listed(Asked(open_only=False, limit=_ALERTS)))
-        )
-        standing = await self._shared.get("standing", lambda: run(lambda: desk.listed(Asked(limit=_ALERTS))))
+        found = await self.shared.get("alerts", lambda: run(lambda: desk.listed(Asked(open_only=False, limit=_ALERTS))))
+        standing = await self.shared.get("standing", lambda: run(lambda: desk.listed(Asked(limit=_ALERTS))))
         past = [each for each in found if each.cleared_us is not None]
         return AlertsPage(standing, past[:_PAST], session if session.role.covers(Role.OPERATOR) else None)
 

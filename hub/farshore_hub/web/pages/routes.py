@@ -80,7 +80,7 @@ async def get_live_alerts(request: Request, session: Viewing, pages: Page, hub: 
     async def look() -> Pieces:
         return alert_pieces(await pages.reading.alerts(session))
 
-    return _told(pages, hub, session, look, _shown(request))
+    return told(pages, hub, session, look, shown_before(request))
 
 
 @router.get("/audit")
@@ -98,14 +98,14 @@ async def get_live_fleet(request: Request, session: Viewing, pages: Page, hub: H
     async def look() -> Pieces:
         return fleet_pieces(await pages.reading.fleet(address))
 
-    return _told(pages, hub, session, look, _shown(request))
+    return told(pages, hub, session, look, shown_before(request))
 
 
 @router.get("/live/sites/{name}")
 async def get_live_site(request: Request, name: SiteName, session: Viewing, pages: Page, hub: Hub) -> StreamingResponse:
     """What changes of a site's page."""
     asked = SiteAsked(None, hours_of(request.query_params))
-    return _told(pages, hub, session, _looking(pages, name, asked), _shown(request))
+    return told(pages, hub, session, _looking(pages, name, asked), shown_before(request))
 
 
 @router.get("/live/sites/{name}/streams/{stream}")
@@ -114,7 +114,7 @@ async def get_live_stream(
 ) -> StreamingResponse:
     """What changes of a stream's page."""
     asked = SiteAsked(stream, hours_of(request.query_params))
-    return _told(pages, hub, session, _looking(pages, name, asked), _shown(request))
+    return told(pages, hub, session, _looking(pages, name, asked), shown_before(request))
 
 
 async def _site_page(pages: Pages, session: Session, name: str, asked: SiteAsked) -> HTMLResponse:
@@ -138,14 +138,16 @@ def _looking(pages: Pages, name: str, asked: SiteAsked) -> Callable[[], Awaitabl
     return look
 
 
-def _shown(request: Request) -> str:
+def shown_before(request: Request) -> str:
     """The state that the browser has: what its last event brought, or what it was given with the page."""
     return request.headers.get("last-event-id") or request.query_params.get("shown", "")
 
 
-def _told(
+def told(
     pages: Pages, hub: Services, session: Session, look: Callable[[], Awaitable[Pieces]], shown: str
 ) -> StreamingResponse:
+    """What changes of a page, as long as the session lasts."""
+
     async def allowed() -> object:
         return await hub.run(lambda: sessions.session_of(hub.fleet, session.secret))
 

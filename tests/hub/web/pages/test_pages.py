@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,12 @@ from farshore_hub.alerts.hysteresis import Phase
 from farshore_hub.alerts.kinds import Kind, Severity
 from farshore_hub.fleet import api_tokens
 from farshore_hub.fleet.api_tokens import Role
+from farshore_hub.orders.desks import OrderDesks
+from farshore_hub.orders.rollout import Plan
 from farshore_hub.store.engine import writing
 from farshore_hub.store.fleet import SiteState
 from farshore_hub.store.schema import alerts
+from farshore_hub.web.pages.shared import FRESH_S
 from farshore_protocol.enrolment import read_token
 from tests.hub.web.pages.browsing import Browser
 from tests.hub.web.pages.conftest import SignedIn
@@ -210,3 +214,26 @@ def test_an_alert_is_shown_and_taken_care_of_under_ones_name(hub: RunningHub, si
 
 def test_a_hub_that_was_never_audited_says_when_it_will_be(signed_in: SignedIn) -> None:
     assert "farshore-hub audit" in signed_in(Role.VIEWER).get("/audit").body.decode()
+
+
+def test_a_rollout_is_shown_with_its_sites_and_stopped_and_let_go_on_under_ones_name(
+    hub: RunningHub, signed_in: SignedIn
+) -> None:
+    desks = OrderDesks.of(hub.hub.fleet)
+    assert "farshore-hub config apply" in signed_in(Role.VIEWER).get("/orders").body.decode()
+    files = {"fleet.toml": "[seal]\nmax_records = 100\n"}
+    number = desks.config.apply(files, Plan(("1", "100%")), "<alice>").rollout
+    viewer, operator = signed_in(Role.VIEWER), signed_in(Role.OPERATOR)
+    time.sleep(FRESH_S)
+    shown = viewer.get("/orders").body.decode()
+    assert "&lt;alice&gt;" in shown
+    assert "1, 100%" in shown
+    assert "pump-7" in shown
+    assert f"/rollouts/{number}/pause" not in shown
+    assert f"/rollouts/{number}/pause" in operator.get("/orders").body.decode()
+    assert viewer.do(f"/rollouts/{number}/pause").status == 403
+    for deed in ("pause", "resume", "abort"):
+        assert operator.do(f"/rollouts/{number}/{deed}").headers["location"] == "/orders"
+    said = [(each.said_by, each.deed) for each in desks.rollouts.story(number).events]
+    assert said == [("operator", "paused"), ("operator", "resumed"), ("operator", "aborted")]
+    assert operator.do(f"/rollouts/{number}/abort").status == 409

@@ -9,7 +9,7 @@ import pytest
 
 from farshore_hub.fleet import api_tokens, sites
 from farshore_hub.fleet.api_tokens import Role
-from farshore_hub.web.pages import deeds, routes
+from farshore_hub.web.pages import deeds, orders, routes
 from farshore_hub.web.pages.throttle import MAX_FAILURES
 from tests.hub.fleet.site import DAY_S
 from tests.hub.web.pages.browsing import Browser
@@ -23,6 +23,11 @@ NEEDED = {
     ("GET", "/sites/{name}/streams/{stream}"): Role.VIEWER,
     ("GET", "/alerts"): Role.VIEWER,
     ("GET", "/audit"): Role.VIEWER,
+    ("GET", "/orders"): Role.VIEWER,
+    ("GET", "/live/orders"): Role.VIEWER,
+    ("POST", "/rollouts/{number}/pause"): Role.OPERATOR,
+    ("POST", "/rollouts/{number}/resume"): Role.OPERATOR,
+    ("POST", "/rollouts/{number}/abort"): Role.OPERATOR,
     ("GET", "/live/alerts"): Role.VIEWER,
     ("POST", "/alerts/{number}/acknowledge"): Role.OPERATOR,
     ("GET", "/live"): Role.VIEWER,
@@ -51,7 +56,7 @@ def path_of(route: str) -> str:
 def test_the_table_names_every_route_of_the_page() -> None:
     known = {
         (method, route.path)  # type: ignore[attr-defined]  # they are routes with paths
-        for router in (routes.router, deeds.router)
+        for router in (routes.router, deeds.router, orders.router)
         for route in router.routes
         for method in route.methods  # type: ignore[attr-defined]
     }
