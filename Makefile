@@ -14,16 +14,21 @@ FLEETS ?= 200
 SECONDS ?= 30
 EXAMPLES ?= 100
 TARGET ?=
+ARCH ?=
+PRODUCTS ?= agent hub
+PYTHON_OF_HUB ?= 3.11
+SUITE ?= bookworm
 DATA ?= $(wildcard demo/farshore_demo/data/*.gz)
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BUILD := PYTHONPATH=packaging $(BIN)/python -m farshore_build
 SEEDED = $(if $(SEED),--seed $(SEED))
-SOURCES := protocol shell agent hub demo tests docs_site
+SOURCES := protocol shell agent hub demo packaging tests docs_site
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test pytest lint types imports format demo docs bench bench-bytes fuzz fuzz-api bombs powerloss diskfaults bitrot soak soak-kills powercut links herd ledger-seeds pins clean system-packages
+.PHONY: help venv test pytest lint types imports format demo docs bench bench-bytes fuzz fuzz-api bombs powerloss diskfaults bitrot soak soak-kills powercut links herd ledger-seeds pins deb test-packages lint-containers build-tools clean system-packages
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -109,14 +114,29 @@ herd: $(STAMP) ## ten thousand sites that come back at once, on virtual time, by
 bombs: $(STAMP) ## feed every decoder, and the running commands, with all that is made to take much memory or time
 	FARSHORE_ALL_BOMBS=1 $(BIN)/pytest tests/fuzz/test_memory.py tests/fuzz/test_processes.py
 
+deb: build-tools ## Debian packages in dist/; PRODUCTS="agent hub" ARCH=arm64
+	$(foreach each,$(PRODUCTS),$(BUILD) deb $(each) --python $(PYTHON_OF_HUB) $(if $(ARCH),--architecture $(ARCH)) --output dist &&) true
+
+test-packages: deb ## install, use, upgrade, remove and purge the packages in a clean SUITE=bookworm that is booted (root)
+	@sh packaging/ensure-clean-root.sh
+	PATH="$$PATH:/usr/sbin" FARSHORE_SUITE=$(SUITE) $(BIN)/pytest -v -x tests/packages/journey.py
+
+lint-containers: build-tools ## lint the container and compose files, without an engine
+	@sh packaging/lint-containers.sh $(BIN)/hadolint
+
+build-tools: $(STAMP)
+	@$(BIN)/python -c 'import hatchling, shiv' 2>/dev/null || $(BIN)/python -m pip install --quiet \
+		--disable-pip-version-check --constraint packaging/constraints.txt --editable '.[hub,dev,package]'
+
 pins: ## pin the newest versions of all dependencies in packaging/constraints.txt
 	sh packaging/make-pins.sh $(PYTHON)
 
 clean: ## remove what was made, the virtual environment too
-	rm -rf $(VENV) .fuzz dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .fuzz .roots dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
 
 system-packages:
 	@sh packaging/ensure-postgres.sh
 	@sh packaging/ensure-mosquitto.sh
 	@sh packaging/ensure-chromium.sh
+	@sh packaging/ensure-systemd.sh

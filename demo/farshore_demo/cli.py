@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from farshore_demo.processes import DemoFailed
-from farshore_protocol import __version__
+from farshore_shell.build import described
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +26,7 @@ _WIDTH_IN_LOGS = 110
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="farshore")
+@click.version_option(described(), prog_name="farshore")
 def main() -> None:
     """Farshore on one machine. The parts have commands of their own: farshore-agent and farshore-hub."""
 

@@ -8,8 +8,8 @@ from typing import Final
 import click
 
 from farshore_agent.errors import AgentError, ExitCode
-from farshore_protocol import __version__
 from farshore_protocol.errors import ProtocolError
+from farshore_shell.build import described
 from farshore_shell.commands import CommandModules, fail, run
 
 _COMMANDS: Final = {
@@ -35,7 +35,7 @@ _COMMANDS: Final = {
     modules=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(__version__, prog_name="farshore-agent", message="%(prog)s %(version)s")
+@click.version_option(described(), prog_name="farshore-agent", message="%(prog)s %(version)s")
 @click.option(
     "--config",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -57,7 +57,8 @@ def _given_before_the_command() -> Path:
     return named if isinstance(named, Path) else settings.default_data_dir()
 
 
-_FOLDER: Final = click.Path(file_okay=False, path_type=Path)
+_FOLDER: Final = click.Path(file_okay=False, readable=False, path_type=Path)
+"""Whether it can be read is looked at when it is used: root uses it as its owner."""
 
 any_data_dir: Final = click.option(
     "--data-dir",

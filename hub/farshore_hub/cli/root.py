@@ -10,8 +10,8 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from farshore_hub.cli.options import any_data_dir
 from farshore_hub.errors import HubError, NotReady, of_protocol
-from farshore_protocol import __version__
 from farshore_protocol.errors import ProtocolError
+from farshore_shell.build import described
 from farshore_shell.commands import CommandModules, fail, run
 
 _COMMANDS: Final = {
@@ -52,7 +52,7 @@ _COMMANDS: Final = {
     modules=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(__version__, prog_name="farshore-hub", message="%(prog)s %(version)s")
+@click.version_option(described(), prog_name="farshore-hub", message="%(prog)s %(version)s")
 @any_data_dir
 def root(data_dir: Path | None) -> None:
     """Receive, account for and keep the records of all sites.
