@@ -10,7 +10,8 @@ import click
 from farshore_agent.errors import AgentError, ExitCode
 from farshore_protocol.errors import ProtocolError
 from farshore_shell.build import described
-from farshore_shell.commands import CommandModules, fail, run
+from farshore_shell.commands import CommandModules, fail
+from farshore_shell.commands import run as run_program  # `run` is a module of this package, once it is loaded
 
 _COMMANDS: Final = {
     "enrol": ("enrol", "Join a hub with a token."),
@@ -70,7 +71,7 @@ def root(config: Path | None) -> None:
 def main() -> None:
     """Run a command; every error ends as `error: …` and `what to do: …` with its exit code."""
     try:
-        run(root)
+        run_program(root)
     except AgentError as error:
         fail(str(error), error.remedy, error.exit_code)
     except ProtocolError as error:

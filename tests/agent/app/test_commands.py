@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import io
 import json
 import os
@@ -209,3 +210,8 @@ async def test_the_version_and_the_help_load_nothing_heavy(shell: Shell) -> None
     out, _ = await process.communicate()
     assert out.decode().strip() == "[]"
     assert "Exit codes" in (await shell.run("--help")).out
+
+
+async def test_a_command_runs_after_the_module_of_run_was_loaded(shell: Shell) -> None:
+    importlib.import_module("farshore_agent.cli.run")  # as whoever lists all commands does
+    assert (await shell.run("schema")).code == 0
