@@ -30,7 +30,7 @@ def _sent(function: Callable[..., Any]) -> Callable[..., Any]:
     options = (
         click.argument("sites", nargs=-1),
         click.option("--label", "labels", multiple=True, help="All sites with this label, as in region=north."),
-        click.option("--wait", type=Duration(), default="30s", show_default=True, help="How long to wait for answers."),
+        click.option("--wait", type=Duration(), default="2min", show_default=True, help="How long to wait."),
         click.option("--expires", type=Duration(), default="1h", show_default=True, help="Not done after this."),
         click.option("--by", default=who, show_default="your login", help="Who says so."),
         as_json,
@@ -49,7 +49,7 @@ def flush(**given: Any) -> None:  # noqa: ANN401 - click's options
     \b
     Examples:
       farshore-hub command flush pump-station-7
-      farshore-hub command flush --label region=north --wait 2min
+      farshore-hub command flush --label region=north --wait 10min
 
     \b
     Exit codes: 0 done, 5 no such argument, 6 a site takes no orders, 12 not done, or not answered in time
@@ -152,7 +152,7 @@ def log_level(level: str, lasts: int, **given: Any) -> None:  # noqa: ANN401 - c
     \b
     Exit codes: as of flush
     """
-    _send("log-level", {"level": level, "for": str(lasts)}, given)
+    _send("log-level", {"level": level, "minutes": str(-(-lasts // 60))}, given)
 
 
 @command.command("list")

@@ -50,13 +50,13 @@ def problems_of(rendered: Rendered, filled: dict[str, Any], schema: bytes, accep
         rendered: which file says what.
         filled: the settings with their secrets.
         schema: of the site, compressed as it came.
-        accepts: names of the top tables and keys that the site lets the hub change.
+        accepts: what the site lets the hub change, as in `streams` or `forward.heartbeat`.
     """
-    allowed = set(accepts)
+    allowed = [tuple(each.split(".")) for each in accepts]
     problems = [
-        Problem(rendered.file_of((key,)), (key,), "may not be changed from here", _accept_remedy(key))
-        for key in filled
-        if key not in allowed
+        Problem(rendered.file_of(at), at, "may not be changed from here", _accept_remedy(at[0]))
+        for at in _keys(filled)
+        if not _is_in(at, allowed)
     ]
     try:
         errors = list(_checker(schema)(_plain(filled)))
@@ -66,9 +66,22 @@ def problems_of(rendered: Rendered, filled: dict[str, Any], schema: bytes, accep
         problems += [
             Problem(rendered.file_of(at), at, what, _REMEDY)
             for at, what in _said(error, rendered.document)
-            if not at or at[0] in allowed
+            if not at or _is_in(at, allowed)
         ]
     return problems[:MAX_PROBLEMS]
+
+
+def _keys(tables: dict[str, Any], at: Path = ()) -> Iterator[Path]:
+    """Every key that has a value; a table without keys counts as one."""
+    for key, value in tables.items():
+        if isinstance(value, dict) and value:
+            yield from _keys(value, (*at, key))
+        else:
+            yield (*at, key)
+
+
+def _is_in(at: Path, allowed: Iterable[Path]) -> bool:
+    return any(at[: len(each)] == each for each in allowed)
 
 
 @lru_cache(maxsize=64)
@@ -175,4 +188,4 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - TOML's
 
 
 def _accept_remedy(key: str) -> str:
-    return f"leave it out, or let the site's owner write accept = [..., {json.dumps(key)}] into [orders] there"
+    return f"leave it out, or let the site's owner add {json.dumps(key)} to accept in the table [orders] there"

@@ -19,6 +19,7 @@ from farshore_hub.store.deeds import DeedRow
 from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.fleet import Site, SiteState
 from farshore_hub.store.orders import OrderRow, OrderState
+from farshore_protocol.names import BadName, check_any_stream
 from farshore_protocol.ports import Clock
 
 MAX_WAITING: Final = 16
@@ -34,17 +35,13 @@ COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "resend": ("stream", "first", "last"),
     "rotate-keys": (),
     "support-bundle": (),
-    "log-level": ("level", "for"),
+    "log-level": ("level", "minutes"),
 }
-"""What there is to command, with its arguments; all of them are needed."""
+"""What there is to command, with its arguments; all of them are needed. Agents do them in `running/duties`."""
 
-_CHECKS: Final = {
-    "stream": re.compile(r"[a-z0-9][a-z0-9_-]{0,62}(\.[a-z]{1,20})?"),
-    "first": re.compile(r"[1-9][0-9]{0,17}"),
-    "last": re.compile(r"[1-9][0-9]{0,17}"),
-    "level": re.compile(r"debug|info|warning|error"),
-    "for": re.compile(r"[1-9][0-9]{0,4}"),
-}
+_WHOLE: Final = re.compile(r"[1-9][0-9]{0,17}")
+_LEVELS: Final = ("debug", "info", "warning", "error")
+_MAX_MINUTES: Final = 1440
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +60,7 @@ class CommandDesk:
         Args:
             sites: their names.
             name: a key of `COMMANDS`.
-            arguments: all that the command has; times are in seconds.
+            arguments: all that the command has.
             life_s: a site that does not hear it in this time does not do it.
             by: who says so.
 
@@ -153,10 +150,26 @@ def check(name: str, arguments: Mapping[str, str]) -> None:
     if set(arguments) != set(wanted):
         raise Invalid(f"the command {name} takes {', '.join(wanted) or 'no arguments'}")
     for key, value in arguments.items():
-        if not _CHECKS[key].fullmatch(value):
+        if not _makes_sense(key, value):
             raise Invalid(f"{key}={value[:80]!r} makes no sense to {name}")
     if "first" in arguments and int(arguments["first"]) > int(arguments["last"]):
         raise Invalid("a range ends after it begins")
+
+
+def _makes_sense(key: str, value: str) -> bool:
+    if key == "level":
+        return value in _LEVELS
+    if key == "stream":
+        return _is_stream(value)
+    return bool(_WHOLE.fullmatch(value)) and (key != "minutes" or int(value) <= _MAX_MINUTES)
+
+
+def _is_stream(name: str) -> bool:
+    try:
+        check_any_stream(name)
+    except BadName:
+        return False
+    return True
 
 
 def command_view(row: OrderRow) -> CommandView:

@@ -55,8 +55,14 @@ def test_the_agents_own_schema_says_both_ways_in_which_a_value_can_be_written() 
 
 def test_what_the_site_does_not_let_the_hub_change_is_said_with_whom_to_ask() -> None:
     [found] = checked('[seal]\nlinger = "2 s"\n', accepts=("forward",))
-    assert (found.at, found.what) == (("seal",), "may not be changed from here")
+    assert (found.at, found.what) == (("seal", "linger"), "may not be changed from here")
     assert "[orders]" in found.remedy
+
+
+def test_a_site_may_let_the_hub_change_single_keys() -> None:
+    text = '[seal]\nlinger = "2 s"\nmax_records = 3\n'
+    assert checked(text, accepts=("seal.linger", "seal.max_records")) == []
+    assert [each.at for each in checked(text, accepts=("seal.linger",))] == [("seal", "max_records")]
 
 
 def test_no_problem_shows_a_secret() -> None:

@@ -96,7 +96,11 @@ async def test_settings_that_a_site_would_refuse_are_said_before_anything_is_pub
     with pytest.raises(Invalid) as caught:
         fleet.config.apply(FLEET | {"sites/ship-1.toml": "[seal]\nlinger = 3\nspeed = 9\n"}, Plan(), "alice")
     text = caught.value.detail
-    for said in ("sites/ship-1.toml: seal.linger", "sites/ship-1.toml: seal.speed", "ship-3: fleet.toml: seal may not"):
+    for said in (
+        "sites/ship-1.toml: seal.linger",
+        "sites/ship-1.toml: seal.speed",
+        "ship-3: fleet.toml: seal.linger may not",
+    ):
         assert said in text
     assert fleet.config.history() == []
     with pytest.raises(Invalid, match="for no site of this hub"):
