@@ -23,6 +23,7 @@ from farshore_hub.broker.road import MqttRoad, road_of
 from farshore_hub.lake.loading import Loader
 from farshore_hub.lake.reader import LakeReader
 from farshore_hub.lake.settings import LakeSettings
+from farshore_hub.lake.spill import Spill
 from farshore_hub.lake.tables import LakeTables
 from farshore_hub.lake.worker.workers import Workers
 from farshore_hub.lake.writer import LakeWriter
@@ -117,7 +118,8 @@ def opened_reader(hub: OpenedHub, opener: BatchOpener, *, at_once: bool = False)
     try:
         if at_once:
             workers.warm()
-        yield LakeReader(hub.engine, opener, LakeTables(hub.place.lake, hub.keys.hub), workers)
+        spill = Spill(hub.place.spill, hub.place.settings.lake.max_spill_bytes)
+        yield LakeReader(hub.engine, opener, LakeTables(hub.place.lake, hub.keys.hub), workers, spill)
     finally:
         workers.close()
 

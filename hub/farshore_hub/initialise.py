@@ -42,6 +42,7 @@ url = {url}
 # [lake]
 # path = "lake"            # the Delta tables
 # within = "60 s"          # a stored record is in its table after this; of busy streams after seconds
+# max_spill_bytes = 4294967296  # of one query or export: what goes to the folder `spill` when it does not fit memory
 
 # [retention]
 # payloads = "30 d"        # how long a sealed batch is kept after its records are in the lake

@@ -10,15 +10,15 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Engine
 
 from farshore_hub.errors import Unknown
+from farshore_hub.lake import ndjson
 from farshore_hub.lake.naming import ColumnMap
 from farshore_hub.lake.ports import Opener
-from farshore_hub.lake.rows import only, rebuild_all, to_table
+from farshore_hub.lake.rows import only, to_table
 from farshore_hub.ledger.losses import LossCause, LossState, losses
 from farshore_hub.store import forks as fork_store
 from farshore_hub.store.engine import reading
 from farshore_hub.store.forks import Fork
 from farshore_hub.store.losses import incomplete_accounts
-from farshore_hub.texts import exact_json
 from farshore_hub.views import TimeUs
 
 MAX_LOSSES: Final = 10_000
@@ -141,7 +141,7 @@ def export_fork(engine: Engine, opener: Opener, fork: int) -> Iterator[bytes]:
     columns = opener.columns(found.site, raw)
     rows = to_table(columns, ColumnMap(), site=found.site, incarnation=found.incarnation, first=found.first)
     for part in only(rows, found.first, found.aside).to_batches():
-        yield "".join(f"{exact_json.dumps(record)}\n" for record in rebuild_all(part)).encode()
+        yield ndjson.lines(part)
 
 
 def _unknown(fork: int) -> Unknown:

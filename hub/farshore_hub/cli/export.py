@@ -11,7 +11,8 @@ import click
 from farshore_hub.behind import opened_reader
 from farshore_hub.cli.options import data_dir, open_output
 from farshore_hub.fleet import sites
-from farshore_hub.lake.export import Format, Wanted
+from farshore_hub.lake.export import Wanted
+from farshore_hub.lake.formats import Format
 from farshore_hub.opening import open_hub
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.reports import check_stream
@@ -28,7 +29,8 @@ from farshore_hub.reports import check_stream
 def command(stream: str, site: str | None, form: str, output: BinaryIO, data_dir: Path) -> None:
     """Write all records of a stream, by site, incarnation and sequence.
 
-    NDJSON is what the sites sent, record for record; CSV and Parquet have the columns of a query.
+    NDJSON is what the sites sent, record for record; CSV and Parquet have the columns of a query. However many they
+    are, they take no more than bounded memory and room on the disk ([lake] max_spill_bytes).
 
     \b
     Examples:
@@ -36,7 +38,7 @@ def command(stream: str, site: str | None, form: str, output: BinaryIO, data_dir
       farshore-hub export boiler --site pump-station-7 --format parquet --output boiler.parquet
 
     \b
-    Exit codes: 0 written, 5 it needs more memory than an export may take, 6 there is no such stream or site, 7 busy
+    Exit codes: 0 written, 5 a few records alone do not fit memory, 6 there is no such stream or site, 7 busy
     """
     with open_hub(data_dir) as hub, opened_reader(hub, BatchOpener(hub.engine, hub.keys), at_once=True) as reader:
         if site is not None:

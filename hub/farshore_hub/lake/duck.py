@@ -1,17 +1,19 @@
 """A DuckDB that can only read, only the views of streams, within bounds; and its errors in the hub's terms.
 
-It runs in memory without access to files or the network, and its configuration is locked.
+It reads the files of the tables itself and no others, has no network, and its configuration is locked. What does not
+fit its memory goes to a folder of its own, up to a bound.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
-import pyarrow.dataset as pads
 
 from farshore_hub.errors import HubError, Invalid, OverLimit, Unknown
 from farshore_hub.lake.contents import Contents
@@ -21,41 +23,69 @@ from farshore_hub.lake.views import is_identifier, named_in, quoted, raw_rows, s
 _SHOWN_STREAMS: Final = 50
 _BATCH_ROWS: Final = 10_000
 _READS: Final = frozenset({duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN})
+_WILD: Final = re.compile(r"[*?\[]")
+_KINDS: Final = {"Out of Memory Error": duckdb.OutOfMemoryException, "IO Error": duckdb.IOException}
 _NO_MEMORY: Final = ("MemoryError", "bad_alloc", "bad alloc", "malloc of size")
 
 
-def ask(
-    connection: duckdb.DuckDBPyConnection, sql: str, params: Sequence[str], contents: Mapping[str, Contents]
-) -> pa.RecordBatchReader:
-    """The answer to a SELECT over these streams; it is computed while it is read.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """To a SELECT; it is computed while it is read.
+
+    Attributes:
+        schema: its columns.
+        batches: its rows. Raises duckdb.Error; see `explained`.
+    """
+
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+
+
+def ask(connection: duckdb.DuckDBPyConnection, sql: str, params: Sequence[Any] = ()) -> Answer:
+    """The answer to a SELECT.
 
     Raises:
         Invalid: not one statement that only reads.
         duckdb.Error: see `explained`.
     """
     _check(connection, sql)
-    for stream, held in contents.items():
-        _add_view(connection, stream, held)
-    connection.execute("SET lock_configuration = true")
-    return connection.sql(sql, params=list(params) or None).to_arrow_reader(_BATCH_ROWS)
+    reader = connection.sql(sql, params=list(params) or None).to_arrow_reader(_BATCH_ROWS)
+    return Answer(reader.schema, _batches(reader))
 
 
 @contextmanager
-def connected(*, memory_bytes: int, threads: int, temporary: str = "") -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB of one's own; with a folder for what does not fit memory, or else without any access to files."""
+def connected(
+    contents: Mapping[str, Contents], *, memory_bytes: int, threads: int, spill: str = "", spill_bytes: int = 0
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB of one's own that knows these streams.
+
+    Args:
+        contents: of each stream.
+        memory_bytes: what it may take before it puts off to disk.
+        threads: how many it may start.
+        spill: a folder for what does not fit memory; empty: there is none.
+        spill_bytes: for how much.
+    """
     connection = duckdb.connect(
         config={
-            "enable_external_access": bool(temporary),
             "python_enable_replacements": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
-            "temp_directory": temporary,
+            "temp_directory": spill,
             "memory_limit": f"{memory_bytes}B",
             "threads": threads,
         }
     )
     try:
         connection.execute("SET TimeZone = 'UTC'")
+        # Given to `connect`, it would not hold (DuckDB 2.0).
+        connection.execute(f"SET max_temp_directory_size = '{spill_bytes}B'")
+        connection.execute("SET parquet_metadata_cache = true")
+        connection.execute(f"SET allowed_paths = {_texts(file for each in contents.values() for file in each.files)}")
+        connection.execute("SET enable_external_access = false")
+        for stream, held in contents.items():
+            _add_view(connection, stream, held)
+        connection.execute("SET lock_configuration = true")
         yield connection
     finally:
         connection.close()
@@ -84,30 +114,43 @@ def explained(sql: str, streams: Sequence[str]) -> Iterator[None]:
 
 def warm_up() -> None:
     """Do once what DuckDB does at its first query, without starting a thread."""
-    with connected(memory_bytes=64 * MIB, threads=1) as connection:
-        ask(connection, "SELECT 1", (), {}).read_all()
+    with connected({}, memory_bytes=64 * MIB, threads=1) as connection:
+        list(ask(connection, "SELECT 1").batches)
 
 
 def too_much_memory(why: str) -> OverLimit:
-    """What is said of a query that takes more memory than it may."""
-    return OverLimit(f"the query needs too much memory: {why}", remedy="ask for less at once")
+    """What is said of a query that takes more than memory and disk have room for."""
+    return OverLimit(
+        f"the query needs too much memory: {why}",
+        remedy="ask for less at once; what is sorted or grouped may take more room on the disk with [lake] "
+        "max_spill_bytes in hub.toml, and an eighth of what is free there",
+    )
 
 
 def _add_view(connection: duckdb.DuckDBPyConnection, stream: str, contents: Contents) -> None:
-    """Make the stream's rows known under `raw_rows`, and a view of it.
-
-    As one source, not as a UNION of two: with that DuckDB could not move to disk what it was sorting.
-    """
+    """Make the stream's rows known under `raw_rows`, and a view of it."""
     source = raw_rows(stream)
-    connection.register(source, _all_rows(contents))
+    files = f"read_parquet({_texts(map(_literally, contents.files))}, union_by_name = true, hive_partitioning = false)"
+    connection.execute(f"CREATE VIEW {quoted(source)} AS SELECT * FROM {files}")  # noqa: S608  of quoted texts
     sql = select_sql(quoted(source), view_columns(contents.names))
     connection.execute(f"CREATE VIEW {quoted(stream)} AS {sql}")
 
 
-def _all_rows(contents: Contents) -> pa.Table | pads.Dataset:
-    if contents.written is None:
-        return contents.fresh
-    return pads.dataset([contents.written.replace_schema(contents.fresh.schema), pads.dataset(contents.fresh)])
+def _texts(values: Iterable[str]) -> str:
+    """A list of texts in SQL."""
+    return "[" + ", ".join("'" + value.replace("'", "''") + "'" for value in values) + "]"
+
+
+def _literally(path: str) -> str:
+    """The path as a pattern that only fits itself."""
+    return _WILD.sub(r"[\g<0>]", path)
+
+
+def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from reader
+    except OSError as error:  # as Arrow tells DuckDB's errors; their kind stands in front
+        raise _KINDS.get(str(error).partition(":")[0], duckdb.Error)(str(error)) from None
 
 
 def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:

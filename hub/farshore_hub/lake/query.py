@@ -11,6 +11,7 @@ from typing import Final
 from farshore_hub.errors import OverLimit
 from farshore_hub.lake.contents import FreshRows
 from farshore_hub.lake.settings import QuerySettings
+from farshore_hub.lake.spill import Folder, Spill
 from farshore_hub.lake.tables import LakeTables
 from farshore_hub.lake.views import named_in
 from farshore_hub.lake.worker.messages import Question
@@ -19,7 +20,9 @@ from farshore_hub.lake.worker.workers import Asked, Workers
 MAX_SQL_CHARS: Final = 100_000
 
 
-def query(sql: str, fresh: FreshRows, tables: LakeTables, workers: Workers, settings: QuerySettings) -> Asked:
+def query(
+    sql: str, fresh: FreshRows, tables: LakeTables, workers: Workers, spill: Spill, settings: QuerySettings
+) -> Asked:
     """A SELECT, to be answered whole or not at all.
 
     Raises:
@@ -28,8 +31,8 @@ def query(sql: str, fresh: FreshRows, tables: LakeTables, workers: Workers, sett
     if len(sql) > MAX_SQL_CHARS:
         raise OverLimit(f"the query has {len(sql)} characters, the bound is {MAX_SQL_CHARS}")
 
-    def make(_temporary: str) -> Question:
+    def make(folder: Folder) -> Question:
         streams = fresh.streams()
-        return Question.of(sql, tables, settings, streams=streams, named=named_in(sql, streams), whole=True)
+        return Question.of(sql, tables, settings, folder, streams=streams, named=named_in(sql, streams))
 
-    return Asked(workers, make, fresh, settings.timeout_s)
+    return Asked(workers, spill, make, fresh, settings.timeout_s)

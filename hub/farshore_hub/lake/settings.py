@@ -57,22 +57,25 @@ class LakeSettings:
 
 @dataclass(frozen=True, slots=True)
 class QuerySettings:
-    """The bounds of one query.
+    """The bounds of one query or export.
 
     Attributes:
         timeout_s: a query that takes longer is stopped.
         process_bytes: what its process may take beside what it has at its start; the kernel sees to it.
-        memory_bytes: of that, what DuckDB may take, which can put off to disk (in an export) or say what is too large.
+        memory_bytes: of that, what DuckDB may take before it puts off to disk; its buffers and threads need the rest.
         threads: of DuckDB.
+        portion_rows: an export sorts so many at one time, plain ones in memory. With fewer, tables in which the records
+            of all sites lie mixed are read more often.
         max_result_bytes, max_result_rows: a larger result is refused.
-        max_fresh_bytes: sealed bytes of batches that are not in the lake yet and would have to be opened for it.
+        max_fresh_bytes: sealed bytes of batches that are not in the lake yet and would have to be opened for a query.
         max_fresh_row_bytes: what comes out of them.
     """
 
     timeout_s: float = 30
     process_bytes: int = 1024 * MIB
-    memory_bytes: int = 512 * MIB
+    memory_bytes: int = 384 * MIB
     threads: int = 2
+    portion_rows: int = 2_000_000
     max_result_bytes: int = 128 * MIB
     max_result_rows: int = 1_000_000
     max_fresh_bytes: int = 64 * MIB

@@ -132,10 +132,13 @@ class StreamTable:
         """The rows of this version."""
         return self._table.to_pyarrow_dataset()
 
+    def paths(self) -> list[Path]:
+        """The files of this version."""
+        return [self.path / path for path in pa.table(self._table.get_add_actions())["path"].to_pylist()]
+
     def missing_files(self) -> list[str]:
         """The files of this version that are not there."""
-        paths: list[str] = pa.table(self._table.get_add_actions())["path"].to_pylist()
-        return [path for path in paths if not (self.path / path).exists()]
+        return [path.name for path in self.paths() if not path.exists()]
 
     @property
     def path(self) -> Path:

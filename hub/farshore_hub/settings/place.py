@@ -24,6 +24,7 @@ class Place:
         self.settings = settings
         self.keys = keys_folder(data_dir)
         self.lake = data_dir / settings.lake.path
+        self.spill = data_dir / "spill"
         self.database_url = database_url(data_dir, settings)
 
 

@@ -55,6 +55,13 @@ class Lake(StrictTable):
         description="a stored record is in its table after this; of busy streams after seconds. Queries see it at once",
     )
 
+    max_spill_bytes: int = Field(
+        default=4096 * MIB,
+        ge=64 * MIB,
+        description="of one query or export: what it may put into the folder `spill` of the data directory while it is "
+        "answered; never more than an eighth of what is free there",
+    )
+
 
 class Retention(StrictTable):
     """What may be given up, and when."""

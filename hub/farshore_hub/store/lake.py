@@ -180,15 +180,15 @@ def batches_by_id(connection: Connection, ids: Iterable[int]) -> list[LakeBatch]
     return _batches(connection, _select_batches().where(batches.c.id.in_(list(ids))))
 
 
-def batches_after(connection: Connection, stream: str, commit: int) -> list[LakeBatch]:
-    """The batches of a stream that are in no commit up to that one, done or not: what a table of that age lacks."""
-    return _batches(connection, _select_batches().where(_lacking(stream, commit)))
+def sizes_after(connection: Connection, stream: str, commit: int) -> dict[int, int]:
+    """The batches of a stream that are in no commit up to that one, done or not: what a table of that age lacks.
 
-
-def bytes_after(connection: Connection, stream: str, commit: int) -> int:
-    """How large the sealed batches that `batches_after` would load are together."""
-    query = select(func.sum(func.length(batches.c.raw))).join_from(batches, accounts, _OF_ACCOUNT)
-    return int(connection.scalar(query.where(_lacking(stream, commit))) or 0)
+    Returns:
+        How large each of them is sealed, by its id, oldest first.
+    """
+    query = select(batches.c.id, func.length(batches.c.raw)).join_from(batches, accounts, _OF_ACCOUNT)
+    found = query.where(_lacking(stream, commit), batches.c.raw.is_not(None)).order_by(batches.c.id)
+    return {batch: size for batch, size in connection.execute(found)}  # noqa: C416 - a row is no pair for mypy
 
 
 def quarantine(connection: Connection, batch: int, reason: str) -> None:

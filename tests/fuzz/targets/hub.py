@@ -16,6 +16,7 @@ from farshore_hub.lake.naming import ColumnMap
 from farshore_hub.lake.query import query
 from farshore_hub.lake.rows import rebuild_all, to_table
 from farshore_hub.lake.settings import QuerySettings
+from farshore_hub.lake.spill import Spill
 from farshore_hub.lake.tables import LakeTables
 from farshore_hub.lake.worker.workers import Workers
 from farshore_hub.texts import exact_json
@@ -35,6 +36,7 @@ atexit.register(WORKERS.close)
 _FOLDER = Path(tempfile.mkdtemp(prefix="farshore-fuzz-sql-"))
 _FILE = _FOLDER / "secret.csv"
 TABLES = LakeTables(_FOLDER / "lake", b"hub-id-8")
+SPILL = Spill(Path(tempfile.mkdtemp(prefix="farshore-fuzz-spill-")), 256 * 2**20)
 
 
 @target(seeds=bodies)
@@ -109,7 +111,7 @@ def sql(data: bytes) -> None:
     """A question is answered, or refused as an error of the one who asked; no file is read or made."""
     before = sorted(_FOLDER.iterdir())
     try:
-        asked = query(data.decode(errors="replace"), _OneStream(), TABLES, WORKERS, SETTINGS)  # type: ignore[arg-type]
+        asked = query(data.decode(errors="replace"), _OneStream(), TABLES, WORKERS, SPILL, SETTINGS)  # type: ignore[arg-type]
         found = pa.concat_tables(asked.tables())
     except HubError as error:
         assert error.status < 500, error

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, CursorResult, Engine, insert, select
 
 from farshore_hub.lake.reader import LakeReader
 from farshore_hub.lake.settings import LakeSettings, QuerySettings
+from farshore_hub.lake.spill import Spill
 from farshore_hub.lake.tables import LakeTables
 from farshore_hub.lake.worker.workers import Workers
 from farshore_hub.lake.writer import LakeWriter
@@ -67,6 +68,7 @@ class Stored:
     engine: Engine
     lake: Path
     clock: HandClock = field(default_factory=HandClock)
+    spill_bytes: int = 256 * MIB
     _counter: Iterator[int] = field(default_factory=itertools.count)
     _next: dict[tuple[str, bytes, str], int] = field(default_factory=dict)
 
@@ -129,6 +131,10 @@ class Stored:
     def tables(self) -> LakeTables:
         return LakeTables(self.lake, HUB)
 
+    @property
+    def spill(self) -> Spill:
+        return Spill(self.lake.parent / "spill", self.spill_bytes)
+
     def writer(self, **settings: float) -> LakeWriter:
         """A fresh writer, as after a start."""
         runner = ThreadRunner("lake")
@@ -137,7 +143,7 @@ class Stored:
 
     def reader(self, **settings: float) -> LakeReader:
         chosen = QuerySettings(**settings)  # type: ignore[arg-type]
-        return LakeReader(self.engine, KeyOpener(), self.tables, WORKERS, chosen)
+        return LakeReader(self.engine, KeyOpener(), self.tables, WORKERS, self.spill, chosen)
 
     async def drain(self, **settings: float) -> int:
         """Write everything with a fresh writer that goes away again."""

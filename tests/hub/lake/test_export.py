@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from farshore_hub.errors import Unknown
-from farshore_hub.lake.export import Format, Wanted
+from farshore_hub.lake.export import Wanted
+from farshore_hub.lake.formats import Format
 from farshore_hub.store.engine import open_engine
 from farshore_hub.texts import exact_json
 from tests.hub.lake.stored import Stored, make_schema, readings

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 
 import pytest
@@ -94,6 +95,11 @@ class TestAnswersToMistakes:
             stored.reader().query(f"SELECT * FROM {stream}")
         assert error.value.remedy == f'write the stream\'s name in double quotes: "{stream}"'
 
+    def test_an_error_that_comes_late_is_the_querys_own(self, stored: Stored) -> None:
+        """Such a one was a fault of the hub: it comes when the answer has begun."""
+        with pytest.raises(Invalid, match="too late"):
+            stored.reader().query("SELECT CASE range WHEN 500000 THEN error('too late') END FROM range(1000000)")
+
     @pytest.mark.parametrize("sql", ["", "SELEC 1", "SELECT nothing FROM boiler", "SELECT 1; SELECT 2", "SELECT 1 +"])
     def test_what_is_no_query_is_refused(self, stored: Stored, sql: str) -> None:
         stored.add(readings(1))
@@ -133,6 +139,17 @@ class TestQueriesAreHarmless:
     def test_files_network_and_variables_are_out_of_reach(self, stored: Stored, sql: str) -> None:
         with pytest.raises((Invalid, Unknown)):
             stored.reader().query(sql)
+
+    async def test_of_the_lake_only_the_files_of_the_tables_are_within_reach(self, stored: Stored) -> None:
+        stored.add(readings(1))
+        await stored.drain()
+        (file,) = stored.lake.glob("boiler/*.parquet")
+        removed = shutil.copy(file, stored.lake / "boiler" / "removed.parquet")
+        reader = stored.reader()
+        assert reader.query(f"SELECT * FROM read_blob('{file}') CROSS JOIN boiler").num_rows == 1
+        for path in (removed, *stored.lake.glob("boiler/_delta_log/*"), stored.lake / "boiler" / "*"):
+            with pytest.raises(Invalid, match="disabled"):
+                reader.query(f"SELECT * FROM read_blob('{path}') CROSS JOIN boiler")
 
     def test_a_query_that_takes_too_long_is_stopped(self, stored: Stored) -> None:
         with pytest.raises(TimedOut):

@@ -85,18 +85,15 @@ def test_a_query_that_was_given_up_before_it_began_is_not_answered(stored: Store
         list(asked.tables())
 
 
-def test_an_export_that_is_left_ends_its_worker_and_leaves_no_file(
-    stored: Stored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-    (tmp_path / "temporary").mkdir()
+def test_an_export_that_is_left_ends_its_worker_and_leaves_no_file(stored: Stored, tmp_path: Path) -> None:
     stored.add(readings(60_000))
     pieces = iter(stored.reader().export(Wanted("boiler")))
     assert next(pieces)
     assert not no_worker_is_left(WORKERS)
+    assert list((tmp_path / "spill").iterdir()) != []
     pieces.close()  # type: ignore[attr-defined]
     assert no_worker_is_left(WORKERS)
-    assert list((tmp_path / "temporary").iterdir()) == []
+    assert list((tmp_path / "spill").iterdir()) == []
 
 
 def test_an_export_for_which_there_is_too_little_memory_says_so(stored: Stored) -> None:

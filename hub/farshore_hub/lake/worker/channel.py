@@ -27,7 +27,7 @@ class Kind(enum.IntEnum):
     OPENED = 2
     ROWS = 3
     COLUMNS = 4
-    BATCH = 5
+    PIECE = 5
     DONE = 6
     PROBLEM = 7
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from farshore_hub.errors import Busy, HubError, Invalid, OverLimit, TimedOut, Unknown
 from farshore_hub.lake.naming import ColumnMap, ColumnType, LakeColumn
 from farshore_hub.lake.settings import QuerySettings
+from farshore_hub.lake.spill import Folder
 from farshore_hub.lake.tables import LakeTables
 from farshore_protocol.limits import MIB
 
@@ -34,11 +35,13 @@ class Question:
         named: of these, those that the SELECT may be about.
         lake: folder of the Delta tables.
         hub: id of the hub that writes them, in hexadecimal.
-        temporary: a folder for what does not fit memory; empty: there is none, nor any access to files.
-        whole: say nothing of the answer before all of it is there and within its bounds.
+        form: of an export, which has all rows in order; empty: the answer has those that there are, within bounds.
+        spill: a folder for what does not fit memory, of this question alone.
+        spill_bytes: what may be put there.
         process_bytes: what the process may take beside what it had at its start.
         memory_bytes, threads: of DuckDB.
-        max_result_rows, max_result_bytes: of an answer that is given whole.
+        portion_rows: of an export, so many are sorted at one time.
+        max_result_rows, max_result_bytes: of an answer without a format.
     """
 
     sql: str
@@ -47,11 +50,13 @@ class Question:
     named: Sequence[str]
     lake: str
     hub: str
-    temporary: str
-    whole: bool
+    form: str
+    spill: str
+    spill_bytes: int
     process_bytes: int
     memory_bytes: int
     threads: int
+    portion_rows: int
     max_result_rows: int
     max_result_bytes: int
 
@@ -61,12 +66,12 @@ class Question:
         sql: str,
         tables: LakeTables,
         settings: QuerySettings,
+        folder: Folder,
         *,
         streams: Sequence[str],
         named: Sequence[str],
         params: Sequence[str] = (),
-        temporary: str = "",
-        whole: bool = False,
+        form: str = "",
     ) -> Self:
         """With the bounds of `settings`."""
         return cls(
@@ -76,11 +81,13 @@ class Question:
             named=named,
             lake=str(tables.path.absolute()),
             hub=tables.hub.hex(),
-            temporary=temporary,
-            whole=whole,
+            form=form,
+            spill=str(folder.path.absolute()),
+            spill_bytes=folder.max_bytes,
             process_bytes=settings.process_bytes,
             memory_bytes=settings.memory_bytes,
             threads=settings.threads,
+            portion_rows=settings.portion_rows,
             max_result_rows=settings.max_result_rows,
             max_result_bytes=settings.max_result_bytes,
         )

@@ -6,16 +6,16 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Final
 
 import pyarrow as pa
 
 from farshore_hub.errors import Busy, HubError, OverLimit, TimedOut
 from farshore_hub.lake.contents import FreshRows
+from farshore_hub.lake.spill import Folder, Spill
 from farshore_hub.lake.worker import messages
 from farshore_hub.lake.worker.channel import Channel, HungUp, Kind
 from farshore_hub.lake.worker.messages import Question
@@ -118,41 +118,43 @@ class Asked:
 
     Args:
         workers: who answers.
-        make: the question, given the folder for what does not fit memory; called when the answer is read.
+        spill: where what does not fit memory goes.
+        make: the question, given the folder for that; called when the answer is read.
         fresh: the rows that are not in the tables.
         timeout_s: for the time from the last row that was sent to the first of the answer; None: as long as it takes.
-        on_disk: whether there is such a folder.
     """
 
     def __init__(
         self,
         workers: Workers,
-        make: Callable[[str], Question],
+        spill: Spill,
+        make: Callable[[Folder], Question],
         fresh: FreshRows,
         timeout_s: float | None = None,
-        *,
-        on_disk: bool = False,
     ) -> None:
         self._workers = workers
+        self._spill = spill
         self._make = make
         self._fresh = fresh
         self._timeout_s = timeout_s
-        self._on_disk = on_disk
         self._until_s: float | None = None
         self._lock = threading.Lock()
         self._channel: Channel | None = None
         self._is_closed = False
 
     def tables(self) -> Iterator[pa.Table]:
-        """The answer, piece by piece; the first piece has the columns and no rows.
+        """The answer to a question without a format; the first table has the columns and no rows. As `pieces`."""
+        return map(messages.batch_from_buffer, self.pieces())
+
+    def pieces(self) -> Iterator[bytearray]:
+        """The answer, piece by piece.
 
         Raises:
             HubError: what the worker says, or the hub when it is not answered in time or not at all.
         """
-        folder = tempfile.TemporaryDirectory(prefix="farshore-export-") if self._on_disk else nullcontext("")
-        with folder as temporary, self._workers.place(), self._opened() as channel:
+        with self._workers.place(), self._spill.folder() as folder, self._opened() as channel:
             try:
-                yield from self._conversation(channel, self._make(temporary))
+                yield from self._conversation(channel, self._make(folder))
             except TimeoutError:
                 limit_s = self._timeout_s or START_S
                 raise TimedOut(f"the query took longer than {limit_s:g} s", remedy="ask for less at once") from None
@@ -184,7 +186,7 @@ class Asked:
                 self._channel = None
             channel.close()
 
-    def _conversation(self, channel: Channel, question: Question) -> Iterator[pa.Table]:
+    def _conversation(self, channel: Channel, question: Question) -> Iterator[bytearray]:
         channel.send(Kind.QUESTION, question.to_bytes())
         commits = messages.commits_from_bytes(_expect(Kind.OPENED, channel))
         for stream in question.named:
@@ -192,11 +194,10 @@ class Asked:
         self._wait_for(self._timeout_s)
         while True:
             kind, raw = channel.receive()
-            if kind is not Kind.BATCH:
+            if kind is not Kind.PIECE:
                 break
-            yield messages.batch_from_buffer(raw)
-            if question.whole:
-                self._wait_for(None)  # all of it is there
+            yield raw
+            self._wait_for(None)  # the answer to a query is there as a whole; an export takes as long as it takes
         if kind is Kind.PROBLEM:
             raise messages.problem_from_bytes(raw)
 

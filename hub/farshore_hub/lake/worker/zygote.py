@@ -12,6 +12,7 @@ import select
 import signal
 import socket
 import sys
+import traceback
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NoReturn
@@ -90,6 +91,9 @@ class Zygote:
             with suppress(HungUp):
                 converse(Channel(conversation))
             os._exit(0)
+        except BaseException:  # noqa: BLE001  there is nobody above who could tell
+            traceback.print_exc()
+            sys.stderr.flush()
         finally:
             os._exit(1)  # nothing may run on into the zygote's own code
 

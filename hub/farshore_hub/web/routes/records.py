@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from farshore_hub.fleet import sites
-from farshore_hub.lake.export import Format, Wanted
+from farshore_hub.lake.export import Wanted
+from farshore_hub.lake.formats import Format
 from farshore_hub.reports import check_stream
 from farshore_hub.texts.tables import table_json
 from farshore_hub.views import CompletenessView
