@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import tempfile
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -98,14 +99,18 @@ def ca_certificate(data: bytes) -> None:
         assert len(keys.ca_fingerprint(data)) == 32
 
 
-@target(seeds=lambda: [csr_pem().encode()])
+def _requests() -> Iterator[bytes]:
+    yield csr_pem().encode()
+    yield x509.load_pem_x509_csr(csr_pem().encode()).public_bytes(serialization.Encoding.DER)
+
+
+@target(seeds=_requests)
 def certificate_request(data: bytes) -> None:
-    """A certificate signing request that is taken is for a P-256 key and signed by it."""
-    try:
-        key = read_csr(data.decode(errors="surrogateescape"))
-    except Invalid:
-        return
-    assert key.curve.name == "secp256r1"
+    """A certificate signing request that is taken is for a P-256 key and signed by it; as text, and what text holds."""
+    armoured = f"-----BEGIN CERTIFICATE REQUEST-----\n{b64encode(data).decode()}\n-----END CERTIFICATE REQUEST-----\n"
+    for text in (data.decode(errors="surrogateescape"), armoured):
+        with suppress(Invalid):
+            assert read_csr(text).curve.name == "secp256r1"
 
 
 def _statuses() -> Iterator[bytes]:
