@@ -28,7 +28,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 SOURCES := protocol shell agent hub demo packaging tests docs_site
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test pytest lint types imports format demo docs bench bench-bytes fuzz fuzz-api bombs powerloss diskfaults bitrot soak soak-kills powercut links herd ledger-seeds pins deb test-packages lint-containers build-tools clean system-packages
+.PHONY: help venv test pytest lint types imports format demo docs bench bench-bytes fuzz fuzz-api bombs powerloss diskfaults bitrot soak soak-kills powercut links herd ledger-seeds push pins deb test-packages lint-containers build-tools clean system-packages
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -110,6 +110,9 @@ ledger-seeds: $(STAMP) ## let everything go wrong in FLEETS=200 fleets of 500 si
 
 herd: $(STAMP) ## ten thousand sites that come back at once, on virtual time, by policy
 	$(BIN)/python -m tests.links.herd
+
+push: $(STAMP) ## orders over MQTT to SITES=1000 connected sites: how soon, at what cost, and after the broker was killed
+	$(BIN)/python -m tests.push --sites $(if $(filter file,$(origin SITES)),1000,$(SITES))
 
 bombs: $(STAMP) ## feed every decoder, and the running commands, with all that is made to take much memory or time
 	FARSHORE_ALL_BOMBS=1 $(BIN)/pytest tests/fuzz/test_memory.py tests/fuzz/test_processes.py

@@ -24,7 +24,7 @@ from farshore_shell.system import World
 KEEPALIVE_S: Final = 30
 RETRY_MIN_S: Final = 0.2
 RETRY_MAX_S: Final = 30.0
-LOOK_EVERY_S: Final = 0.25
+LOOK_EVERY_S: Final = 0.1
 """How often it is asked what is to be published; another process of this hub may have made it."""
 
 MAX_REPORTS: Final = 256
