@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from farshore_hub.opening import open_hub
+from farshore_hub.opening import OpenedHub, open_hub
 from farshore_hub.orders.desk import OrderDesk
 from farshore_hub.orders.making import Maker
 from farshore_hub.store import site_reports
@@ -26,15 +28,22 @@ SELDOM = Way(
 class Ordering:
     """Gives orders at a hub. They are commands that no agent knows: it takes, answers and does nothing."""
 
-    hub: Hub
+    opened: OpenedHub
+
+    @classmethod
+    @contextmanager
+    def at(cls, hub: Hub) -> Iterator[Ordering]:
+        """While the hub runs, dies and comes back."""
+        with open_hub(hub.data) as opened:
+            yield cls(opened)
 
     def command(self, site: Site) -> bytes:
         """One more command to a site; its bytes."""
-        with open_hub(self.hub.data) as opened, writing(opened.engine) as connection:
+        with writing(self.opened.engine) as connection:
             found = find_site(connection, site.name)
             assert found is not None
             now_us = time.time_ns() // 1000
-            maker = Maker(opened.keys, now_us, "a test")
+            maker = Maker(self.opened.keys, now_us, "a test")
             maker.command(connection, found.id, "juggle", {}, now_us + 600 * _US_PER_S)
             assert maker.commands(connection, [found.id]) == 1, "the site is not introduced, or another is under way"
             [raw] = open_orders(connection, {found.id}, now_us)[found.id]
@@ -42,11 +51,11 @@ class Ordering:
 
     def is_answered(self, site: Site) -> bool:
         """Whether the site has reported on all that it was sent."""
-        with open_hub(self.hub.data) as opened:
-            return not OrderDesk(opened.engine, opened.keys, opened.fleet.clock).pending(site.name)
+        hub = self.opened
+        return not OrderDesk(hub.engine, hub.keys, hub.fleet.clock).pending(site.name)
 
     def is_introduced(self, site: Site) -> bool:
-        with open_hub(self.hub.data) as opened, reading(opened.engine) as connection:
+        with reading(self.opened.engine) as connection:
             found = find_site(connection, site.name)
             reports = site_reports.find(connection, [found.id] if found else [])
             return any(each.is_introduced for each in reports.values())

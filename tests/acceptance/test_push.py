@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from farshore_protocol.limits import MAX_REPORT_BYTES
 from farshore_protocol.topics import PRESENT, What
+from farshore_shell.mqtt.client import BrokerLost
 from farshore_shell.mqtt.packets import Message
 from tests.acceptance.commands import until
 from tests.acceptance.conftest import MakeSite
@@ -41,15 +43,21 @@ def port_and_hub(session_folder: Path) -> Iterator[tuple[int, Hub]]:
         made.kill()
 
 
+@pytest.fixture(scope="module")
+def ordering(port_and_hub: tuple[int, Hub]) -> Iterator[Ordering]:
+    with Ordering.at(port_and_hub[1]) as opened:
+        yield opened
+
+
 def pushed(site: Site) -> dict[str, Any]:
     orders: dict[str, Any] = site.status()["orders"]
     return orders
 
 
-def until_pushed(hub: Hub, site: Site) -> None:
-    """Wait until orders reach the site at once."""
-    until("the site is connected", lambda: pushed(site)["push"]["state"] == "up")
-    until("the hub knows the site", lambda: Ordering(hub).is_introduced(site))
+def until_pushed(ordering: Ordering, *those: Site) -> None:
+    """Wait until orders reach these sites at once."""
+    until("the sites are connected", lambda: all(pushed(site)["push"]["state"] == "up" for site in those))
+    until("the hub knows the sites", lambda: all(ordering.is_introduced(site) for site in those))
 
 
 def figure(hub: Hub, name: str) -> float:
@@ -75,12 +83,11 @@ def _command(process: Path) -> list[bytes]:
 
 
 def test_a_site_has_its_own_topics_only_and_is_cut_off_when_it_is_revoked(
-    port_and_hub: tuple[int, Hub], sites: MakeSite
+    port_and_hub: tuple[int, Hub], ordering: Ordering, sites: MakeSite
 ) -> None:
     port, hub = port_and_hub
     site, evil = sites(hub, way=SELDOM), sites(hub, way=SELDOM)
-    until_pushed(hub, site)
-    until_pushed(hub, evil)
+    until_pushed(ordering, site, evil)
     evil.kill()
     stranger, taken, connections = Stranger(evil.state, port), figure(hub, "mqtt_reports"), pushed(site)["push"]
 
@@ -97,7 +104,7 @@ def test_a_site_has_its_own_topics_only_and_is_cut_off_when_it_is_revoked(
     assert stranger.is_refused(signed_in=False)
 
     # What it says on others' topics is heard by nobody; what it says of others on its own is refused, and said.
-    report, order = Ordering(hub).command(site), b"FSO\x01forged"
+    report, order = ordering.command(site), b"FSO\x01forged"
     until("the order is there", lambda: pushed(site)["taken"] == 1)
     until("the hub has the report", lambda: figure(hub, "mqtt_reports") > taken)
     refused = figure(hub, "mqtt_refused")
@@ -110,6 +117,10 @@ def test_a_site_has_its_own_topics_only_and_is_cut_off_when_it_is_revoked(
         Message(stranger.of(evil.name, What.REPORT), report),
     )
     until("the hub refuses the forged report", lambda: figure(hub, "mqtt_refused") == refused + 1)
+    stranger.publish(Message(stranger.of(evil.name, What.REPORT), bytes(MAX_REPORT_BYTES)))
+    until("as large as a report may be, it is looked at", lambda: figure(hub, "mqtt_refused") == refused + 2)
+    with pytest.raises(BrokerLost):
+        stranger.publish(Message(stranger.of(evil.name, What.REPORT), bytes(2 * MAX_REPORT_BYTES)))
     assert f"came for {evil.name} over MQTT is not taken" in hub.daemon.said()
     assert not set(pushed(site)["refused"]) - HARMLESS
     assert pushed(site)["push"] == connections, "nothing of it has cost the site its connection"
@@ -129,11 +140,11 @@ def test_a_site_has_its_own_topics_only_and_is_cut_off_when_it_is_revoked(
 
 
 def test_an_order_is_at_the_site_at_once_and_gets_there_through_every_death(
-    port_and_hub: tuple[int, Hub], sites: MakeSite
+    port_and_hub: tuple[int, Hub], ordering: Ordering, sites: MakeSite
 ) -> None:
     _, hub = port_and_hub
-    site, ordering = sites(hub, way=SELDOM), Ordering(hub)
-    until_pushed(hub, site)
+    site = sites(hub, way=SELDOM)
+    until_pushed(ordering, site)
     parcels = sum(site.status()["link"]["exchanges"].values())
     ordering.command(site)
     until("the order is there", lambda: pushed(site)["taken"] == 1)
@@ -163,7 +174,7 @@ def test_an_order_is_at_the_site_at_once_and_gets_there_through_every_death(
 
 
 def test_a_mosquitto_with_our_settings_does_it_too_and_a_hostile_one_can_hold_up_only(
-    port_and_hub: tuple[int, Hub], sites: MakeSite, folder: Path
+    port_and_hub: tuple[int, Hub], ordering: Ordering, sites: MakeSite, folder: Path
 ) -> None:
     _, hub = port_and_hub
     hub.stop()
@@ -173,11 +184,10 @@ def test_a_mosquitto_with_our_settings_does_it_too_and_a_hostile_one_can_hold_up
     with running_mosquitto(folder / "broker", port, back_door):
         hub.start()
         site, evil = sites(hub, way=SELDOM), sites(hub, way=SELDOM)
-        until_pushed(hub, site)
-        until_pushed(hub, evil)
+        until_pushed(ordering, site, evil)
         until("the hub is connected", lambda: figure(hub, "mqtt_up") == 1)
         evil.kill()
-        stranger, ordering = Stranger(evil.state, port), Ordering(hub)
+        stranger = Stranger(evil.state, port)
         own, theirs = (stranger.of(each.name, What.COMMAND) for each in (evil, site))
 
         # Somebody with another site's certificate hears nothing, whatever he calls himself, and nobody hears him.
