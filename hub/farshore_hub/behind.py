@@ -35,6 +35,9 @@ from farshore_hub.orders.desks import OrderDesks
 from farshore_hub.orders.steering import Steering
 from farshore_hub.overview import Overview
 from farshore_hub.receive.opener import BatchOpener
+from farshore_hub.share.desk import ShareDesk
+from farshore_hub.share.news import News
+from farshore_hub.share.sharer import Shared, Sharer
 from farshore_hub.watch.watcher import Watcher
 from farshore_hub.web.api import make_app
 from farshore_hub.web.door import SitesDoor
@@ -49,6 +52,7 @@ from farshore_shell.system import ThreadRunner
 LONG_THREADS: Final = 2
 MQTT_THREADS: Final = 2
 MAX_LONG_CALLS: Final = 16
+MAX_SHARING_CALLS: Final = 256
 RETRY_S: Final = 10
 
 _US_PER_S: Final = 1_000_000
@@ -175,6 +179,7 @@ def _services(
         desk=desk_of(hub),
         promises=promises_of(hub),
         tables=table_desk_of(hub),
+        share=_share_desk(hub, stop, stack),
         orders=OrderDesks.of(hub.fleet),
         overview=Overview(hub.fleet, silent_after_s),
         lake=stack.enter_context(opened_reader(hub, opener)),
@@ -190,6 +195,17 @@ def _services(
         run_long=BoundedRunner(long, MAX_LONG_CALLS),
         run_more=long,
     )
+
+
+def _share_desk(hub: OpenedHub, stop: asyncio.Event, stack: ExitStack) -> ShareDesk:
+    """Before anything is merged in this process: a start of the hub begins."""
+    settings, clock = hub.place.settings, hub.fleet.clock
+    rules = settings.merge_rules()
+    shared = {name: Shared(rules[name], each) for name, each in settings.shared_tables().items()}
+    sharer = Sharer(hub.engine, hub.fleet.random, shared)
+    sharer.begin()
+    run = BoundedRunner(threads(stack, "share", LONG_THREADS), MAX_SHARING_CALLS)
+    return ShareDesk(sharer, News(sharer.versions, run, clock, stop), clock, run)
 
 
 def _database_fault(hub: OpenedHub) -> str:

@@ -115,6 +115,8 @@ class Merger:
                 table.merge(connection, changes[start : start + PIECE], origin, self._clock.now_us())
         with writing(self._engine) as connection:
             store.note_merged(connection, table.id, batch.id)
+            numbers = (record["number"] for record in records if isinstance(record.get("number"), int))
+            store.note_numbers(connection, table.id, batch.site_id, max(numbers, default=0))
         return True
 
 

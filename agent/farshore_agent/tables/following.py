@@ -38,6 +38,9 @@ _PAUSE_S: Final = 0.01
 
 _RETRY_S: Final = 5.0
 _LONGEST_RETRY_S: Final = 300.0
+NOT_KEPT_S: Final = 10.0
+"""A page that could not be kept, or that the hub refused, is not asked for before."""
+
 ENOUGH_ROWS: Final = 20_000
 """With so many that are to be written, no more are asked for."""
 
@@ -63,6 +66,7 @@ class FollowedTable:
         self._clock = clock
         self._bell = Bell()
         self._complaint = ""
+        self._not_before_s = 0.0
 
     async def run(self) -> NoReturn:
         """Apply what came, until cancelled."""
@@ -79,12 +83,17 @@ class FollowedTable:
 
     async def asked(self) -> Followed | None:
         """Where the table has come to; None while it has enough to do, or cannot be followed."""
+        if self._clock.monotonic_s() < self._not_before_s:
+            return None
         is_ready = await self._try(self._attend)
         return self._follower.asked() if is_ready and self._follower.waiting < ENOUGH_ROWS else None
 
     async def take(self, page: Page) -> bool:
         """Keep a page; whether that went well. First the site's own changes are looked at that were made before it."""
-        return bool(await self._try(partial(self._keep, page)))
+        is_kept = await self._try(partial(self._keep, page))
+        if not is_kept:
+            self._not_before_s = self._clock.monotonic_s() + NOT_KEPT_S
+        return is_kept
 
     def report(self) -> dict[str, Any]:
         """For the status document."""

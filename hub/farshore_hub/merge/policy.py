@@ -27,11 +27,17 @@ class Deletes(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How a table is merged; `columns` are the policies of columns that have one of their own, by name."""
+    """How a table is merged.
+
+    Attributes:
+        columns: the policies of columns that have one of their own, by name.
+        scoped_by: columns that say which sites may have a row.
+    """
 
     policy: Policy = Policy.LAST_WRITE
     columns: Mapping[str, Policy] = field(default_factory=dict)
     deletes: Deletes = Deletes.WIN
+    scoped_by: tuple[str, ...] = ()
 
     def of(self, names: Iterable[str]) -> Policy:
         """The policy of a column that is or was known by these names."""

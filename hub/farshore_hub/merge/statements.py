@@ -121,6 +121,14 @@ class Statements:
         found = select(new["n"], *wins, *self.merged.columns).join_from(self.staged, self.merged, same)
         return found.where(or_(*met, *deleting, deleted))
 
+    def departing(self, cells: Sequence[str]) -> Select[Any]:
+        """Staged changes that write one of these cells otherwise: the number, the row's key, and what they held."""
+        old, new = self.merged.c, self.staged.c
+        same = and_(*(old[name] == new[name] for name in self.keys))
+        moved = or_(*(and_(new[f"{name}_at"] > NEVER, old[name].is_distinct_from(new[name])) for name in cells))
+        found = select(new["n"], *(old[name] for name in self.keys), *(old[name] for name in cells))
+        return found.join_from(self.staged, self.merged, same).where(moved)
+
     def rows(self) -> Select[Any]:
         """The rows that are there, with the columns' present names: what the view shows."""
         shown = [_named(self.merged.c[name], each.name) for name, each in zip(self.keys, self.layout.key, strict=True)]
@@ -132,12 +140,14 @@ class Statements:
         """Rows that have changed since `after`, a version, in the order of their versions; those that are gone too.
 
         Each with `version`, whether it `is_present`, its key (`k0`…) and its cells by place (`c0`…), as `rows` has
-        them, with their stamps (`c0_at`, `c0_by`).
+        them, with their stamps (`c0_at`, `c0_by`), and `row_at`, when it came or went last.
         """
         old = self.merged.c
         cells = [part for name in self.cells
                  for part in (self._shown(name).label(name), old[f"{name}_at"], old[f"{name}_by"])]  # fmt: skip
-        found = select(old.version, self.is_present().label("is_present"), *(old[name] for name in self.keys), *cells)
+        row_at = case((old.present_at > old.deleted_at, old.present_at), else_=old.deleted_at).label("row_at")
+        shown = self.is_present().label("is_present")
+        found = select(old.version, shown, row_at, *(old[name] for name in self.keys), *cells)
         return found.where(old.version > after).order_by(old.version).limit(limit)
 
     def one(self, key: Sequence[Any]) -> Select[Any]:

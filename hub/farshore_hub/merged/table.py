@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete, insert, inspect, text
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable, DropTable
 
+from farshore_hub.merge import filters
 from farshore_hub.merge.changes import Staging, stage
 from farshore_hub.merge.conflicts import conflicts
 from farshore_hub.merge.layout import Layout, Misfit
@@ -111,9 +112,27 @@ class OpenTable:
             contested = connection.execute(statements.contested()).mappings().all()
             lost = [each for row in contested for each in conflicts(statements, changes[row["n"]], dict(row))]
             store.note_conflicts(connection, self.id, lost, now_us)
+            self._note_departures(connection, before)
             connection.execute(statements.merge(connection.dialect.name), {"before": before})
             connection.execute(delete(statements.staged))
         connection.execute(DropTable(statements.staged))
+
+    def _note_departures(self, connection: Connection, before: int) -> None:
+        """Rows that may go over to other sites; whether they do, whoever makes a page looks when they have."""
+        scoped = filters.places(self._rules.scoped_by, self.layout) or []
+        cells = [name for name, _ in scoped if name in self.statements.cells]
+        if not cells:
+            return
+        found = connection.execute(self.statements.departing(cells)).mappings().all()
+        names = [name for name, _ in scoped]
+        store.note_departures(
+            connection,
+            self.id,
+            [
+                (before + row["n"] + 1, [row[name] for name in names], [row[each] for each in self.statements.keys])
+                for row in found
+            ],
+        )
 
     def _made(self) -> Statements:
         return Statements(self.id, self.layout, self._rules)

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError
 
 from farshore_hub.errors import SettingsInvalid
 from farshore_hub.fleet.addresses import MAX_ADDRESSES
+from farshore_hub.merge.filters import Filter
 from farshore_hub.merge.policy import Rules
 from farshore_hub.settings.broker import Broker
 from farshore_hub.settings.rooms import (
@@ -48,6 +49,10 @@ class HubSettings(WatchTables):
     def merge_rules(self) -> dict[str, Rules]:
         """How the declared tables are merged, by name."""
         return {name: each.rules() for name, each in self.tables.items()}
+
+    def shared_tables(self) -> dict[str, Filter]:
+        """Tables that sites may follow, and which rows of them."""
+        return {name: each.row_filter() for name, each in self.tables.items() if each.down}
 
 
 def parse(text: str, where: str) -> HubSettings:

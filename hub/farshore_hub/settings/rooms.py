@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from farshore_hub.fleet.addresses import check_address, split_listen
+from farshore_hub.merge.filters import Filter
+from farshore_hub.merge.filters import parse as parse_filter
 from farshore_hub.merge.policy import Deletes, Policy, Rules
 from farshore_hub.settings.strict import StrictTable
 from farshore_hub.texts.durations import BytesPerSecond, Seconds
@@ -32,6 +34,14 @@ def _check_database_url(text: str) -> str:
 
 
 DatabaseUrl = Annotated[str, AfterValidator(_check_database_url)]
+
+
+def _check_filter(text: str) -> str:
+    parse_filter(text)
+    return text
+
+
+RowFilter = Annotated[str, AfterValidator(_check_filter)]
 TableName = Annotated[str, AfterValidator(check_stream)]
 Address = Annotated[str, AfterValidator(check_address)]
 Listen = Annotated[str, AfterValidator(_check_listen)]
@@ -109,10 +119,20 @@ class MergedTable(StrictTable):
     policy: Policy = Field(default=Policy.LAST_WRITE, description="which of two writes to a cell wins")
     columns: dict[str, Policy] = Field(default={}, description="columns with a policy of their own")
     deletes: Deletes = Field(default=Deletes.WIN, description="whether a delete wins against a later change of the row")
+    down: bool = Field(default=False, description="whether sites may follow the table: have its rows sent to them")
+    filter: RowFilter = Field(
+        default="",
+        description="which rows a site may have, as in \"region = site.region and kind = 'retail'\": `site.` and a "
+        "label of the site, or site.name; empty: all of them",
+    )
 
     def rules(self) -> Rules:
         """For the merger."""
-        return Rules(self.policy, self.columns, self.deletes)
+        return Rules(self.policy, self.columns, self.deletes, self.row_filter().columns)
+
+    def row_filter(self) -> Filter:
+        """Which rows a site may have."""
+        return parse_filter(self.filter)
 
 
 class Certificates(StrictTable):

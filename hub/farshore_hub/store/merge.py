@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Table, func, insert, select, u
 
 from farshore_hub.merge.conflicts import Conflict
 from farshore_hub.merge.layout import Layout
-from farshore_hub.store.dialect import insert_missing
+from farshore_hub.store.dialect import insert_missing, upsert
 from farshore_hub.store.schema import (
     accounts,
     batches,
@@ -24,8 +24,11 @@ from farshore_hub.store.schema import (
     merged_tables,
     sites,
     table_conflicts,
+    table_departures,
     table_edits,
+    table_readers,
 )
+from farshore_hub.texts import exact_json
 from farshore_protocol.names import CHANGES, companion_of
 
 _MARK_BYTES: Final = 16
@@ -92,6 +95,30 @@ def number(connection: Connection, table_id: int, count: int) -> int:
     own = merged_tables.c.id == table_id
     taken = update(merged_tables).where(own).values(version=merged_tables.c.version + count)
     return int(connection.execute(taken.returning(merged_tables.c.version)).scalar_one()) - count
+
+
+def note_departures(connection: Connection, table_id: int, gone: Iterable[tuple[int, list[Any], list[Any]]]) -> None:
+    """Keep which rows may have left a scope: each with its version, the scope and its key."""
+    rows = [
+        {"table_id": table_id, "version": version, "scope": exact(scope), "row_key": exact(key)}
+        for version, scope, key in gone
+    ]
+    if rows:
+        connection.execute(insert(table_departures), rows)
+
+
+def exact(values: Iterable[Any]) -> str:
+    """Values of the database as exact JSON; the drivers have different classes for bytes."""
+    return exact_json.dumps([bytes(each) if isinstance(each, bytearray | memoryview) else each for each in values])
+
+
+def note_numbers(connection: Connection, table_id: int, site_id: int, number: int) -> None:
+    """A site's changes are merged up to this number, as far as one knows; it does not go back."""
+    known = connection.scalar(
+        select(table_readers.c.merged).where(table_readers.c.table_id == table_id, table_readers.c.site_id == site_id)
+    )
+    row = {"table_id": table_id, "site_id": site_id, "merged": max(number, known or 0)}
+    upsert(connection, table_readers, [row], ["merged"])
 
 
 def add_edit(connection: Connection, table_id: int, change: str, at: int, made_us: int, by: str, reason: str) -> int:

@@ -319,6 +319,38 @@ merged_tables = Table(
     comment="Tables of sites that are merged: the rows in merged_ID, shown by the view table_NAME.",
 )
 
+table_epochs = Table(
+    "table_epochs",
+    metadata,
+    _id(),
+    Column("table_id", _ID, ForeignKey("merged_tables.id"), nullable=False),
+    Column("epoch", LargeBinary, nullable=False, comment="random"),
+    Column("since", BigInteger, nullable=False, comment="the table's version when it began"),
+    Index(None, "table_id", "id"),
+    comment="Starts of the hub, as sites' cursors name them; what a backup does not have is not known after it.",
+)
+
+table_readers = Table(
+    "table_readers",
+    metadata,
+    Column("table_id", _ID, ForeignKey("merged_tables.id"), primary_key=True, autoincrement=False),
+    Column("site_id", _ID, ForeignKey("sites.id"), primary_key=True, autoincrement=False),
+    Column("merged", BigInteger, nullable=False, comment="the site's changes are merged up to this number"),
+    comment="How far sites' changes of a table are merged; what they are told with its rows.",
+)
+
+table_departures = Table(
+    "table_departures",
+    metadata,
+    _id(),
+    Column("table_id", _ID, ForeignKey("merged_tables.id"), nullable=False),
+    Column("version", BigInteger, nullable=False, comment="that the row got when it went"),
+    Column("scope", Text, nullable=False, comment="what the filter's columns held; exact JSON"),
+    Column("row_key", Text, nullable=False, comment="exact JSON"),
+    Index(None, "table_id", "scope", "version"),
+    comment="Rows that left a scope: sites that have rows of that scope are told.",
+)
+
 merged_batches = Table(
     "merged_batches",
     metadata,

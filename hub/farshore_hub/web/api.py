@@ -16,6 +16,7 @@ from farshore_hub.web.routes import (
     audit,
     config,
     fleet,
+    followed,
     health,
     hours,
     orders,
@@ -30,6 +31,7 @@ from farshore_protocol import __version__
 
 _ROUTERS: Final = (
     sites_door.router,
+    followed.router,
     sites.router,
     fleet.router,
     records.router,

@@ -16,6 +16,7 @@ from farshore_hub.merged.desk import TableDesk
 from farshore_hub.orders.desks import OrderDesks
 from farshore_hub.overview import Overview
 from farshore_hub.reports import Reporter
+from farshore_hub.share.desk import ShareDesk
 from farshore_hub.watch.desk import Desk
 from farshore_hub.watch.promises import Promises
 from farshore_hub.web.bodies import BodyReader
@@ -35,6 +36,7 @@ class Services:
         desk: alerts, silences and maintenance.
         promises: expectations and objectives.
         tables: merged tables.
+        share: their rows, for the sites that follow them.
         orders: configuration, rollouts, commands and secrets.
         lake: SQL and export.
         opener: opens sealed batches.
@@ -56,6 +58,7 @@ class Services:
     desk: Desk
     promises: Promises
     tables: TableDesk
+    share: ShareDesk
     orders: OrderDesks
     lake: LakeReader
     opener: Opener
