@@ -28,7 +28,7 @@ from farshore_protocol.tables import ASK_TYPE, Ask, Followed, Page, open_pages, 
 
 _LOG: Final = logging.getLogger(__name__)
 
-PATH: Final = "/v1/tables/pages"
+PATH: Final = "/v1/followed"
 WAIT_S: Final = 25.0
 """How long the hub may keep a question; less than what lies between lets a connection rest."""
 

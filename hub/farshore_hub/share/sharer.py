@@ -17,6 +17,7 @@ from farshore_hub.share.cursor import Cursor, Epoch, pack, resumed, scope_name
 from farshore_hub.share.rows import columns_told, key_of, key_told, latest, row_told
 from farshore_hub.store import share as store
 from farshore_hub.store.engine import reading, writing
+from farshore_hub.store.labels import labels_of
 from farshore_hub.store.merge import exact
 from farshore_hub.store.share import SharedTable
 from farshore_hub.texts import exact_json
@@ -120,7 +121,8 @@ class Sharer:
         table = store.find_table(connection, followed.name)
         if table is None or not table.layout.key:
             return Page(followed.name)
-        site_id, labels = store.labels_of(connection, site)
+        site_id = store.site_id_of(connection, site)
+        labels = labels_of(connection, site_id)
         scope = shared.filter.scope(site, labels)
         places = filters.places(shared.filter.columns, table.layout)
         if scope is None:

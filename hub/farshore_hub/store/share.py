@@ -13,7 +13,6 @@ from farshore_hub.merge.layout import Layout
 from farshore_hub.store.merge import number
 from farshore_hub.store.schema import (
     merged_tables,
-    site_labels,
     sites,
     table_departures,
     table_epochs,
@@ -39,11 +38,9 @@ def find_table(connection: Connection, name: str) -> SharedTable | None:
     return SharedTable(found.id, msgspec.msgpack.decode(found.layout, type=Layout), found.version)
 
 
-def labels_of(connection: Connection, site: str) -> tuple[int, dict[str, str]]:
-    """A site's number and its labels."""
-    site_id = connection.execute(select(sites.c.id).where(sites.c.name == site)).scalar_one()
-    query = select(site_labels.c.key, site_labels.c.value).where(site_labels.c.site_id == site_id)
-    return int(site_id), {key: value for key, value in connection.execute(query)}  # noqa: C416 - rows
+def site_id_of(connection: Connection, site: str) -> int:
+    """A site's number."""
+    return int(connection.execute(select(sites.c.id).where(sites.c.name == site)).scalar_one())
 
 
 def begin_epochs(connection: Connection, names: Iterable[str], epoch: bytes) -> None:

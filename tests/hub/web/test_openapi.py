@@ -18,6 +18,7 @@ WITH_BODY = {
     *("/v1/config", "/v1/config/preview", "/v1/config/revisions/{number}/apply", "/v1/commands", "/v1/secrets"),
     *(f"/v1/rollouts/{{number}}/{deed}" for deed in ("pause", "resume", "advance", "abort")),
     "/v1/sites/{name}/labels",
+    "/v1/followed",
 }
 
 
@@ -76,6 +77,7 @@ def test_every_route_is_described_once_with_a_summary(described: Any) -> None:  
         ("post", "/v1/config/preview"),
         ("post", "/v1/config/revisions/{number}/apply"),
         ("post", "/v1/enrol"),
+        ("post", "/v1/followed"),
         ("post", "/v1/maintenance"),
         ("post", "/v1/maintenance/{number}/end"),
         ("post", "/v1/parcels"),
@@ -144,7 +146,7 @@ def test_bodies_are_described_where_they_are_needed(hub: RunningHub, described: 
     for method, path, one in operations(described):
         assert ("requestBody" in one) == (path in WITH_BODY and method == "post"), (method, path)
     for method, path, one in operations(described):
-        if "requestBody" in one and path != "/v1/parcels":
+        if "requestBody" in one and path not in {"/v1/parcels", "/v1/followed"}:
             (kind,) = one["requestBody"]["content"]
             reply = hub.ask(method.upper(), _somewhere(path), b"x", kind=kind, role=Role.ADMIN)
             assert reply.status == 400, (method, path)

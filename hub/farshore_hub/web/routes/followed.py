@@ -17,7 +17,7 @@ router: Final = APIRouter(tags=["sites' door"])
 
 
 @router.post(
-    "/v1/tables/pages",
+    "/v1/followed",
     summary="What has changed in the tables that a site follows",
     response_class=Response,
     responses=success("packed Pages", PAGES_TYPE) | responses(400, 401, 403, 408, 413, 415, 422),
