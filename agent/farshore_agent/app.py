@@ -35,7 +35,7 @@ from farshore_agent.orders.describe import describe, describe_apart
 from farshore_agent.orders.force import boot, peek
 from farshore_agent.orders.orders import Site
 from farshore_agent.orders.push import Push
-from farshore_agent.orders.state import Book
+from farshore_agent.orders.state import FOLDER, Book
 from farshore_agent.orders.steward import Steward
 from farshore_agent.running import Running
 from farshore_agent.running.duties import Duties
@@ -63,13 +63,13 @@ class Machine:
     Attributes:
         road: to the hub.
         worker: a thread for the work of that name, for as long as the agent lives.
-        describe: makes the schema of the settings that hubs are told.
+        describe: makes the schema of the settings that hubs are told; it may be kept in the folder.
     """
 
     world: World
     road: Road
     worker: Callable[[str], AbstractContextManager[Runner]]
-    describe: Callable[[], Awaitable[bytes]] = describe
+    describe: Callable[[Path], Awaitable[bytes]] = describe
 
 
 def real_machine() -> Machine:
@@ -135,12 +135,13 @@ class Agent:
         self._commands.duties = Duties(self, buffer, self.delivery, book).by_name()
         self._commands.on_forget = lambda: buffer.pause(())
         self.steward = Steward(book, local, effective, self.running, world.clock) if local else None
+        self._describe = partial(machine.describe, settings.state_dir / FOLDER)
         self.orders = Orders(
             settings.orders,
             book=book,
             steward=self.steward,
             commands=self._commands,
-            site=Site(lambda: self.delivery.keeper.current, self.delivery.hub_now_us, machine.describe),
+            site=Site(lambda: self.delivery.keeper.current, self.delivery.hub_now_us, self._describe),
             clock=world.clock,
         )
         self.running.more_troubles = lambda: self.journal.errors

@@ -227,8 +227,14 @@ class Orders:
     async def _about(self) -> reporting.About:
         """What there is to say of this agent; made when it is first needed."""
         if self._own is None:
-            self._own = reporting.About(await self._site.describe(), self._settings.accept if self._steward else ())
+            self._own = reporting.About(await self._site.describe(), self._accepts())
         return self._own
+
+    def _accepts(self) -> tuple[str, ...]:
+        """The tables and keys in which the hub may change something; what of them, the site itself sees to."""
+        if self._steward is None:
+            return ()
+        return tuple(dict.fromkeys(key.partition(".")[0] for key in self._settings.accept))
 
     # ------------------------------------------------------------ obeying
 

@@ -20,8 +20,8 @@ from farshore_protocol.names import BadName, base_of, check_any_stream
 _FLUSH_S: Final = 60
 _RENEW_S: Final = 60
 _LEVELS: Final = ("debug", "info", "warning", "error")
-_MAX_MINUTES: Final = 1440
-_MINUTE_S: Final = 60
+_LOUD_S: Final = 600
+_LOUDEST_S: Final = 86_400
 
 
 class Host(Protocol):
@@ -122,9 +122,9 @@ class Duties:
         return Done(f"a ZIP file of {len(bundle)} bytes", bundle)
 
     async def log_level(self, arguments: Arguments) -> Done:
-        """Log at `level` for `minutes`, or until the next start."""
-        given = _read(arguments, "level", minutes="10")
-        level, minutes = given["level"], _whole(given["minutes"], "minutes", 1, _MAX_MINUTES)
+        """Log at `level` `for` so many seconds, or until the next start."""
+        given = _read(arguments, "level", **{"for": str(_LOUD_S)})
+        level, seconds = given["level"], _whole(given["for"], "for", 1, _LOUDEST_S)
         if level not in _LEVELS:
             raise BadArgument(f"level is one of {', '.join(_LEVELS)}, not {level!r}")
         if self._calming:
@@ -132,8 +132,8 @@ class Duties:
         logger = logging.getLogger("farshore_agent")
         logger.setLevel(level.upper())
         after = asyncio.get_running_loop().call_later
-        self._calming = after(minutes * _MINUTE_S, logger.setLevel, logging.NOTSET)
-        return Done(f"logs at level {level} for {minutes} min")
+        self._calming = after(seconds, logger.setLevel, logging.NOTSET)
+        return Done(f"logs at level {level} for {seconds} s")
 
     async def _set_paused(self, streams: set[str]) -> None:
         state = await self._book.change(lambda state: replace(state, paused=tuple(sorted(streams))))

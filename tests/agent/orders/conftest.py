@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,7 @@ def kept() -> list[bytes]:
 
 @pytest.fixture(autouse=True)
 def schema_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def once() -> bytes:
+    async def once(_folder: Path) -> bytes:
         if not kept():
             kept().append(await describe())
         return kept()[0]

@@ -221,7 +221,7 @@ async def test_commands_are_done_and_answered(hub: HubStub, local: LocalFile) ->
         await agent.append("boiler", records(1))
         await agent.flush()
         assert len(hub.ledger.epochs) == epochs + 1
-        assert (await command(hub, agent, 6, "log-level", level="debug", minutes="1")).done
+        assert (await command(hub, agent, 6, "log-level", level="debug", **{"for": "60"})).done
         assert not (await command(hub, agent, 7, "log-level", level="loud")).done
         assert "knows no command" in (await command(hub, agent, 8, "dance")).text
 
