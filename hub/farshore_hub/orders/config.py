@@ -101,16 +101,20 @@ class ConfigDesk:
         """
         if wrong := check_plan(plan):
             raise Invalid(wrong)
-        layers, now_us = _layers(files), self.clock.now_us()
-        with writing(self.engine) as connection:
-            rollouts.lock(connection)
+        layers = _layers(files)
+        # In a transaction of its own: with many sites it takes a second, and parcels wait for one that writes.
+        with reading(self.engine) as connection:
             _check_free(connection)
             comparison = _Comparison(connection, self.keys, layers, again=plan.again)
             preview = comparison.preview()
-            if preview.problems and not (skip_invalid and all(site for site, _ in preview.problems)):
-                raise _invalid(preview.problems)
-            refusing = {site for site, _ in preview.problems}
-            names = [each.site for each in preview.changes if each.site not in refusing]
+        if preview.problems and not (skip_invalid and all(site for site, _ in preview.problems)):
+            raise _invalid(preview.problems)
+        refusing = {site for site, _ in preview.problems}
+        names = [each.site for each in preview.changes if each.site not in refusing]
+        now_us = self.clock.now_us()
+        with writing(self.engine) as connection:
+            rollouts.lock(connection)
+            _check_free(connection)
             revision = config.add_revision(connection, files, by, note, now_us)
             number = _begin(connection, plan, comparison.sites, names, RolloutOf(revision, by, now_us))
             text = f"rollout {number} to {len(names)} sites" + (f": {note}" if note else "")
@@ -199,7 +203,7 @@ class _Comparison:
 def is_same(rendered: Rendered, order: OrderRow | None, report: ReportRow | None, *, again: bool = False) -> bool:
     """Whether a site needs no order for these settings: it has them, is on its way to them, or has tried them."""
     if order is None:
-        return not rendered.document
+        return not rendered.document and not (report and report.running)
     if order.document != rendered.digest or (again and order.outcome in (Ending.REFUSED, Ending.ROLLED_BACK)):
         return False
     lost_it = order.outcome == Ending.KEPT and report is not None and report.running != order.number

@@ -33,6 +33,12 @@ AT_ONCE: Final = 200
 
 _DUTY: Final = "steer"
 _LEASE_US: Final = 30_000_000
+_TIDY_EVERY_S: Final = 3600
+_DAY_US: Final = 86_400_000_000
+DATA_KEPT_US: Final = 30 * _DAY_US
+"""For how long what answers to commands brought is kept."""
+
+COMMANDS_KEPT_US: Final = 400 * _DAY_US
 _NOBODY: Final = ""
 """Who does what the hub does by itself."""
 
@@ -54,6 +60,7 @@ class Steering:
         self._runner = runner
         self._holder = random.token(8)
         self._layers: dict[int, Layers] = {}
+        self._tidy_at_s = 0.0
 
     async def run(self) -> None:
         """Steer, until cancelled."""
@@ -79,6 +86,7 @@ class Steering:
         if live is not None and live.state == RolloutState.RUNNING:
             self._order(live)
             self._decide(live)
+        self._tidy()
 
     def release(self) -> None:
         """Let another process steer. Blocking."""
@@ -94,6 +102,13 @@ class Steering:
             with writing(self._engine) as connection:
                 orders.expire(connection, now_us)
                 Maker(self._keys, now_us, _NOBODY).commands(connection)
+
+    def _tidy(self) -> None:
+        now_us, now_s = self._clock.now_us(), self._clock.monotonic_s()
+        if now_s >= self._tidy_at_s:
+            self._tidy_at_s = now_s + _TIDY_EVERY_S
+            with writing(self._engine) as connection:
+                orders.forget(connection, now_us - DATA_KEPT_US, now_us - COMMANDS_KEPT_US)
 
     def _welcome(self, base: RolloutRow) -> None:
         """Let sites take part that came after the rollout had begun."""
@@ -148,19 +163,24 @@ class Steering:
                 rollouts.mark(connection, rollout.id, [each.site_id], "ordered", gaps=gaps[each.site])
 
     def _decide(self, rollout: RolloutRow) -> None:
-        with writing(self._engine) as connection:
-            now = rollouts.find(connection, rollout.id, lock=True)
-            if now is None or now.state != RolloutState.RUNNING:
-                return
-            plan, now_us = plan_of(now.plan), self._clock.now_us()
+        plan, now_us = plan_of(rollout.plan), self._clock.now_us()
+        with reading(self._engine) as connection:
+            now = rollouts.find(connection, rollout.id)
             gaps = _gaps(connection) if "gaps" in plan.halt else Counter()
-            members = [member_of(each, gaps[each.site]) for each in rollouts.members(connection, now.id)]
-            self._do(connection, now, decide(plan, now.stage, now.stage_us, members, now_us), now_us)
+            members = [member_of(each, gaps[each.site]) for each in rollouts.members(connection, rollout.id)]
+        if now is None or now.state != RolloutState.RUNNING:
+            return
+        step = decide(plan, now.stage, now.stage_us, members, now_us)
+        if step.move is Move.WAIT and step.why == now.why:
+            return
+        with writing(self._engine) as connection:
+            # Nobody has paused it, ended it or sent it on meanwhile.
+            if rollouts.find(connection, rollout.id, lock=True) == now:
+                self._do(connection, now, step, now_us)
 
     def _do(self, connection: Connection, rollout: RolloutRow, step: Step, now_us: int) -> None:
         if step.move is Move.WAIT:
-            if step.why != rollout.why:
-                rollouts.change(connection, rollout.id, {"why": step.why})
+            rollouts.change(connection, rollout.id, {"why": step.why})
             return
         values: dict[str, object] = {"why": step.why}
         if step.move is Move.ADVANCE:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, and_, delete, exists, func, insert, or_, select, update
 
 from farshore_hub.store.schema import orders, sites
 
@@ -53,7 +53,7 @@ class Ending(enum.StrEnum):
     FAILED = "failed"
     EXPIRED = "expired"
     LOST = "lost"
-    """The site has joined anew and can no longer read it."""
+    """The site has joined anew and cannot read it, or has seen a newer one that this hub has forgotten."""
 
 
 UNTRIED: Final = (Ending.REPLACED, Ending.LOST)
@@ -205,6 +205,12 @@ def lose(connection: Connection, site_id: int, now_us: int) -> None:
     refresh(connection, [site_id])
 
 
+def lose_older(connection: Connection, site_id: int, kind: OrderKind, number: int, now_us: int) -> None:
+    """Settle an open order that its site will take for an old one: it has seen that higher number."""
+    older = and_(_is(site_id, kind), orders.c.state == OrderState.OPEN.value, orders.c.number < number)
+    _settle(connection, older, Ending.LOST, now_us)
+
+
 def settle_settings(connection: Connection, site_id: int, number: int, outcome: str, text: str, now_us: int) -> None:
     """Note what a site says of its settings order of that number; it may give up later what it had kept."""
     told = and_(_is(site_id, OrderKind.SETTINGS), orders.c.number == number)
@@ -279,6 +285,14 @@ def count_commands(connection: Connection) -> dict[int, int]:
     unsettled = (orders.c.state != "settled", orders.c.kind == OrderKind.COMMAND.value)
     query = select(orders.c.site_id, func.count()).where(*unsettled).group_by(orders.c.site_id)
     return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def forget(connection: Connection, data_before_us: int, before_us: int) -> None:
+    """Forget what answers brought before one time, and commands that were settled before another."""
+    old = and_(orders.c.state == "settled", orders.c.data.is_not(None), orders.c.settled_us < data_before_us)
+    connection.execute(update(orders).where(old).values(data=None))
+    over = (orders.c.kind == OrderKind.COMMAND.value, orders.c.state == "settled", orders.c.settled_us < before_us)
+    connection.execute(delete(orders).where(*over))
 
 
 def data_of(connection: Connection, order_id: int) -> bytes | None:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from farshore_hub.store import orders, rollouts
 from farshore_hub.store.dialect import upsert
-from farshore_hub.store.orders import Ending
+from farshore_hub.store.orders import Ending, OrderKind
 from farshore_hub.store.schema import site_reports, sites
 from farshore_protocol import wire
 from farshore_protocol.enrolment import HubKey
@@ -127,9 +127,14 @@ def _save(connection: Connection, site_id: int, report: Report, now_us: int) -> 
 
 
 def _settle(connection: Connection, site_id: int, report: Report, now_us: int) -> None:
-    if (report.settings.latest if report.settings else 0) < orders.highest_kept(connection, site_id):
-        # Its state is gone, or is an older one: it no longer knows what it had kept.
+    latest = report.settings.latest if report.settings else 0
+    given = orders.highest_numbers(connection, [site_id], OrderKind.SETTINGS).get(site_id, 0)
+    if latest > given or latest < orders.highest_kept(connection, site_id):
+        # One of the two was restored from a backup: it is ordered anew, with a higher number.
         rollouts.wait_again(connection, site_id)
+    orders.lose_older(connection, site_id, OrderKind.SETTINGS, latest, now_us)
+    if report.command:
+        orders.lose_older(connection, site_id, OrderKind.COMMAND, report.command.number, now_us)
     if report.settings:
         told = report.settings
         text = "; ".join(_text(each) for each in told.problems)

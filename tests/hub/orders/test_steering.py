@@ -6,9 +6,10 @@ import pytest
 
 from farshore_hub.errors import Conflict, Invalid, Unknown
 from farshore_hub.orders.rollout import Plan, RolloutState
+from farshore_hub.orders.steering import COMMANDS_KEPT_US, DATA_KEPT_US
 from farshore_hub.store import deeds, site_reports
 from farshore_hub.store.engine import reading, writing
-from farshore_protocol.orders import Outcome
+from farshore_protocol.orders import CommandReport, Outcome, SettingsReport
 from tests.contracts.steered_fleet import Fleet
 
 FLEET = {"fleet.toml": '[seal]\nlinger = "2 s"\n'}
@@ -88,6 +89,41 @@ async def test_a_site_that_no_longer_knows_what_it_kept_gets_it_again(fleet: Fle
     await fleet.come("ship-2", "ship-3")
     fleet.steering.turn()
     assert fleet.answer() == ["ship-2"]
+
+
+async def test_a_hub_that_was_restored_brings_sites_back_to_what_it_knows_with_a_number_that_they_take(
+    fleet: Fleet,
+) -> None:
+    fleet.config.apply(FLEET, Plan(), "alice")
+    fleet.steering.turn()
+    fleet.answer("ship-1")
+    seen = fleet.hub.clock.now_us() + 10**12
+    # What the hub has forgotten: settings that ship-1 kept, and ship-2 has refused.
+    fleet.last["ship-1"] = SettingsReport(seen, seen, Outcome.KEPT)
+    fleet.last["ship-2"] = SettingsReport(0, seen, Outcome.REFUSED)
+    fleet.answer("ship-3")
+    await fleet.come("ship-1", "ship-2")
+    fleet.after(1)
+    fleet.steering.turn()
+    assert [order.number for name in ("ship-1", "ship-2") for order in fleet.orders(name)] == [seen + 1] * 2
+    assert fleet.answer() == ["ship-1", "ship-2"]
+    assert fleet.after(1).counts == {"kept": 3}
+
+
+async def test_what_an_answer_brought_is_not_kept_for_ever(fleet: Fleet) -> None:
+    [made] = fleet.commands.order(["ship-1"], "support-bundle", {}, 600, "alice")
+    [order] = fleet.orders("ship-1")
+    answer = CommandReport(order.number, done=True, data=b"PK")
+    fleet.desk.take_report(fleet.sites["ship-1"].report(command=answer), "ship-1")
+    fleet.steering.turn()
+    assert fleet.commands.data(made.id) == b"PK"
+    fleet.hub.clock.at_us += DATA_KEPT_US + 1
+    fleet.steering.turn()
+    with pytest.raises(Unknown, match="brought no data"):
+        fleet.commands.data(made.id)
+    fleet.hub.clock.at_us += COMMANDS_KEPT_US
+    fleet.steering.turn()
+    assert fleet.commands.listed() == []
 
 
 async def test_settings_that_a_site_would_refuse_are_said_before_anything_is_published(fleet: Fleet) -> None:
