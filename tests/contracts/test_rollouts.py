@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from farshore_hub.errors import Conflict, Unknown
-from farshore_hub.orders.rollout import Plan, RolloutState
+from farshore_hub.orders.rollout import RolloutState, Strategy
 from farshore_protocol.orders import CommandReport, Outcome, SettingsReport
 from tests.contracts.hub_world import HubWorld
 from tests.contracts.steered_fleet import Fleet
 
 FLEET = {"fleet.toml": '[seal]\nlinger = "2 s"\n'}
 OTHER = {"fleet.toml": '[seal]\nlinger = "3 s"\n'}
-IN_TWO = Plan(("1", "100%"), soak_s=60)
+IN_TWO = Strategy(("1", "100%"), soak_s=60)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ async def test_sites_that_are_away_hold_nothing_up_and_take_part_when_they_retur
     fleet.add("ship-4", region="south")
     fleet.hub.clock.at_us += 2000 * 1_000_000
     await fleet.come("ship-1", "ship-2")
-    fleet.config.apply(FLEET, Plan(), "alice")
+    fleet.config.apply(FLEET, Strategy(), "alice")
     fleet.steering.turn()
     fleet.answer("ship-1", "ship-2")
     done = fleet.after(1)

@@ -15,8 +15,8 @@ from farshore_hub.opening import OpenedHub, open_hub
 from farshore_hub.orders.config import Applied, Preview, preview_view
 from farshore_hub.orders.desks import OrderDesks
 from farshore_hub.orders.folder import read_folder
-from farshore_hub.orders.planning import plan_from
-from farshore_hub.orders.rollout import HALTS, Plan
+from farshore_hub.orders.rollout import HALTS, Strategy
+from farshore_hub.orders.strategies import strategy_from
 from farshore_hub.orders.views import SteeringView
 from farshore_shell.texts import printable
 
@@ -30,7 +30,7 @@ _by: Final = click.option("--by", default=who, show_default="your login", help="
 _note: Final = click.option("--note", default="", help="Why.")
 
 
-def _planned(function: Callable[..., Any]) -> Callable[..., Any]:
+def _rolled_out(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say how a revision is rolled out."""
     options = (
         click.option("--canary", type=click.IntRange(1), help="So many sites come first."),
@@ -86,12 +86,12 @@ def diff(folder: Path, as_json: bool, data_dir: Path) -> None:  # noqa: FBT001 -
 
 @command.command("apply")
 @_folder
-@_planned
+@_rolled_out
 @_note
 @_by
 @as_json
 @data_dir
-def apply(folder: Path, note: str, by: str, as_json: bool, data_dir: Path, **planned: Any) -> None:  # noqa: ANN401, FBT001
+def apply(folder: Path, note: str, by: str, as_json: bool, data_dir: Path, **how: Any) -> None:  # noqa: ANN401, FBT001
     """Bring FOLDER to the sites, at once or in stages.
 
     What would change is shown first. Sites whose settings stay the same get no order; those that are away take part
@@ -107,17 +107,17 @@ def apply(folder: Path, note: str, by: str, as_json: bool, data_dir: Path, **pla
     Exit codes: 0 begun, or not wanted after all, 5 it cannot be applied, 6 another rollout is not over
     """
     with open_hub(data_dir) as hub:
-        _apply(hub, read_folder(folder), _plan(planned), note, by, planned, as_json=as_json)
+        _apply(hub, read_folder(folder), _strategy(how), note, by, how, as_json=as_json)
 
 
 @command.command("rollback")
 @click.argument("revision", type=click.IntRange(1))
-@_planned
+@_rolled_out
 @_note
 @_by
 @as_json
 @data_dir
-def rollback(revision: int, note: str, by: str, as_json: bool, data_dir: Path, **planned: Any) -> None:  # noqa: ANN401, FBT001
+def rollback(revision: int, note: str, by: str, as_json: bool, data_dir: Path, **how: Any) -> None:  # noqa: ANN401, FBT001
     """Bring an earlier REVISION to the sites again, as a new one. Labels and secrets are those of now.
 
     \b
@@ -131,7 +131,7 @@ def rollback(revision: int, note: str, by: str, as_json: bool, data_dir: Path, *
     with open_hub(data_dir) as hub:
         files = OrderDesks.of(hub.fleet).config.files(revision)
         said = note or f"back to revision {revision}"
-        _apply(hub, files, _plan(planned), said, by, planned, as_json=as_json)
+        _apply(hub, files, _strategy(how), said, by, how, as_json=as_json)
 
 
 @command.command("history")
@@ -225,29 +225,29 @@ def sites(as_json: bool, data_dir: Path) -> None:  # noqa: FBT001 - click's way
         _print_sites(report)
 
 
-def _plan(planned: dict[str, Any]) -> Plan:
-    halt_on = [each for each in planned["halt_on"].split(",") if each.strip()]
-    return plan_from(
-        planned["canary"],
-        planned["then"],
-        planned["soak"],
+def _strategy(how: dict[str, Any]) -> Strategy:
+    halt_on = [each for each in how["halt_on"].split(",") if each.strip()]
+    return strategy_from(
+        how["canary"],
+        how["then"],
+        how["soak"],
         halt_on,
-        planned["silent_after"],
-        again=planned["again"],
+        how["silent_after"],
+        again=how["again"],
     )
 
 
 def _apply(
-    hub: OpenedHub, files: dict[str, str], plan: Plan, note: str, by: str, how: dict[str, Any], *, as_json: bool
+    hub: OpenedHub, files: dict[str, str], strategy: Strategy, note: str, by: str, how: dict[str, Any], *, as_json: bool
 ) -> None:
     desk = OrderDesks.of(hub.fleet).config
     if not how["yes"]:
-        preview = desk.preview(files, again=plan.again)
+        preview = desk.preview(files, again=strategy.again)
         _print(preview, to_stderr=as_json)
-        wanted = f"Change {len(preview.changes)} sites in {len(plan.stages)} stage(s)?"
+        wanted = f"Change {len(preview.changes)} sites in {len(strategy.stages)} stage(s)?"
         if (not preview.problems or how["skip_invalid"]) and not click.confirm(wanted, err=as_json):
             return
-    applied = desk.apply(files, plan, by, note, skip_invalid=how["skip_invalid"])
+    applied = desk.apply(files, strategy, by, note, skip_invalid=how["skip_invalid"])
     if as_json:
         print_json(_applied(applied))
     else:

@@ -28,7 +28,7 @@ class Role(enum.StrEnum):
     VIEWER = "viewer"
     """Read: sites, completeness, records, metrics."""
     OPERATOR = "operator"
-    """Add sites and give out join tokens."""
+    """Add sites and give out join tokens; configure and command sites."""
     ADMIN = "admin"
     """Shut sites out."""
 

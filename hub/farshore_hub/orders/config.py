@@ -13,7 +13,7 @@ from farshore_hub.errors import Conflict, Invalid, Unknown
 from farshore_hub.orders.fleet_settings import FleetSettings
 from farshore_hub.orders.layers import Layers, LayersInvalid, Problem, read_layers
 from farshore_hub.orders.rendering import Rendered, toml_of
-from farshore_hub.orders.rollout import Plan, RolloutState, check_plan, stages_of
+from farshore_hub.orders.rollout import RolloutState, Strategy, check_strategy, stages_of
 from farshore_hub.orders.views import ChangeView, PreviewView, ProblemView
 from farshore_hub.receive.keys import ReceivingKeys
 from farshore_hub.store import config, deeds, fleet, orders, rollouts, site_reports
@@ -84,28 +84,28 @@ class ConfigDesk:
             return _Comparison(connection, self.keys, _layers(files), again=again).preview()
 
     def apply(
-        self, files: Mapping[str, str], plan: Plan, by: str, note: str = "", *, skip_invalid: bool = False
+        self, files: Mapping[str, str], strategy: Strategy, by: str, note: str = "", *, skip_invalid: bool = False
     ) -> Applied:
         """Keep these files as a revision and begin to roll it out.
 
         Args:
             files: path to text.
-            plan: how it is rolled out.
+            strategy: how it is rolled out.
             by: who does it.
             note: why.
             skip_invalid: leave out sites that would refuse it, rather than refusing the whole.
 
         Raises:
-            Invalid: the files, the plan, or what would be made of the files; nothing was changed.
+            Invalid: the files, the strategy, or what would be made of the files; nothing was changed.
             Conflict: another rollout is not over.
         """
-        if wrong := check_plan(plan):
+        if wrong := check_strategy(strategy):
             raise Invalid(wrong)
         layers = _layers(files)
         # In a transaction of its own: with many sites it takes a second, and parcels wait for one that writes.
         with reading(self.engine) as connection:
             _check_free(connection)
-            comparison = _Comparison(connection, self.keys, layers, again=plan.again)
+            comparison = _Comparison(connection, self.keys, layers, again=strategy.again)
             preview = comparison.preview()
         if preview.problems and not (skip_invalid and all(site for site, _ in preview.problems)):
             raise _invalid(preview.problems)
@@ -116,7 +116,7 @@ class ConfigDesk:
             rollouts.lock(connection)
             _check_free(connection)
             revision = config.add_revision(connection, files, by, note, now_us)
-            number = _begin(connection, plan, comparison.sites, names, RolloutOf(revision, by, now_us))
+            number = _begin(connection, strategy, comparison.sites, names, RolloutOf(revision, by, now_us))
             text = f"rollout {number} to {len(names)} sites" + (f": {note}" if note else "")
             deeds.note(connection, DeedRow(now_us, by, f"revision {revision}", "applied", text))
         return Applied(revision, number, len(names))
@@ -232,15 +232,17 @@ def _check_free(connection: Connection) -> None:
         )
 
 
-def _begin(connection: Connection, plan: Plan, sites: Mapping[str, Site], names: list[str], what: RolloutOf) -> int:
-    since_us = what.now_us - plan.silent_after_s * _US_PER_S
+def _begin(
+    connection: Connection, strategy: Strategy, sites: Mapping[str, Site], names: list[str], what: RolloutOf
+) -> int:
+    since_us = what.now_us - strategy.silent_after_s * _US_PER_S
     here = {name for name in names if (sites[name].last_seen_us or 0) > since_us}
-    stages = stages_of(plan, names, here, str(what.revision))
+    stages = stages_of(strategy, names, here, str(what.revision))
     values = {
         "revision": what.revision,
         "state": (RolloutState.RUNNING if names else RolloutState.DONE).value,
-        "plan": json.dumps(asdict(plan)),
-        "stage": 0 if names else len(plan.stages) - 1,
+        "strategy": json.dumps(asdict(strategy)),
+        "stage": 0 if names else len(strategy.stages) - 1,
         "stage_us": what.now_us,
         "made_us": what.now_us,
         "made_by": what.by[:63],
@@ -262,7 +264,9 @@ def preview_view(preview: Preview) -> PreviewView:
     )
 
 
-def plan_of(text: str) -> Plan:
-    """A plan as the store keeps it."""
+def strategy_of(text: str) -> Strategy:
+    """A strategy as the store keeps it."""
     values = json.loads(text)
-    return Plan(tuple(values["stages"]), values["soak_s"], values["halt"], values["silent_after_s"], values["again"])
+    return Strategy(
+        tuple(values["stages"]), values["soak_s"], values["halt"], values["silent_after_s"], values["again"]
+    )

@@ -1,6 +1,6 @@
 """Rollouts: in which stage a site takes part, and what is to be done next. Pure.
 
-A stage is over when every site in it that can be reached has reported, none of the plan's halts is met, and nothing
+A stage is over when every site in it that can be reached has reported, none of the strategy's halts is met, and nothing
 has changed for the soak time. Sites that are away hold nothing up: their order waits for them.
 """
 
@@ -59,7 +59,7 @@ _REPORTED: Final = (Part.PROBING, Part.KEPT)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Strategy:
     """How a rollout goes.
 
     Attributes:
@@ -121,82 +121,82 @@ class Step:
     why: str
 
 
-def check_plan(plan: Plan) -> str:
-    """What is wrong with a plan, or nothing."""
-    if not 1 <= len(plan.stages) <= MAX_STAGES:
+def check_strategy(strategy: Strategy) -> str:
+    """What is wrong with a strategy, or nothing."""
+    if not 1 <= len(strategy.stages) <= MAX_STAGES:
         return f"a rollout has 1 to {MAX_STAGES} stages"
-    for text in plan.stages:
+    for text in strategy.stages:
         share = _SHARE.fullmatch(text)
         if not share or int(share[1]) < 1 or (share[2] and int(share[1]) > _ALL):
             return f"{text[:20]!r} is no stage: write a number of sites as in 5, or a share as in 25%"
-    if plan.stages[-1] != "100%":
+    if strategy.stages[-1] != "100%":
         return "the last stage is 100%"
-    for name, limit in plan.halt.items():
+    for name, limit in strategy.halt.items():
         if name not in HALTS or limit < 1:
             return f"{name[:40]}={limit} halts nothing: there are {', '.join(HALTS)}, each with the number of sites"
     return ""
 
 
-def stages_of(plan: Plan, names: Sequence[str], here: Collection[str], seed: str) -> dict[str, int]:
+def stages_of(strategy: Strategy, names: Sequence[str], here: Collection[str], seed: str) -> dict[str, int]:
     """The stage of each site: those that are here first, else by lot, so that a canary is no neighbour of the next."""
     lot = sorted(names, key=lambda name: (name not in here, hashlib.sha256(f"{seed} {name}".encode()).digest()))
-    bounds = [_count(text, len(lot)) for text in plan.stages]
+    bounds = [_count(text, len(lot)) for text in strategy.stages]
     return {name: next(stage for stage, bound in enumerate(bounds) if place < bound) for place, name in enumerate(lot)}
 
 
-def decide(plan: Plan, stage: int, since_us: int, members: Iterable[Member], now_us: int) -> Step:
+def decide(strategy: Strategy, stage: int, since_us: int, members: Iterable[Member], now_us: int) -> Step:
     """The next step of a running rollout.
 
     Args:
-        plan: how it goes.
+        strategy: how it goes.
         stage: the one that it is in.
         since_us: when that began.
         members: its sites; those of later stages do not count.
         now_us: the hub's clock.
     """
     released = [each for each in members if each.stage <= stage]
-    if why := _halting(plan, released, now_us):
+    if why := _halting(strategy, released, now_us):
         return Step(Move.HALT, why)
-    missing = sum(each.part in _OUTSTANDING and not _is_away(plan, each, now_us) for each in released)
+    missing = sum(each.part in _OUTSTANDING and not _is_away(strategy, each, now_us) for each in released)
     if missing:
         return Step(Move.WAIT, f"{missing} sites of stage {stage + 1} have not reported for good")
     own = [each for each in released if each.stage == stage]
     if own and all(each.part in _OUTSTANDING for each in own):
         return Step(Move.WAIT, f"no site of stage {stage + 1} has been heard")
     quiet_us = max([since_us, *(each.settled_us for each in released if each.settled_us is not None)])
-    left_s = plan.soak_s - (now_us - quiet_us) // _US_PER_S
+    left_s = strategy.soak_s - (now_us - quiet_us) // _US_PER_S
     if left_s > 0:
         return Step(Move.WAIT, f"stage {stage + 1} soaks for {left_s} s more")
-    if stage + 1 < len(plan.stages):
+    if stage + 1 < len(strategy.stages):
         return Step(Move.ADVANCE, f"stage {stage + 1} is over")
     return Step(Move.END, _summary(released))
 
 
-def _halting(plan: Plan, released: list[Member], now_us: int) -> str:
+def _halting(strategy: Strategy, released: list[Member], now_us: int) -> str:
     counts = {
         "failed": sum(each.part in FAILED for each in released),
-        "silent": sum(_is_silent(plan, each, now_us) for each in released),
+        "silent": sum(_is_silent(strategy, each, now_us) for each in released),
         "gaps": sum(each.new_gaps for each in released),
     }
-    met = [name for name in HALTS if name in plan.halt and counts[name] >= plan.halt[name]]
-    return "; ".join(f"{counts[name]} sites {HALTS[name]} ({name}={plan.halt[name]})" for name in met)
+    met = [name for name in HALTS if name in strategy.halt and counts[name] >= strategy.halt[name]]
+    return "; ".join(f"{counts[name]} sites {HALTS[name]} ({name}={strategy.halt[name]})" for name in met)
 
 
-def _is_away(plan: Plan, member: Member, now_us: int) -> bool:
-    return member.heard_us is None or now_us - member.heard_us > plan.silent_after_s * _US_PER_S
+def _is_away(strategy: Strategy, member: Member, now_us: int) -> bool:
+    return member.heard_us is None or now_us - member.heard_us > strategy.silent_after_s * _US_PER_S
 
 
-def _is_silent(plan: Plan, member: Member, now_us: int) -> bool:
+def _is_silent(strategy: Strategy, member: Member, now_us: int) -> bool:
     """Whether it was there when it had the order, and is away since."""
     if member.ordered_us is None or member.heard_us is None:
         return False
     had_it = member.heard_us >= member.ordered_us or member.part in _REPORTED
-    return had_it and _is_away(plan, member, now_us)
+    return had_it and _is_away(strategy, member, now_us)
 
 
 def _count(text: str, of: int) -> int:
     share = _SHARE.fullmatch(text)
-    assert share  # noqa: S101 - `check_plan` saw it
+    assert share  # noqa: S101 - `check_strategy` saw it
     return -(-int(share[1]) * of // _ALL) if share[2] else int(share[1])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from farshore_hub.errors import Conflict, Unknown
-from farshore_hub.orders.config import plan_of
+from farshore_hub.orders.config import strategy_of
 from farshore_hub.orders.rollout import LIVE, RolloutState
 from farshore_hub.orders.steering import part_of
 from farshore_hub.orders.views import DeedView, MemberView, RolloutStoryView, RolloutView
@@ -97,7 +97,7 @@ class RolloutDesk:
         now_us = self.clock.now_us()
 
         def values(row: RolloutRow) -> dict[str, Any]:
-            if row.stage + 1 >= len(plan_of(row.plan).stages):
+            if row.stage + 1 >= len(strategy_of(row.strategy).stages):
                 raise Conflict(f"rollout {row.id} is in its last stage")
             return _to(row, RolloutState.RUNNING, *LIVE) | {"stage": row.stage + 1, "stage_us": now_us}
 
@@ -117,7 +117,7 @@ class RolloutDesk:
 
 def rollout_view(row: RolloutRow, members: list[MemberRow]) -> RolloutView:
     """A rollout for people and scripts."""
-    plan = plan_of(row.plan)
+    strategy = strategy_of(row.strategy)
     counts: dict[str, int] = {}
     for each in members:
         part = part_of(each).value
@@ -126,10 +126,10 @@ def rollout_view(row: RolloutRow, members: list[MemberRow]) -> RolloutView:
         id=row.id,
         revision=row.revision,
         state=RolloutState(row.state),
-        stages=list(plan.stages),
+        stages=list(strategy.stages),
         stage=row.stage + 1,
-        soak_s=plan.soak_s,
-        halt=dict(plan.halt),
+        soak_s=strategy.soak_s,
+        halt=dict(strategy.halt),
         made_us=row.made_us,
         made_by=row.made_by,
         ended_us=row.ended_us,

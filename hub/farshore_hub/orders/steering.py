@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import Connection, Engine
 
 from farshore_hub.errors import HubError
-from farshore_hub.orders.config import is_same, plan_of
+from farshore_hub.orders.config import is_same, strategy_of
 from farshore_hub.orders.fleet_settings import FleetSettings
 from farshore_hub.orders.layers import Layers, read_layers
 from farshore_hub.orders.making import Maker, NewSettings
@@ -135,7 +135,7 @@ class Steering:
         settings = FleetSettings.of(connection, self._keys, self._layers_of(connection, rollout.revision))
         names = fleet.names_of(connection, site_ids)
         reports, latest = site_reports.find(connection, site_ids), orders.latest_settings(connection, site_ids)
-        again = plan_of(rollout.plan).again
+        again = strategy_of(rollout.strategy).again
         new: list[NewSettings] = []
         for site_id in site_ids:
             rendered, problems = settings.rendered(names[site_id])
@@ -155,7 +155,7 @@ class Steering:
         self._mark_ordered(connection, rollout, new)
 
     def _mark_ordered(self, connection: Connection, rollout: RolloutRow, new: Sequence[NewSettings]) -> None:
-        gaps = _gaps(connection) if "gaps" in plan_of(rollout.plan).halt else Counter()
+        gaps = _gaps(connection) if "gaps" in strategy_of(rollout.strategy).halt else Counter()
         whole = [each.site_id for each in new if not gaps[each.site]]
         rollouts.mark(connection, rollout.id, whole, "ordered")
         for each in new:
@@ -163,14 +163,14 @@ class Steering:
                 rollouts.mark(connection, rollout.id, [each.site_id], "ordered", gaps=gaps[each.site])
 
     def _decide(self, rollout: RolloutRow) -> None:
-        plan, now_us = plan_of(rollout.plan), self._clock.now_us()
+        strategy, now_us = strategy_of(rollout.strategy), self._clock.now_us()
         with reading(self._engine) as connection:
             now = rollouts.find(connection, rollout.id)
-            gaps = _gaps(connection) if "gaps" in plan.halt else Counter()
+            gaps = _gaps(connection) if "gaps" in strategy.halt else Counter()
             members = [member_of(each, gaps[each.site]) for each in rollouts.members(connection, rollout.id)]
         if now is None or now.state != RolloutState.RUNNING:
             return
-        step = decide(plan, now.stage, now.stage_us, members, now_us)
+        step = decide(strategy, now.stage, now.stage_us, members, now_us)
         if step.move is Move.WAIT and step.why == now.why:
             return
         with writing(self._engine) as connection:

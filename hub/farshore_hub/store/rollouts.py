@@ -15,12 +15,12 @@ from farshore_hub.store.schema import hub_meta, orders, rollout_sites, rollouts,
 
 @dataclass(frozen=True, slots=True)
 class RolloutRow:
-    """A rollout. `plan` is JSON; times are microseconds since 1970."""
+    """A rollout. `strategy` is JSON; times are microseconds since 1970."""
 
     id: int
     revision: int
     state: str
-    plan: str
+    strategy: str
     stage: int
     stage_us: int
     made_us: int

@@ -616,7 +616,7 @@ rollouts = Table(
     _id(),
     Column("revision", _ID, ForeignKey("config_revisions.id"), nullable=False),
     Column("state", String(8), nullable=False, comment="running, paused, halted, aborted or done"),
-    Column("plan", Text, nullable=False, comment="stages, soak and what halts it, as JSON"),
+    Column("strategy", Text, nullable=False, comment="stages, soak and what halts it, as JSON"),
     Column("stage", Integer, nullable=False, comment="from 0"),
     Column("stage_us", BigInteger, nullable=False, comment="when this stage began"),
     Column("made_us", BigInteger, nullable=False),

@@ -8,18 +8,20 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from farshore_hub.orders.rollout import FAILED, Member, Move, Part, Plan, check_plan, decide, stages_of
+from farshore_hub.orders.rollout import FAILED, Member, Move, Part, Strategy, check_strategy, decide, stages_of
 
 S = 1_000_000
 NOW = 10_000 * S
-PLAN = Plan(("1", "50%", "100%"), soak_s=600, halt={"failed": 1, "silent": 2, "gaps": 1}, silent_after_s=900)
+STRATEGY = Strategy(("1", "50%", "100%"), soak_s=600, halt={"failed": 1, "silent": 2, "gaps": 1}, silent_after_s=900)
 KEPT = Member(0, Part.KEPT, settled_us=NOW - 700 * S, ordered_us=NOW - 800 * S, heard_us=NOW)
 HERE = Member(0, Part.ORDERED, ordered_us=NOW - 800 * S, heard_us=NOW)
 AWAY = Member(0, Part.ORDERED, ordered_us=NOW - 800 * S, heard_us=NOW - 901 * S)
 
 
-def step(*members: Member, stage: int = 0, since_us: int = 0, plan: Plan = PLAN, now_us: int = NOW) -> tuple[Move, str]:
-    made = decide(plan, stage, since_us, members, now_us)
+def step(
+    *members: Member, stage: int = 0, since_us: int = 0, strategy: Strategy = STRATEGY, now_us: int = NOW
+) -> tuple[Move, str]:
+    made = decide(strategy, stage, since_us, members, now_us)
     return made.move, made.why
 
 
@@ -59,7 +61,7 @@ def test_sites_that_fall_silent_after_the_order_stop_it_and_those_that_were_away
 
 def test_records_that_are_missing_since_stop_it() -> None:
     assert step(KEPT, replace(KEPT, new_gaps=True))[0] is Move.HALT
-    assert step(KEPT, replace(KEPT, new_gaps=True), plan=replace(PLAN, halt={}))[0] is Move.ADVANCE
+    assert step(KEPT, replace(KEPT, new_gaps=True), strategy=replace(STRATEGY, halt={}))[0] is Move.ADVANCE
 
 
 def test_the_last_stage_ends_it_and_says_who_is_left() -> None:
@@ -72,34 +74,34 @@ def test_the_last_stage_ends_it_and_says_who_is_left() -> None:
 
 def test_stages_are_numbers_or_shares_and_who_is_there_comes_first() -> None:
     names = [f"ship-{number}" for number in range(10)]
-    stages = stages_of(PLAN, names, {"ship-7", "ship-8"}, "1")
+    stages = stages_of(STRATEGY, names, {"ship-7", "ship-8"}, "1")
     assert sorted(stages.values()) == [0] + [1] * 4 + [2] * 5
     assert {name for name, stage in stages.items() if stage == 0} < {"ship-7", "ship-8"}
-    assert stages_of(PLAN, names, set(), "1") != stages_of(PLAN, names, set(), "2")
+    assert stages_of(STRATEGY, names, set(), "1") != stages_of(STRATEGY, names, set(), "2")
 
 
 @pytest.mark.parametrize(
-    ("plan", "why"),
+    ("strategy", "why"),
     [
-        (Plan(()), "1 to 20 stages"),
-        (Plan(("5", "50%")), "last stage is 100%"),
-        (Plan(("0", "100%")), "is no stage"),
-        (Plan(("101%", "100%")), "is no stage"),
-        (Plan(halt={"noise": 1}), "halts nothing"),
-        (Plan(halt={"failed": 0}), "halts nothing"),
+        (Strategy(()), "1 to 20 stages"),
+        (Strategy(("5", "50%")), "last stage is 100%"),
+        (Strategy(("0", "100%")), "is no stage"),
+        (Strategy(("101%", "100%")), "is no stage"),
+        (Strategy(halt={"noise": 1}), "halts nothing"),
+        (Strategy(halt={"failed": 0}), "halts nothing"),
     ],
 )
-def test_a_plan_that_makes_no_sense_is_said(plan: Plan, why: str) -> None:
-    assert why in check_plan(plan)
-    assert check_plan(PLAN) == ""
+def test_a_strategy_that_makes_no_sense_is_said(strategy: Strategy, why: str) -> None:
+    assert why in check_strategy(strategy)
+    assert check_strategy(STRATEGY) == ""
 
 
 TIMES = st.none() | st.integers(0, NOW)
 MEMBERS = st.lists(
     st.builds(Member, st.integers(0, 2), st.sampled_from(Part), TIMES, TIMES, TIMES, st.booleans()), max_size=12
 )
-PLANS = st.builds(
-    Plan,
+STRATEGIES = st.builds(
+    Strategy,
     st.just(("1", "50%", "100%")),
     st.integers(0, 2000),
     st.dictionaries(st.sampled_from(["failed", "silent", "gaps"]), st.integers(1, 3)),
@@ -107,46 +109,46 @@ PLANS = st.builds(
 )
 
 
-@given(PLANS, st.integers(0, 2), st.integers(0, NOW), MEMBERS)
+@given(STRATEGIES, st.integers(0, 2), st.integers(0, NOW), MEMBERS)
 def test_it_never_goes_on_over_failures_unreported_sites_or_the_soak(
-    plan: Plan, stage: int, since_us: int, members: list[Member]
+    strategy: Strategy, stage: int, since_us: int, members: list[Member]
 ) -> None:
-    move, why = step(*members, stage=stage, since_us=since_us, plan=plan)
+    move, why = step(*members, stage=stage, since_us=since_us, strategy=strategy)
     assert why
     if move not in (Move.ADVANCE, Move.END):
         return
     released = [each for each in members if each.stage <= stage]
     assert (move is Move.END) == (stage == 2)
-    assert "failed" not in plan.halt or sum(each.part in FAILED for each in released) < plan.halt["failed"]
-    assert "gaps" not in plan.halt or sum(each.new_gaps for each in released) < plan.halt["gaps"]
+    assert "failed" not in strategy.halt or sum(each.part in FAILED for each in released) < strategy.halt["failed"]
+    assert "gaps" not in strategy.halt or sum(each.new_gaps for each in released) < strategy.halt["gaps"]
     for each in released:
-        away = each.heard_us is None or each.heard_us < NOW - plan.silent_after_s * S
+        away = each.heard_us is None or each.heard_us < NOW - strategy.silent_after_s * S
         assert away or each.part not in (Part.WAITING, Part.ORDERED, Part.PROBING)
-        assert each.settled_us is None or NOW - each.settled_us > (plan.soak_s - 1) * S
-    assert NOW - since_us > (plan.soak_s - 1) * S
+        assert each.settled_us is None or NOW - each.settled_us > (strategy.soak_s - 1) * S
+    assert NOW - since_us > (strategy.soak_s - 1) * S
 
 
-@given(PLANS, st.integers(0, 2), MEMBERS)
+@given(STRATEGIES, st.integers(0, 2), MEMBERS)
 def test_later_stages_change_nothing_and_the_order_of_sites_neither(
-    plan: Plan, stage: int, members: list[Member]
+    strategy: Strategy, stage: int, members: list[Member]
 ) -> None:
     released = [each for each in members if each.stage <= stage]
-    assert step(*members, stage=stage, plan=plan) == step(*reversed(released), stage=stage, plan=plan)
+    assert step(*members, stage=stage, strategy=strategy) == step(*reversed(released), stage=stage, strategy=strategy)
 
 
-@given(PLANS, st.integers(0, 2), MEMBERS, st.integers(0, 10**13))
+@given(STRATEGIES, st.integers(0, 2), MEMBERS, st.integers(0, 10**13))
 def test_once_everybody_has_reported_time_alone_brings_it_on_or_stops_it(
-    plan: Plan, stage: int, members: list[Member], later_us: int
+    strategy: Strategy, stage: int, members: list[Member], later_us: int
 ) -> None:
     settled = [each for each in members if each.part not in (Part.WAITING, Part.ORDERED, Part.PROBING)]
     assume(any(each.stage == stage for each in settled) or not settled)
-    after = max(NOW, later_us) + plan.soak_s * S
-    assert step(*settled, stage=stage, plan=plan, now_us=after)[0] is not Move.WAIT
+    after = max(NOW, later_us) + strategy.soak_s * S
+    assert step(*settled, stage=stage, strategy=strategy, now_us=after)[0] is not Move.WAIT
 
 
 @given(st.lists(st.text(min_size=1, max_size=5), unique=True, max_size=50), st.text(max_size=3))
 def test_every_site_is_in_exactly_one_stage_and_each_stage_is_as_large_as_planned(names: list[str], seed: str) -> None:
-    stages = stages_of(PLAN, names, set(names[:3]), seed)
+    stages = stages_of(STRATEGY, names, set(names[:3]), seed)
     assert set(stages) == set(names)
     first_two = sum(stage <= 1 for stage in stages.values())
     assert first_two == max(-(-len(names) // 2), min(1, len(names)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from farshore_hub.errors import Conflict, Invalid, Unknown
-from farshore_hub.orders.rollout import Plan, RolloutState
+from farshore_hub.orders.rollout import RolloutState, Strategy
 from farshore_hub.orders.steering import COMMANDS_KEPT_US, DATA_KEPT_US
 from farshore_hub.store import deeds, site_reports
 from farshore_hub.store.engine import reading, writing
@@ -14,17 +14,17 @@ from tests.contracts.steered_fleet import Fleet
 
 FLEET = {"fleet.toml": '[seal]\nlinger = "2 s"\n'}
 OTHER = {"fleet.toml": '[seal]\nlinger = "3 s"\n'}
-IN_TWO = Plan(("1", "100%"), soak_s=60)
+IN_TWO = Strategy(("1", "100%"), soak_s=60)
 
 
 async def test_a_revision_comes_to_all_sites_and_those_without_a_change_get_no_order(fleet: Fleet) -> None:
-    applied = fleet.config.apply(FLEET, Plan(), "alice", "quieter")
+    applied = fleet.config.apply(FLEET, Strategy(), "alice", "quieter")
     assert (applied.revision, applied.sites) == (1, 3)
     fleet.steering.turn()
     assert fleet.settings("ship-2") == '[seal]\nlinger = "2 s"\n'
     assert fleet.answer() == ["ship-1", "ship-2", "ship-3"]
     assert fleet.after(1).state is RolloutState.DONE
-    again = fleet.config.apply(FLEET | {"sites/ship-2.toml": "[seal]\nmax_records = 5\n"}, Plan(), "bob")
+    again = fleet.config.apply(FLEET | {"sites/ship-2.toml": "[seal]\nmax_records = 5\n"}, Strategy(), "bob")
     assert again.sites == 1
     fleet.steering.turn()
     assert fleet.answer() == ["ship-2"]
@@ -33,7 +33,7 @@ async def test_a_revision_comes_to_all_sites_and_those_without_a_change_get_no_o
         (2, "bob", ""),
         (1, "alice", "quieter"),
     ]
-    assert fleet.config.apply(fleet.config.files(1), Plan(), "bob").sites == 1
+    assert fleet.config.apply(fleet.config.files(1), Strategy(), "bob").sites == 1
 
 
 @pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.ROLLED_BACK])
@@ -49,24 +49,24 @@ async def test_a_canary_that_does_not_keep_it_halts_the_rollout_and_nobody_else_
     [failed] = [each for each in fleet.rollouts.story(1).sites if each.problems]
     assert (failed.part, failed.problems) == (outcome.value, ["the hub was not reached for 60 s"])
     with pytest.raises(Conflict, match="rollout 1 of revision 1 is halted"):
-        fleet.config.apply(OTHER, Plan(), "alice")
+        fleet.config.apply(OTHER, Strategy(), "alice")
     assert fleet.rollouts.abort(1, "alice", "bad idea").state is RolloutState.ABORTED
-    assert fleet.config.apply(OTHER, Plan(), "alice").sites == 3
+    assert fleet.config.apply(OTHER, Strategy(), "alice").sites == 3
 
 
 async def test_what_was_rolled_back_is_ordered_again_only_if_that_is_asked_for(fleet: Fleet) -> None:
-    fleet.config.apply(FLEET, Plan(halt={}), "alice")
+    fleet.config.apply(FLEET, Strategy(halt={}), "alice")
     fleet.steering.turn()
     fleet.answer(outcome=Outcome.ROLLED_BACK)
     assert fleet.after(1).state is RolloutState.DONE
-    assert fleet.config.apply(FLEET, Plan(), "alice").sites == 0
-    assert fleet.config.apply(FLEET, Plan(again=True), "alice").sites == 3
+    assert fleet.config.apply(FLEET, Strategy(), "alice").sites == 0
+    assert fleet.config.apply(FLEET, Strategy(again=True), "alice").sites == 3
     fleet.steering.turn()
     assert len(fleet.answer()) == 3
 
 
 async def test_a_site_that_is_new_or_has_joined_anew_gets_what_the_fleet_has(fleet: Fleet) -> None:
-    fleet.config.apply(FLEET, Plan(), "alice")
+    fleet.config.apply(FLEET, Strategy(), "alice")
     fleet.steering.turn()
     fleet.answer()
     fleet.after(1)
@@ -81,7 +81,7 @@ async def test_a_site_that_is_new_or_has_joined_anew_gets_what_the_fleet_has(fle
 
 
 async def test_a_site_that_no_longer_knows_what_it_kept_gets_it_again(fleet: Fleet) -> None:
-    fleet.config.apply(FLEET, Plan(), "alice")
+    fleet.config.apply(FLEET, Strategy(), "alice")
     fleet.steering.turn()
     fleet.answer()
     fleet.after(1)
@@ -94,7 +94,7 @@ async def test_a_site_that_no_longer_knows_what_it_kept_gets_it_again(fleet: Fle
 async def test_a_hub_that_was_restored_brings_sites_back_to_what_it_knows_with_a_number_that_they_take(
     fleet: Fleet,
 ) -> None:
-    fleet.config.apply(FLEET, Plan(), "alice")
+    fleet.config.apply(FLEET, Strategy(), "alice")
     fleet.steering.turn()
     fleet.answer("ship-1")
     seen = fleet.hub.clock.now_us() + 10**12
@@ -130,7 +130,7 @@ async def test_settings_that_a_site_would_refuse_are_said_before_anything_is_pub
     fleet.sites["ship-3"].accepts = ["forward"]
     await fleet.come("ship-3")
     with pytest.raises(Invalid) as caught:
-        fleet.config.apply(FLEET | {"sites/ship-1.toml": "[seal]\nlinger = 3\nspeed = 9\n"}, Plan(), "alice")
+        fleet.config.apply(FLEET | {"sites/ship-1.toml": "[seal]\nlinger = 3\nspeed = 9\n"}, Strategy(), "alice")
     text = caught.value.detail
     for said in (
         "sites/ship-1.toml: seal.linger",
@@ -140,8 +140,8 @@ async def test_settings_that_a_site_would_refuse_are_said_before_anything_is_pub
         assert said in text
     assert fleet.config.history() == []
     with pytest.raises(Invalid, match="for no site of this hub"):
-        fleet.config.apply({"sites/shop-1.toml": ""}, Plan(), "alice")
-    assert fleet.config.apply(FLEET, Plan(), "alice", skip_invalid=True).sites == 2
+        fleet.config.apply({"sites/shop-1.toml": ""}, Strategy(), "alice")
+    assert fleet.config.apply(FLEET, Strategy(), "alice", skip_invalid=True).sites == 2
 
 
 async def test_an_agent_that_takes_the_settings_no_more_after_a_change_of_its_own_halts_it(fleet: Fleet) -> None:
@@ -160,11 +160,11 @@ async def test_a_secret_is_in_the_order_alone_and_a_new_one_changes_the_sites_th
     files = FLEET | {"groups/south.toml": 'layer.labels.region = "south"\nforward.token = "${secret.KEY}"\n'}
     fleet.label("ship-3", region="south")
     with pytest.raises(Invalid, match=r"groups/south.toml: forward.token names \$\{secret.KEY\}"):
-        fleet.config.apply(files, Plan(), "alice")
+        fleet.config.apply(files, Strategy(), "alice")
     fleet.secrets.set("KEY", "hush-hush", "alice")
     [change] = [each for each in fleet.config.preview(files).changes if each.site == "ship-3"]
     assert "${secret.KEY}" in change.after
-    fleet.config.apply(files, Plan(), "alice")
+    fleet.config.apply(files, Strategy(), "alice")
     fleet.steering.turn()
     assert 'token = "hush-hush"' in fleet.settings("ship-3")
     fleet.answer()
@@ -173,7 +173,7 @@ async def test_a_secret_is_in_the_order_alone_and_a_new_one_changes_the_sites_th
         assert "hush" not in str(deeds.deeds(connection, None, 100))
     assert "hush" not in str(fleet.secrets.listing())
     fleet.secrets.set("KEY", "another", "alice")
-    assert fleet.config.apply(files, Plan(), "alice").sites == 1
+    assert fleet.config.apply(files, Strategy(), "alice").sites == 1
     fleet.steering.turn()
     assert 'token = "another"' in fleet.settings("ship-3")
 

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from farshore_hub.fleet import labels, sites
 from farshore_hub.orders.config import preview_view
 from farshore_hub.orders.layers import MAX_ALL_CHARS, MAX_FILES
-from farshore_hub.orders.planning import plan_from
-from farshore_hub.orders.rollout import MAX_STAGES, Plan
+from farshore_hub.orders.rollout import MAX_STAGES, Strategy
 from farshore_hub.orders.secrets import MAX_CHARS
+from farshore_hub.orders.strategies import strategy_from
 from farshore_hub.orders.views import (
     AppliedView,
     DeedView,
@@ -60,14 +60,14 @@ class How(BaseModel):
     skip_invalid: bool = Field(default=False, description="leave out sites that would refuse it")
     note: Note = ""
 
-    def plan(self) -> Plan:
-        """The plan.
+    def strategy(self) -> Strategy:
+        """The strategy.
 
         Raises:
             Invalid: it makes no sense.
         """
         halt_on = [f"{name}={count}" for name, count in self.halt.items()]
-        return plan_from(self.canary, ",".join(self.then), self.soak, halt_on, self.silent_after, again=self.again)
+        return strategy_from(self.canary, ",".join(self.then), self.soak, halt_on, self.silent_after, again=self.again)
 
 
 class NewConfig(How):
@@ -258,6 +258,8 @@ async def post_secret_deletion(secret: Annotated[str, Path(max_length=63)], hub:
 
 
 async def _applied(hub: Hub, files: dict[str, str], how: How, note: str, by: str) -> AppliedView:
-    plan = how.plan()
-    applied = await hub.run_long(lambda: hub.orders.config.apply(files, plan, by, note, skip_invalid=how.skip_invalid))
+    strategy = how.strategy()
+    applied = await hub.run_long(
+        lambda: hub.orders.config.apply(files, strategy, by, note, skip_invalid=how.skip_invalid)
+    )
     return AppliedView.model_validate(applied)

@@ -17,7 +17,7 @@ from farshore_hub.alerts.kinds import Kind, Severity
 from farshore_hub.fleet import api_tokens
 from farshore_hub.fleet.api_tokens import Role
 from farshore_hub.orders.desks import OrderDesks
-from farshore_hub.orders.rollout import Plan
+from farshore_hub.orders.rollout import Strategy
 from farshore_hub.store.engine import writing
 from farshore_hub.store.fleet import SiteState
 from farshore_hub.store.schema import alerts
@@ -222,7 +222,7 @@ def test_a_rollout_is_shown_with_its_sites_and_stopped_and_let_go_on_under_ones_
     desks = OrderDesks.of(hub.hub.fleet)
     assert "farshore-hub config apply" in signed_in(Role.VIEWER).get("/orders").body.decode()
     files = {"fleet.toml": "[seal]\nmax_records = 100\n"}
-    number = desks.config.apply(files, Plan(("1", "100%")), "<alice>").rollout
+    number = desks.config.apply(files, Strategy(("1", "100%")), "<alice>").rollout
     viewer, operator = signed_in(Role.VIEWER), signed_in(Role.OPERATOR)
     time.sleep(FRESH_S)
     shown = viewer.get("/orders").body.decode()

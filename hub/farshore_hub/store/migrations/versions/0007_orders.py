@@ -205,7 +205,7 @@ def _create_rollouts() -> None:
         sa.Column("id", _ID, autoincrement=True, nullable=False),
         sa.Column("revision", _ID, nullable=False),
         sa.Column("state", sa.String(length=8), nullable=False, comment="running, paused, halted, aborted or done"),
-        sa.Column("plan", sa.Text(), nullable=False, comment="stages, soak and what halts it, as JSON"),
+        sa.Column("strategy", sa.Text(), nullable=False, comment="stages, soak and what halts it, as JSON"),
         sa.Column("stage", sa.Integer(), nullable=False, comment="from 0"),
         sa.Column("stage_us", sa.BigInteger(), nullable=False, comment="when this stage began"),
         sa.Column("made_us", sa.BigInteger(), nullable=False),

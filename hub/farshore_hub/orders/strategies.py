@@ -1,16 +1,16 @@
-"""A rollout's plan from words, as people write it in commands. Pure."""
+"""A rollout's strategy from words, as people write it in commands. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from farshore_hub.errors import Invalid
-from farshore_hub.orders.rollout import Plan, check_plan
+from farshore_hub.orders.rollout import Strategy, check_strategy
 
 _ALL = "100%"
 
 
-def plan_from(
+def strategy_from(
     canary: int | None,
     then: str,
     soak_s: int,
@@ -18,8 +18,8 @@ def plan_from(
     silent_after_s: int,
     *,
     again: bool = False,
-) -> Plan:
-    """A plan.
+) -> Strategy:
+    """A strategy.
 
     Args:
         canary: sites of a first stage; None for none.
@@ -41,7 +41,7 @@ def plan_from(
         if not count.isdecimal() or len(count) > 9:  # noqa: PLR2004 - fits any fleet
             raise Invalid(f"{each[:60]!r} is no condition: write it as failed=1")
         halt[name] = int(count)
-    plan = Plan(tuple(stages), soak_s, halt, silent_after_s, again)
-    if wrong := check_plan(plan):
+    strategy = Strategy(tuple(stages), soak_s, halt, silent_after_s, again)
+    if wrong := check_strategy(strategy):
         raise Invalid(wrong)
-    return plan
+    return strategy
