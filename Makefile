@@ -28,7 +28,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 SOURCES := protocol shell agent hub demo packaging tests docs_site
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test pytest lint types imports format demo docs bench bench-bytes fuzz fuzz-api bombs powerloss diskfaults bitrot soak soak-kills powercut links herd ledger-seeds push pins deb test-packages lint-containers build-tools clean system-packages
+.PHONY: help venv test pytest lint types imports format demo docs bench bench-bytes fuzz fuzz-api bombs powerloss diskfaults bitrot soak soak-kills powercut links herd ledger-seeds push pins deb pyz test-packages lint-containers build-tools clean system-packages
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -120,9 +120,12 @@ bombs: $(STAMP) ## feed every decoder, and the running commands, with all that i
 deb: build-tools ## Debian packages in dist/; PRODUCTS="agent hub" ARCH=arm64
 	$(foreach each,$(PRODUCTS),$(BUILD) deb $(each) --python $(PYTHON_OF_HUB) $(if $(ARCH),--architecture $(ARCH)) --output dist &&) true
 
+pyz: build-tools ## the agent in one file in dist/; ARCH=arm64
+	$(BUILD) pyz $(if $(ARCH),--architecture $(ARCH)) --output dist
+
 test-packages: deb ## install, use, upgrade, remove and purge the packages in a clean SUITE=bookworm that is booted (root)
 	@sh packaging/ensure-clean-root.sh
-	PATH="$$PATH:/usr/sbin" FARSHORE_SUITE=$(SUITE) $(BIN)/pytest -v -x tests/packages/journey.py
+	PATH="$$PATH:/usr/sbin" FARSHORE_SUITE=$(SUITE) $(BIN)/pytest -v -x tests/packages tests/packages/journey.py
 
 lint-containers: build-tools ## lint the container and compose files, without an engine
 	@sh packaging/lint-containers.sh $(BIN)/hadolint

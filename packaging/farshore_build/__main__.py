@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from farshore_build.deb import make_deb
-from farshore_build.products import ARCHITECTURES, HUB, PRODUCTS, ROOT
+from farshore_build.products import AGENT, ARCHITECTURES, HUB, PRODUCTS, ROOT
+from farshore_build.pyz import make_pyz
 from farshore_build.stamp import Stamp
 
 _OUTPUT = click.option(
@@ -42,6 +43,15 @@ def deb(side: str, architecture: str, python: str, output: Path) -> None:
         product = replace(product, pythons=(python,))
     with tempfile.TemporaryDirectory() as work:
         click.echo(make_deb(product, architecture, Stamp.of_this_tree(), Path(work), output))
+
+
+@main.command("pyz")
+@click.option("--architecture", type=click.Choice(list(ARCHITECTURES)), default=this_architecture)
+@_OUTPUT
+def pyz(architecture: str, output: Path) -> None:
+    """Make the agent in one file. The hub starts programs of its packages, and has no such file."""
+    with tempfile.TemporaryDirectory() as work:
+        click.echo(make_pyz(AGENT, architecture, Stamp.of_this_tree(), Path(work), output))
 
 
 if __name__ == "__main__":

@@ -150,6 +150,12 @@ END"""
     assert "100" in machine.do(ask).out
 
 
+def test_the_broker_that_the_hub_brings_runs_within_its_sandbox(machine: Machine) -> None:
+    machine.do(f"printf '\n[broker]\nembedded = true\n' >> {HUB}/hub.toml && systemctl restart farshore-hub")
+    machine.until("the broker listens", lambda: "nats-server" in machine.run("cat /proc/[0-9]*/comm").out)
+    machine.until("the agent is connected", lambda: agent_status(machine)["orders"]["push"]["state"] == "up")
+
+
 @pytest.mark.parametrize("name", ["farshore-agent", "farshore-hub"])
 def test_a_service_that_hangs_is_started_again(machine: Machine, name: str) -> None:
     machine.do(f"mkdir -p /run/systemd/system/{name}.service.d")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from farshore_agent.settings.load import parse
-from farshore_build import deb, environment
+from farshore_build import deb, environment, pyz
 from farshore_build.completion import write_completions
 from farshore_build.environment import Differs
 from farshore_build.manual import write_manual
@@ -185,3 +185,11 @@ def test_a_build_s_version_says_which_one_it_is(tmp_path: Path, monkeypatch: pyt
 def test_a_hub_s_package_is_for_one_python_and_says_for_which() -> None:
     assert deb.version_of(HUB, STAMP) == "0.1.0+py3.11"
     assert deb.version_of(AGENT, STAMP) == "0.1.0"
+
+
+def test_a_single_file_is_the_same_byte_for_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("shiv", reason="make pyz installs it")
+    monkeypatch.setattr(pyz, "make_environment", some_environment)
+    made = [pyz.make_pyz(AGENT, "amd64", STAMP, tmp_path / each, tmp_path / each / "out") for each in ("a", "bb")]
+    assert made[0].read_bytes() == made[1].read_bytes()
+    assert made[0].read_bytes().startswith(b"#!/usr/bin/env python3\n")
