@@ -19,11 +19,11 @@ import nats
 from cryptography import x509
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from sqlalchemy.exc import SQLAlchemyError
 
 from farshore_hub.broker.configuration import GATE, SYSTEM
 from farshore_hub.broker.nkeys import Issuer, claims_of
 from farshore_hub.broker.rights import (
-    ACCOUNT,
     Guest,
     Knock,
     Tally,
@@ -42,7 +42,6 @@ from farshore_protocol.ports import Runner
 from farshore_protocol.topics import Topics
 
 QUESTION: Final = "$SYS.REQ.USER.AUTH"
-GONE: Final = f"$SYS.ACCOUNT.{ACCOUNT}.DISCONNECT"
 AT_ONCE: Final = 256
 """Questions that are answered at a time."""
 MAX_WAITING: Final = 20_000
@@ -57,9 +56,10 @@ _log: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """A connection that was let in."""
+    """A connection that was let in, or is about to be."""
 
     server: str
+    connection: int
     client_id: str
     peer: Peer
 
@@ -91,14 +91,11 @@ class Doorkeeper:
         self._sign_in = sign_in
         self._run = run
         self._tally = tally
-        self._inside: dict[int, Inside] = {}
+        self._system: Client | None = None
+        self._asking: dict[int, Inside] = {}
+        self._inside: dict[str, Inside] = {}
         self._room = asyncio.Semaphore(AT_ONCE)
         self._answering: set[asyncio.Task[None]] = set()
-
-    @property
-    def inside(self) -> int:
-        """How many connections of sites there are."""
-        return len(self._inside)
 
     async def work(self, url: str, password: str) -> NoReturn:
         """Answer and cut off, until cancelled.
@@ -107,9 +104,9 @@ class Doorkeeper:
             NotReady: the broker cannot be asked.
         """
         async with _connected(url, GATE, password) as gate, _connected(url, SYSTEM, password) as system:
+            self._system = system
             await gate.subscribe(QUESTION, cb=self._take, pending_msgs_limit=MAX_WAITING)
             await gate.flush()
-            await system.subscribe(GONE, cb=self._gone)
             await self._watch(system)
 
     async def _take(self, asked: Msg) -> None:
@@ -152,29 +149,39 @@ class Doorkeeper:
             return hub_guest(self._topics, until_s)
         if knock.client_id != self._topics.client_id(peer.name):
             raise Forbidden(f"a client with the certificate of {peer.name} has another name")
-        # Before the database is asked: who is shut out meanwhile is seen by the next look, and cut off.
-        self._inside[knock.connection] = Inside(knock.server, knock.client_id, peer)
-        try:
-            return site_guest(self._topics, await self._sign_in(peer), until_s)
-        except BaseException:
-            del self._inside[knock.connection]
-            raise
+        return site_guest(self._topics, await self._admitted(knock, peer), until_s)
 
-    async def _gone(self, told: Msg) -> None:
-        """The broker says that a connection has ended."""
+    async def _admitted(self, knock: Knock, peer: Peer) -> str:
+        """The site, if it may come in. It is inside once at most: who was there under its name is cut off.
+
+        Raises:
+            Unauthenticated, SiteRevoked: it may not.
+        """
+        here = Inside(knock.server, knock.connection, knock.client_id, peer)
+        # Noted before the database is asked: who is shut out meanwhile is seen by the next look.
+        self._asking[knock.connection] = here
         try:
-            self._inside.pop(int(json.loads(told.data)["client"]["id"]), None)
-        except (ValueError, KeyError, TypeError, RecursionError):
-            _log.warning("the broker says something that cannot be read of a connection that has ended")
+            site = await self._sign_in(peer)
+            before = self._inside.get(knock.client_id)
+            self._inside[knock.client_id] = here
+            if before is not None:
+                await self._kick(before)
+        finally:
+            del self._asking[knock.connection]
+        return site
 
     async def _watch(self, system: Client) -> NoReturn:
         """Look after those who are inside: all of them when something about the sites has changed, and now and then."""
         clock, seen, looked_s = self._fleet.clock, None, -LOOK_AT_ALL_EVERY_S
         while True:
-            stamp = await self._run(self._stamp)
-            if stamp != seen or clock.monotonic_s() >= looked_s + LOOK_AT_ALL_EVERY_S:
-                seen, looked_s = stamp, clock.monotonic_s()
-                await self._cut_off(system)
+            try:
+                stamp = await self._run(self._stamp)
+                if stamp != seen or clock.monotonic_s() >= looked_s + LOOK_AT_ALL_EVERY_S:
+                    await self._cut_off()
+                    seen, looked_s = stamp, clock.monotonic_s()
+            except SQLAlchemyError as error:
+                # Nobody new comes in meanwhile, and nobody can be revoked.
+                _log.warning("the database does not say who may be at the broker: %s", error)
             if not system.is_connected:
                 raise NotReady("the broker cannot be asked any more")
             await clock.sleep(LOOK_EVERY_S)
@@ -183,27 +190,32 @@ class Doorkeeper:
         with reading(self._fleet.engine) as connection:
             return store.stamp(connection)
 
-    async def _cut_off(self, system: Client) -> None:
-        inside = list(self._inside.items())
+    async def _cut_off(self) -> None:
+        """End the connections of all who may no longer be connected."""
+        inside = [*self._asking.values(), *self._inside.values()]
         for start in range(0, len(inside), MAX_AT_ONCE):
             some = inside[start : start + MAX_AT_ONCE]
-            peers = [each.peer for _, each in some]
-            sites = await self._run(partial(sites_of, self._fleet, peers))
-            for (connection, each), site in zip(some, sites, strict=True):
+            sites = await self._run(partial(sites_of, self._fleet, [each.peer for each in some]))
+            for each, site in zip(some, sites, strict=True):
                 if isinstance(site, Exception):
                     _log.warning("the broker cuts %s off: %s", each.client_id, site)
                     self._tally.cut_off += 1
-                    await self._kick(system, each.server, connection)
+                    await self._kick(each)
+                    if self._inside.get(each.client_id) is each:
+                        del self._inside[each.client_id]
 
-    async def _kick(self, system: Client, server: str, connection: int) -> None:
-        """End a connection. It is a question, because the broker does nothing for who wants no answer.
+    async def _kick(self, who: Inside) -> None:
+        """End a connection; one that has ended already is no fault.
 
         Raises:
-            NotReady: the broker does not answer: then all are cut off, with it.
+            NotReady: the broker does not answer.
         """
-        told = json.dumps({"cid": connection}).encode()
+        if self._system is None:
+            raise NotReady("the broker cannot be asked yet")
+        told = json.dumps({"cid": who.connection}).encode()
         try:
-            await system.request(f"$SYS.REQ.SERVER.{server}.KICK", told, timeout=ANSWER_S)
+            # A question, because the broker does nothing for who wants no answer.
+            await self._system.request(f"$SYS.REQ.SERVER.{who.server}.KICK", told, timeout=ANSWER_S)
         except (nats.errors.Error, OSError) as error:
             raise NotReady(f"the broker does not cut off who it should: {error!r}") from None
 

@@ -65,13 +65,7 @@ class Embedded:
         self._own = own
         self._sign_in = sign_in
         self._run = run
-        self._doorkeeper: Doorkeeper | None = None
         self._pause_s = RETRY_MIN_S
-
-    @property
-    def connections(self) -> int:
-        """How many sites are connected."""
-        return self._doorkeeper.inside if self._doorkeeper else 0
 
     async def run(self) -> NoReturn:
         """Keep a broker running, until cancelled."""
@@ -83,7 +77,7 @@ class Embedded:
             except NotReady as error:
                 self.fault = error.detail
             finally:
-                self._doorkeeper = None
+                self.fault = self.fault or "failed"
             lived_s = clock.monotonic_s() - began_s
             self._pause_s = RETRY_MIN_S if lived_s > RETRY_MAX_S else min(RETRY_MAX_S, 2 * self._pause_s)
             _log.error("%s; another one is started in %g s", self.fault, self._pause_s)
@@ -102,8 +96,8 @@ class Embedded:
         chain = broker_chain(fleet)
         await self._run(lambda: lay_out(run, chain, fleet.keys.ca.pem))
         async with started(run, fleet.clock) as server:
-            self._doorkeeper = Doorkeeper(fleet, issuer, self._own, self._sign_in, self._run, self.tally)
-            working = asyncio.create_task(self._doorkeeper.work(server.url, password), name="doorkeeper")
+            doorkeeper = Doorkeeper(fleet, issuer, self._own, self._sign_in, self._run, self.tally)
+            working = asyncio.create_task(doorkeeper.work(server.url, password), name="doorkeeper")
             ended = asyncio.create_task(server.until_ended(), name="broker")
             old = asyncio.create_task(fleet.clock.sleep(_LIFE_S), name="broker's certificate")
             self.fault = ""

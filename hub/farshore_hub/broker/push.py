@@ -122,10 +122,13 @@ class Push:
             try:
                 await self._connection()
             except BrokerLost as error:
-                pause_s = RETRY_MIN_S if not self.fault else min(RETRY_MAX_S, 2 * pause_s)
+                pause_s = min(RETRY_MAX_S, 2 * pause_s) if self.fault else RETRY_MIN_S
+                if str(error) != self.fault:
+                    _log.warning("orders go with parcels only: %s", error)
                 self.fault = str(error)
-                _log.warning("orders go with parcels only: %s", error)
-            self.present.clear()
+            finally:
+                self.present.clear()
+                self.fault = self.fault or "failed"
             await self._world.clock.sleep(self._world.random.uniform(0, pause_s))
 
     async def _connection(self) -> NoReturn:
@@ -134,12 +137,15 @@ class Push:
             await self._run(self._desk.publish_again)
             self.fault = ""
             _log.info("connected to the broker at %s", self._endpoint)
+            works = [asyncio.create_task(work) for work in (self._publish(session), self._take(), session.until_lost())]
             try:
-                async with asyncio.TaskGroup() as tasks:
-                    for work in (self._publish(session), self._take(), session.until_lost()):
-                        tasks.create_task(work)
-            except* BrokerLost as lost:
-                raise lost.exceptions[0] from None
+                done, _ = await asyncio.wait(works, return_when=asyncio.FIRST_EXCEPTION)
+                for task in done:
+                    task.result()
+            finally:
+                for task in works:
+                    task.cancel()
+                await asyncio.gather(*works, return_exceptions=True)
         raise AssertionError  # pragma: no cover - it ends with an error only
 
     async def _publish(self, session: Session) -> NoReturn:

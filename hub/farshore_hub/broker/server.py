@@ -25,7 +25,7 @@ STOP_S: Final = 5
 """What it may take to end by itself; nothing is lost if it does not."""
 
 _LOOK_EVERY_S: Final = 0.05
-_MEMORY: Final = {"GOMEMLIMIT": "768MiB"}
+_MEMORY: Final = {"GOMEMLIMIT": "1536MiB"}
 """From there on it rather spends time than memory."""
 
 
