@@ -76,6 +76,11 @@ class Delivery:
         if self._forwarder is not None:
             self._forwarder.wake()
 
+    def ask_hub(self) -> None:
+        """Have an exchange soon, whatever there is to send."""
+        if self._forwarder is not None:
+            self._forwarder.ask_hub()
+
     async def courier(self) -> Courier:
         """Packs and opens parcels for the identity in force.
 

@@ -88,6 +88,7 @@ class Forwarder:
         self._random = random
         self._outside = outside
         self._bell = Bell()
+        self._is_asked = False
         self._outlook = Outlook(ceiling_bytes=settings.max_parcel_bytes)
         self.report = report
 
@@ -98,6 +99,11 @@ class Forwarder:
 
     def wake(self) -> None:
         """There is something new to send."""
+        self._bell.ring()
+
+    def ask_hub(self) -> None:
+        """Somebody wants to know whether the hub answers: have an exchange soon, whatever there is to send."""
+        self._is_asked = True
         self._bell.ring()
 
     async def run(self) -> NoReturn:
@@ -151,7 +157,9 @@ class Forwarder:
 
     async def _decide(self) -> Send | Wait:
         batches = await self._look()
-        view = View(self._clock.monotonic_s(), batches, self._outlook, has_report=self._courier.has_news)
+        view = View(
+            self._clock.monotonic_s(), batches, self._outlook, has_news=self._courier.has_news or self._is_asked
+        )
         return decide(view, self._settings)
 
     async def _pack(self, step: Send) -> Packed:
@@ -220,6 +228,7 @@ class Forwarder:
             self._outside.delivered()
 
     def _count(self, packed: Packed, answer: Answer, settled: Settled) -> None:
+        self._is_asked = False
         report = self.report
         report.exchanges["answered"] += 1
         report.sent_parcels += 1

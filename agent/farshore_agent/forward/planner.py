@@ -26,12 +26,15 @@ MAX_EPOCHS: Final = MAX_PARCEL_ATTACHMENTS // 2
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the decision rests on: the moment (monotonic), the front of the outbox, the link, the site's own news."""
+    """What the decision rests on: the moment (monotonic), the front of the outbox, the link, whether there is news.
+
+    News is a report that the hub does not have, or somebody here who wants to know whether the hub answers.
+    """
 
     now_s: float
     batches: Sequence[OutboxBatch]
     outlook: Outlook
-    has_report: bool = False
+    has_news: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +113,8 @@ def _nothing_waits(view: View, timeout_s: float) -> Step:
     outlook, whole_why = view.outlook, _why_whole(view)
     if whole_why:
         return Send((), whole=True, timeout_s=timeout_s, why=f"a whole statement: {whole_why}")
-    if view.has_report:
-        return Send((), whole=False, timeout_s=timeout_s, why="a new report on the hub's orders")
+    if view.has_news:
+        return Send((), whole=False, timeout_s=timeout_s, why="a new report on the hub's orders, or a question")
     if view.now_s >= outlook.heartbeat_s:
         return Send((), whole=False, timeout_s=timeout_s, why="a heartbeat: there was no exchange for a while")
     retry_s = outlook.suspects.next_s(view.batches)

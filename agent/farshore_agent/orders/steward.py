@@ -40,6 +40,10 @@ class House(Protocol):
         """Whether the last exchange with the hub succeeded."""
         ...
 
+    def ask_hub(self) -> None:
+        """Have the hub asked for an answer soon."""
+        ...
+
     @property
     def answers(self) -> int:
         """How many times the hub has answered."""
@@ -128,6 +132,8 @@ class Steward:
             has_answer=self._house.answers > self._watch.answers,
             troubles=self._house.troubles(),
         )
+        if not seen.has_answer:
+            self._house.ask_hub()
         verdict = probe.judge(trial, seen)
         if verdict.step is probe.Step.KEEP:
             _LOG.info("the hub's settings %d are kept", number)

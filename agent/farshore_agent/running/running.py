@@ -78,6 +78,10 @@ class Running:
         """Whether the last exchange with the hub succeeded."""
         return self._delivery.link_up
 
+    def ask_hub(self) -> None:
+        """Have the hub asked for an answer soon."""
+        self._delivery.ask_hub()
+
     @property
     def answers(self) -> int:
         """How many times the hub has answered."""

@@ -120,6 +120,25 @@ async def test_another_address_of_the_hub_is_kept(hub: HubStub, local: LocalFile
         assert (await heard(hub, 10)).running == 10
 
 
+async def test_a_hub_that_is_told_by_another_road_is_asked_for_an_answer_nevertheless(
+    hub: HubStub, tmp_path: Path
+) -> None:
+    """Else a site with a long heartbeat, whose reports go by MQTT, would take every good setting back."""
+    (tmp_path / "agent.toml").write_text('state_dir = "state"\n[forward]\nheartbeat = "1 h"\n')
+    local = load_file(tmp_path / "agent.toml")
+    await join(hub, local.settings)
+    async with Agent.started(local, forward=True) as agent:
+        await until(lambda: hub.introduction is not None)
+
+        def carry() -> None:
+            if raw := agent.orders.report():
+                hub.hear(raw)
+
+        agent.orders.listen(carry)
+        await push(hub, agent, 10, "[seal]\nmax_records = 500", probe_s=1)
+        assert (await heard(hub, 10)).running == 10
+
+
 async def test_inputs_come_go_and_change_without_losing_or_doubling_a_line(
     hub: HubStub, local: LocalFile, tmp_path: Path
 ) -> None:

@@ -65,6 +65,9 @@ class House:
     def objections(self, settings: AgentSettings) -> Iterable[str]:
         return ["too large for this disk"] if settings.buffer.max_bytes > 2**40 else []
 
+    def ask_hub(self) -> None:
+        pass
+
     def troubles(self) -> list[str]:
         return self.wrong
 
