@@ -26,7 +26,6 @@ from farshore_agent.errors import AgentError, LinkError
 from farshore_agent.forward import stick
 from farshore_agent.forward.bell import Bell
 from farshore_agent.identity.road import Road, TlsRoad
-from farshore_agent.journal import Journal
 from farshore_agent.lock import StateLock
 from farshore_agent.net.server import Server
 from farshore_agent.orders import Orders
@@ -37,6 +36,7 @@ from farshore_agent.orders.orders import Site
 from farshore_agent.orders.push import Push
 from farshore_agent.orders.state import FOLDER, Book
 from farshore_agent.orders.steward import Steward
+from farshore_agent.recent_log import RecentLog
 from farshore_agent.running import Running
 from farshore_agent.running.duties import Duties
 from farshore_agent.running.inputs import Inputs
@@ -110,7 +110,7 @@ class Agent:
         self._policies = policies
         self._delivered = Bell()
         self._commits = metrics.Histogram()
-        self.journal = Journal()
+        self.recent_log = RecentLog()
         self._python = PythonDoor(buffer.append, policies, world.clock)
         self.append = self._python.append
         self.delivery = Delivery(
@@ -144,7 +144,7 @@ class Agent:
             site=Site(lambda: self.delivery.keeper.current, self.delivery.hub_now_us, self._describe),
             clock=world.clock,
         )
-        self.running.more_troubles = lambda: self.journal.errors
+        self.running.more_troubles = lambda: self.recent_log.errors
         self.orders.listen(self.delivery.wake)
         keeper, folder = self.delivery.keeper, settings.state_dir / IDENTITY
         self._push = Push(self.orders, lambda: keeper.current, folder, lambda: self.running.settings.forward, world)
@@ -242,7 +242,7 @@ class Agent:
 
         identity_dir = self._state_dir / IDENTITY
         return await bundle(
-            self.effective, await self.status(), self.journal.lines, identity_dir, self._world.clock.now_us()
+            self.effective, await self.status(), self.recent_log.lines, identity_dir, self._world.clock.now_us()
         )
 
     @property

@@ -11,7 +11,7 @@ from typing import Final
 from farshore_agent.app import Agent
 from farshore_agent.control import SOCKET
 from farshore_agent.errors import AgentError
-from farshore_agent.journal import Journal
+from farshore_agent.recent_log import RecentLog
 from farshore_agent.settings.layers import LocalFile
 from farshore_shell.supervisor import Supervisor
 
@@ -25,7 +25,7 @@ async def run_agent(
     *,
     tell: Callable[[str], None] = print,
     supervisor: Supervisor | None = None,
-    journal: Journal | None = None,
+    recent_log: RecentLog | None = None,
 ) -> None:
     """Run the agent with its inputs until SIGTERM or SIGINT; `tell` gets a line for whatever is open.
 
@@ -40,7 +40,7 @@ async def run_agent(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with supervisor.alive(), Agent.started(local, forward=True) as agent:
-        agent.journal = journal or agent.journal
+        agent.recent_log = recent_log or agent.recent_log
         await _serve(agent, local, stop, tell, supervisor)
     tell("stopped")
 

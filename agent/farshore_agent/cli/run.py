@@ -48,7 +48,7 @@ def command(config: Path | None, log_format: str, log_level: str) -> None:
     """
     import asyncio
 
-    from farshore_agent.journal import Journal
+    from farshore_agent.recent_log import RecentLog
     from farshore_agent.service import run_agent
     from farshore_shell.owner import stay_owner
     from farshore_shell.supervisor import Supervisor
@@ -58,20 +58,20 @@ def command(config: Path | None, log_format: str, log_level: str) -> None:
     stay_owner()
     write_for_us_only()
     keep_memory_small()
-    journal = Journal()
-    _log_to(journal, log_format, log_level)
-    asyncio.run(run_agent(local, tell=_tell, supervisor=Supervisor.of_environment(), journal=journal))
+    recent_log = RecentLog()
+    _log_to(recent_log, log_format, log_level)
+    asyncio.run(run_agent(local, tell=_tell, supervisor=Supervisor.of_environment(), recent_log=recent_log))
 
 
 def _tell(line: str) -> None:
     click.echo(line)
 
 
-def _log_to(journal: logging.Handler, log_format: str, log_level: str) -> None:
+def _log_to(recent_log: logging.Handler, log_format: str, log_level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(
         _Json() if log_format == "json" else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     )
-    logging.basicConfig(level=log_level.upper(), handlers=[handler, journal])
+    logging.basicConfig(level=log_level.upper(), handlers=[handler, recent_log])
     # asyncio logs what its transports meet: every cut link would be a stack trace.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL if log_level != "debug" else logging.DEBUG)

@@ -253,7 +253,9 @@ async def test_a_support_bundle_has_no_secrets_in_it(hub: HubStub, local: LocalF
         assert set(archive.namelist()) == {"versions.json", "settings.json", "doctor.json", "status.json", "log.txt"}
         everything = b"".join(archive.read(name) for name in archive.namelist())
         shown = {each["key"]: each["value"] for each in json.loads(archive.read("settings.json"))}
-    assert b"hush" not in everything
+    identity = json.loads((local.settings.state_dir / "identity" / "identity.json").read_text())
+    for secret in ("hush", identity["signing_key"], identity["tls_key"].splitlines()[1]):
+        assert secret.encode() not in everything
     assert shown["site_labels.url"] == "http://…@x"
 
 

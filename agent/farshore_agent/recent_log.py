@@ -13,7 +13,7 @@ MAX_ERRORS: Final = 100
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-class Journal(logging.Handler):
+class RecentLog(logging.Handler):
     """A log handler that remembers.
 
     Attributes:
