@@ -12,7 +12,7 @@ from farshore_protocol.columns import Columns, Plan
 
 MAX_PLANS: Final = 1_000
 MAX_MAKES: Final = 100
-SMALL_RECORDS: Final = 256
+SMALL_RECORDS: Final = 1_024
 """A larger batch is worth a search of its own."""
 
 K = TypeVar("K")

@@ -35,7 +35,9 @@ RENEW_AFTER_BATCHES: Final = {Effort.FAST: 256, Effort.BALANCED: 64, Effort.SMAL
 """A plan lasts so many batches. Data drifts, and renewing often costs time but saves up to a tenth."""
 
 COPY_LASTS_BATCHES: Final = 8
-"""A plan that was made for another stream serves so long: it spares the search where there are few batches."""
+COPY_LASTS_RECORDS: Final = 2_048
+"""A plan that was made for another stream serves no longer: it spares the search where there are few batches, and where
+streams are unlike after all, few records are a tenth larger."""
 
 MIN_BATCHES_BETWEEN: Final = {Effort.FAST: 8, Effort.BALANCED: 4, Effort.SMALL: 2}
 """Growth alone renews a plan no sooner, so that restless data is not planned for every batch."""
@@ -84,7 +86,7 @@ class Choice:
 class Plan:
     """The encodings of one stream. Give the same plan to every `encode` of the stream; it renews itself."""
 
-    __slots__ = ("_batches", "_is_copy", "_planned_size", "choice", "group_key", "is_made", "packing")
+    __slots__ = ("_batches", "_is_copy", "_planned_size", "_records", "choice", "group_key", "is_made", "packing")
 
     def __init__(self) -> None:
         self.forget()
@@ -97,6 +99,7 @@ class Plan:
         self.is_made = False
         self._is_copy = False
         self._batches = 0
+        self._records = 0
         self._planned_size = 0.0
 
     def copy(self) -> Plan:
@@ -111,8 +114,12 @@ class Plan:
         """Note that a batch of `count` records took `size` bytes, and forget the choices when it is time."""
         per_record = size / max(1, count)
         self._batches += 1
+        self._records += count
         if self._batches == 1:
             self._planned_size = per_record
         has_grown = per_record > self._planned_size * RENEW_AT_GROWTH and self._batches > MIN_BATCHES_BETWEEN[effort]
-        if has_grown or self._batches >= (COPY_LASTS_BATCHES if self._is_copy else RENEW_AFTER_BATCHES[effort]):
+        if has_grown or self._batches >= RENEW_AFTER_BATCHES[effort] or self._is_used_up():
             self.forget()
+
+    def _is_used_up(self) -> bool:
+        return self._is_copy and (self._batches >= COPY_LASTS_BATCHES or self._records >= COPY_LASTS_RECORDS)

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from farshore_protocol.columns import Columns, Effort, Plan, decode, encode
-from farshore_protocol.columns.plan import MIN_BATCHES_BETWEEN, RENEW_AFTER_BATCHES
+from farshore_protocol.columns.plan import (
+    COPY_LASTS_BATCHES,
+    COPY_LASTS_RECORDS,
+    MIN_BATCHES_BETWEEN,
+    RENEW_AFTER_BATCHES,
+)
 from tests.protocol.columns.test_round_trip import sensor
 
 
@@ -57,6 +62,15 @@ def test_a_copy_is_the_same_plan_goes_its_own_way_and_is_soon_made_anew() -> Non
         encode(columns, plan=copied)
     assert plan.is_made
     assert encode(columns, plan=copied) == encode(columns, plan=Plan())
+
+
+def test_a_copy_serves_a_few_batches_or_a_few_records_whichever_is_less() -> None:
+    few, many, plan = Columns.from_records(sensor(10)), Columns.from_records(sensor(COPY_LASTS_RECORDS // 2)), Plan()
+    encode(few, plan=plan)
+    for columns, batches in ((few, COPY_LASTS_BATCHES - 1), (many, 2)):
+        copied = plan.copy()
+        lasted = [copied.is_made for _ in range(batches) if encode(columns, plan=copied)]
+        assert lasted == [True] * (batches - 1) + [False]
 
 
 @pytest.mark.parametrize("effort", [Effort.BALANCED, Effort.SMALL])
