@@ -110,7 +110,7 @@ class Merger:
         if not {change["schema"] for change in changes} <= table.known:
             return False
         for start in range(0, len(changes), PIECE):
-            origin = Origin(batch.site_id, batch.received_us, batch.id, start)
+            origin = Origin(batch.site_id, batch.received_us + batch.before, batch.id, start)
             with writing(self._engine) as connection:
                 table.merge(connection, changes[start : start + PIECE], origin, self._clock.now_us())
         with writing(self._engine) as connection:

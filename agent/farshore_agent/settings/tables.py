@@ -43,6 +43,7 @@ class TableSettings(Table):
         table: its name there; NAME if it is not given.
         key: the columns that name a row, if that is not the primary key; a UNIQUE index has to say so.
         columns: what is captured beside the key; all columns if none are named.
+        counters: those of them whose changes say by how much they changed, so that the hub can add up what sites did.
         priority: 0 (last) … 9 (first).
         poll_s: how often the agent looks.
         verify_every_s: how often it compares all rows, for changes that triggers do not see.
@@ -55,6 +56,7 @@ class TableSettings(Table):
     direction: Direction = setting(Word.of_enum(Direction), default=Direction.UP)
     key: tuple[str, ...] = setting(ListOf(Text(1, 1000)), default=())
     columns: tuple[str, ...] = setting(ListOf(Text(1, 1000)), default=())
+    counters: tuple[str, ...] = setting(ListOf(Text(1, 1000)), default=())
     priority: int = setting(Whole(LAST_PRIORITY, FIRST_PRIORITY), default=DEFAULT_PRIORITY)
     poll_s: float = setting(duration(0.01, 60 * MINUTE_S), key="poll", default=1)
     verify_every_s: float = setting(duration(MINUTE_S, 365 * DAY_S), key="verify_every", default=DAY_S)

@@ -20,7 +20,7 @@ import msgspec
 from farshore_agent.errors import SettingsError
 from farshore_agent.settings.tables import TableSettings
 from farshore_agent.tables.application import Application, Found, Touched
-from farshore_agent.tables.changes import Cells, Key, Stamps, Value, describe, difference
+from farshore_agent.tables.changes import Cells, Key, Stamps, Value, deltas, describe, difference
 from farshore_agent.tables.schema import TableSchema, problems_of, read_schema
 from farshore_agent.tables.shadow import Intent, Progress, Shadow, Told, pack_key, unpack_key
 from farshore_protocol.changes import Op
@@ -305,8 +305,11 @@ class Capture:
             look.refused.append((why, repr(key)[:_RAW_CHARS]))
             return
         fields = {"key": dict(zip(look.schema.key, key, strict=True)), "cells": found.cells}
-        passed = {"states": states} if states else {}
-        look.records.append(look.stamps.record(at_us, found.op, look.schema, **fields, **passed))
+        more: dict[str, object] = {"states": states} if states else {}
+        changed = deltas(self._settings.counters, before, found.cells) if found.op == Op.UPDATE else {}
+        if changed:
+            more["deltas"] = changed
+        look.records.append(look.stamps.record(at_us, found.op, look.schema, **fields, **more))
         look.times_us.append(at_us)
 
     def _concluded(self, look: _Look, progress: Progress) -> Intent | None:

@@ -7,13 +7,14 @@ A record of the stream `NAME.changes`:
 - `number`: counts the changes of this table at this site, without holes. `hlc`: microseconds of the hub's time as far
   as the site knows it, strictly growing.
 - `at`: when the application changed it, as its machine's clock said; ISO 8601.
+- `deltas`: counter to by how much an update changed it, from and to whole numbers; NULL counts as 0.
 - `states`: how many earlier states of the row were passed over since the last look; only where there were any.
 - `schema`: fingerprint of the table's columns and key, in hexadecimal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -45,6 +46,16 @@ def difference(before: Cells | None, after: Cells | None) -> Difference | None:
         return Difference(Op.INSERT, dict(after))
     changed = {name: value for name, value in after.items() if not are_same(before.get(name), value)}
     return Difference(Op.UPDATE, changed) if changed else None
+
+
+def deltas(counters: Iterable[str], before: Cells | None, cells: Cells) -> dict[str, int]:
+    """By how much counters have changed that went from whole numbers to whole numbers."""
+    changed = {name: ((before or {}).get(name), cells[name]) for name in counters if name in cells}
+    return {
+        name: (new or 0) - (old or 0)
+        for name, (old, new) in changed.items()
+        if isinstance(old, int | None) and isinstance(new, int | None)
+    }
 
 
 def are_same(one: Value, other: Value) -> bool:

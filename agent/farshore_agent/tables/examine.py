@@ -54,12 +54,21 @@ def examine(name: str, settings: TableSettings) -> Examined:
         found.problems.extend(problems_of(database, at, found.table, settings.key, settings.columns))
         schema = None if found.problems else read_schema(database, found.table, settings.key)
         if schema:
+            found.problems.extend(_unknown_counters(at, schema, settings))
             found.would.extend(_would(database, name, schema, settings))
     except apsw.Error as error:
         found.problems.append(Problem(f"{at}.database", f"{settings.database}: {error}", "is this a SQLite database?"))
     finally:
         database.close()
     return found
+
+
+def _unknown_counters(at: str, schema: TableSchema, settings: TableSettings) -> Iterator[Problem]:
+    """Counters that are not captured. They keep nothing from being captured: a migration may drop a column."""
+    captured = schema.captured(settings.columns)
+    for name in settings.counters:
+        if name not in captured:
+            yield Problem(f"{at}.counters", f"{name!r} is not captured", f"captured are {', '.join(captured)}")
 
 
 def _would(database: apsw.Connection, name: str, schema: TableSchema, settings: TableSettings) -> Iterator[str]:

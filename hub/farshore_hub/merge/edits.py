@@ -6,7 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from farshore_hub.merge.changes import MAX_DELTA
 from farshore_hub.merge.layout import Column, Layout
+from farshore_hub.merge.policy import Policy
+from farshore_hub.merge.sets import elements_of
 from farshore_hub.merge.types import Type, misfits, stored
 from farshore_hub.texts import exact_json
 from farshore_protocol.changes import Op
@@ -33,20 +36,49 @@ def read_key(given: Sequence[Any], layout: Layout) -> dict[str, Any]:
     return key
 
 
-def read_cells(given: Mapping[str, Any], layout: Layout) -> dict[str, Any]:
-    """Cells, by the present names of their columns; a former name will do.
+def read_cells(given: Mapping[str, Any], layout: Layout, policies: Sequence[Policy]) -> dict[str, Any]:
+    """Cells, by the present names of their columns; a former name will do. A set may be given as an array.
 
     Raises:
         BadEdit: there is no such column, or its value is one that it cannot hold.
     """
     cells = {}
     for name, value in given.items():
-        column = next((each for each in layout.cells if name in each.names), None)
-        if column is None:
+        place = next((place for place, each in enumerate(layout.cells) if name in each.names), None)
+        if place is None:
             known = ", ".join(each.name for each in layout.cells)
             raise BadEdit(f"the table has no column {name!r} beside its key; it has {known}")
-        cells[column.name] = _value(value, column)
+        column, policy = layout.cells[place], policies[place]
+        if unfit := policy.unfit(column.type):
+            raise BadEdit(f"{column.name}: {unfit}")
+        is_array = policy is Policy.SET and isinstance(value, list)
+        cells[column.name] = read = _value(json.dumps(value) if is_array else value, column)
+        if policy is Policy.SET and read is not None:
+            _check_set(read, column.name)
     return cells
+
+
+def moved(
+    cells: Mapping[str, Any], before: Mapping[str, Any], layout: Layout, policies: Sequence[Policy]
+) -> dict[str, int]:
+    """By how much counters change that get these values; `before` has the values that are shown, by name.
+
+    Raises:
+        BadEdit: by too much.
+    """
+    counters = [each.name for each, policy in zip(layout.cells, policies, strict=True) if policy is Policy.SUM]
+    found = {name: (cells[name] or 0) - (before.get(name) or 0) for name in counters if name in cells}
+    for name, delta in found.items():
+        if abs(delta) > MAX_DELTA:
+            raise BadEdit(f"the counter {name} cannot change by more than {MAX_DELTA} at once")
+    return found
+
+
+def _check_set(value: Any, name: str) -> None:  # noqa: ANN401 - any value
+    try:
+        elements_of(value)
+    except ValueError as error:
+        raise BadEdit(f"the value of {name} {error}, and set unites JSON arrays") from None
 
 
 def key_of_text(parts: Sequence[str], layout: Layout) -> list[Any]:

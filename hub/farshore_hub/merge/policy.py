@@ -1,10 +1,13 @@
-"""Who wins, when two sites have changed the same cell. Pure."""
+"""Who wins, when several have changed the same cell. Pure."""
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
+
+from farshore_hub.merge.types import Type
 
 
 class Policy(enum.StrEnum):
@@ -14,6 +17,37 @@ class Policy(enum.StrEnum):
     FIRST_WRITE = "first-write"
     MAX = "max"
     MIN = "min"
+    HUB = "hub"
+    """What the hub wrote, whatever sites write; else the last write."""
+    SITE = "site"
+    """What a site wrote, whatever the hub writes; else the last write."""
+    SUM = "sum"
+    """A counter: what each change added is added."""
+    SET = "set"
+    """A JSON array: what anybody has put into it is in it."""
+    MANUAL = "manual"
+    """The last write, and where sites disagree the row is marked until somebody resolves it."""
+
+    @property
+    def has_losers(self) -> bool:
+        """Whether a value can lose against another one: counters and sets take in all."""
+        return self not in {Policy.SUM, Policy.SET}
+
+    @property
+    def is_replaced_by_hub(self) -> bool:
+        """Whether what the hub writes takes the place of all that was written before."""
+        return self in {Policy.SET, Policy.MANUAL}
+
+    def unfit(self, type_: Type) -> str:
+        """Why a column of this type cannot have this policy; empty if it can."""
+        what, types = _NEEDS.get(self, ("", frozenset(Type)))
+        return "" if type_ in types else f"{what}, and the column is {type_}: declare it otherwise, or another policy"
+
+
+_NEEDS: Final = {
+    Policy.SUM: ("sum adds whole numbers", frozenset({Type.INTEGER})),
+    Policy.SET: ("set unites arrays that are JSON text", frozenset({Type.TEXT, Type.ANY})),
+}
 
 
 class Deletes(enum.StrEnum):

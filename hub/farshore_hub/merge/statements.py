@@ -24,7 +24,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
-    func,
+    false,
     not_,
     or_,
     select,
@@ -37,6 +37,9 @@ from farshore_hub.merge.policy import Deletes, Policy, Rules
 from farshore_hub.merge.types import SQL
 
 NEVER: Final = -1
+MARK: Final = "_open"
+"""The column of a view that says whether a row waits for somebody to settle a cell."""
+
 HUB: Final = 0
 """Who has written a cell, where it was the hub; sites have numbers from 1."""
 
@@ -51,16 +54,24 @@ class Statements:
         merged: the table; the rows of all sites.
         staged: a temporary table for the changes that are merged into it at one time.
         by_version: an index of it.
-        policies: of the cells, in their order.
+        declared: the policies of the cells, in their order.
+        policies: those that are followed: where one does not fit its column, nothing is ever written to that.
+        marks: columns of `merged` that say that a cell waits to be settled by hand.
     """
 
     def __init__(self, table_id: int, layout: Layout, rules: Rules) -> None:
         metadata = MetaData()
         self.layout = layout
         self.deletes = rules.deletes
-        self.policies = [rules.of(each.names) for each in layout.cells]
+        self.declared = [rules.of(each.names) for each in layout.cells]
+        self.policies = [Policy.LAST_WRITE if policy.unfit(each.type) else policy
+                         for policy, each in zip(self.declared, layout.cells, strict=True)]  # fmt: skip
         keys = [(f"k{place}", SQL[each.type]) for place, each in enumerate(layout.key)]
         cells = [(f"c{place}", SQL[each.type]) for place, each in enumerate(layout.cells)]
+        self.keys = [name for name, _ in keys]
+        self.cells = [name for name, _ in cells]
+        self.marks = [f"{name}_open" for name, policy in zip(self.cells, self.policies, strict=True)
+                      if policy is Policy.MANUAL]  # fmt: skip
         self.merged = Table(
             f"merged_{table_id}",
             metadata,
@@ -68,6 +79,7 @@ class Statements:
             Column("version", BigInteger, nullable=False, server_default="0"),
             *(column for name in _ROW for column in _stamp(name)),
             *(column for name, type_ in cells for column in (Column(name, type_), *_stamp(name))),
+            *(Column(name, BigInteger, nullable=False, server_default="0") for name in self.marks),
         )
         self.by_version = Index(f"merged_{table_id}_version", self.merged.c.version)
         self.staged = Table(
@@ -80,60 +92,73 @@ class Statements:
             *(column for name, type_ in cells for column in (Column(name, type_), _at(name))),
             prefixes=["TEMPORARY"],
         )
-        self.keys = [name for name, _ in keys]
-        self.cells = [name for name, _ in cells]
 
     def merge(self, dialect: str) -> Any:  # noqa: ANN401 - two dialects' classes without a common one
         """Let what is staged into the merged table; each row of it at most once in the stage.
 
-        Its parameter `before` is the last version that was given to a row.
+        Its parameter `before` is the last version that was given to a row. A cell that has a history is worked out of
+        that afterwards.
         """
-        names = [column.name for column in self.merged.columns]
+        names = ["version", *self.keys, *(f"{name}_{part}" for name in _ROW for part in ("at", "by"))]
+        for name in self._plain_cells():
+            names += [name, f"{name}_at", f"{name}_by"]
+        new = self._newcomers()
+        # SQLite takes ON for a join's unless there is a WHERE.
+        incoming = select(*(new[name] for name in names)).where(new["n"] >= 0)
         statement = (postgresql if dialect == "postgresql" else sqlite).insert(self.merged)
-        statement = statement.from_select(names, self._incoming())
-        new = {name: case((wins, statement.excluded[name]), else_=self.merged.c[name])
-               for name, wins in self._winning(statement.excluded).items()}  # fmt: skip
-        new["version"] = statement.excluded.version
-        return statement.on_conflict_do_update(index_elements=self.keys, set_=new)
+        statement = statement.from_select(names, incoming)
+        taken = {name: case((wins, statement.excluded[name]), else_=self.merged.c[name])
+                 for name, wins in self._winning(statement.excluded).items()}  # fmt: skip
+        taken["version"] = statement.excluded.version
+        return statement.on_conflict_do_update(index_elements=self.keys, set_=taken)
 
     def contested(self) -> Select[Any]:
-        """Staged changes that meet what another site has written.
+        """Staged changes that meet what somebody else has written, or that lose against what they wrote themselves.
 
-        Each with its number, the merged row as it was, and for each cell (`_wins`) whether the change's value will
-        take the place of the one that is there.
+        Each with its number, and the merged row as it was.
         """
         old, new = self.merged.c, self._newcomers()
-        met = [
-            and_(new[f"{name}_at"] > NEVER, old[f"{name}_at"] > NEVER, old[f"{name}_by"] != new["by"],
-                 old[name].is_distinct_from(new[name]))
-            for name in self.cells
-        ]  # fmt: skip
+        met = [self._meets(old, new, name, policy) for name, policy in zip(self.cells, self.policies, strict=True)]
         deleting = [
             and_(new["deleted_at"] > NEVER, old[f"{name}_at"] > NEVER, old[f"{name}_by"] != new["by"])
             for name in self.cells
         ]
-        deleted = and_(old.deleted_at > NEVER, old.deleted_by != new["by"], new["deleted_at"] == NEVER)
-        same = and_(*(old[name] == new[name] for name in self.keys))
-        wins = [
-            _beats(policy, new, old, name).label(f"{name}_wins")
-            for name, policy in zip(self.cells, self.policies, strict=True)
-        ]
-        found = select(new["n"], *wins, *self.merged.columns).join_from(self.staged, self.merged, same)
-        return found.where(or_(*met, *deleting, deleted))
+        deleted = and_(old.deleted_at > NEVER, or_(old.deleted_by != new["by"], new["present_at"] > NEVER))
+        found = select(new["n"], *self.merged.columns, self.is_present().label("is_present"))
+        return found.join_from(self.staged, self.merged, self.same()).where(or_(*met, *deleting, deleted))
+
+    def settled(self, numbers: Sequence[int], *more: ColumnElement[Any]) -> Select[Any]:
+        """The merged rows of staged ones, whether each `is_present`, and what its cells show (`c0_shown`…)."""
+        shown = [self.shown(name).label(f"{name}_shown") for name in self.cells]
+        found = select(self.staged.c.n, *self.merged.columns, self.is_present().label("is_present"), *shown, *more)
+        return found.join_from(self.staged, self.merged, self.same()).where(self.staged.c.n.in_(numbers))
+
+    def same(self) -> ColumnElement[bool]:
+        """Whether a staged row and a merged one have the same key."""
+        return and_(*(self.merged.c[name] == self.staged.c[name] for name in self.keys))
 
     def departing(self, cells: Sequence[str]) -> Select[Any]:
-        """Staged changes that write one of these cells otherwise: the number, the row's key, and what they held."""
+        """Staged changes that write one of these cells otherwise: the number, the row's key, and what they held.
+
+        A cell that has a history may hold something else as well when its row comes or goes.
+        """
         old, new = self.merged.c, self.staged.c
-        same = and_(*(old[name] == new[name] for name in self.keys))
-        moved = or_(*(and_(new[f"{name}_at"] > NEVER, old[name].is_distinct_from(new[name])) for name in cells))
+        comes_or_goes = or_(new.deleted_at > NEVER, new.present_at > NEVER)
+        moved = [and_(new[f"{name}_at"] > NEVER, old[name].is_distinct_from(new[name])) for name in cells]
+        moved += [and_(comes_or_goes, old[name].is_not(None)) for name in cells if name not in self._plain_cells()]
         found = select(new["n"], *(old[name] for name in self.keys), *(old[name] for name in cells))
-        return found.join_from(self.staged, self.merged, same).where(moved)
+        return found.join_from(self.staged, self.merged, self.same()).where(or_(*moved))
 
     def rows(self) -> Select[Any]:
-        """The rows that are there, with the columns' present names: what the view shows."""
+        """The rows that are there, with the columns' present names: what the view shows.
+
+        Where a column is settled by hand, `_open` says whether the row waits for that.
+        """
         shown = [_named(self.merged.c[name], each.name) for name, each in zip(self.keys, self.layout.key, strict=True)]
         for name, each in zip(self.cells, self.layout.cells, strict=True):
-            shown.append(_named(self._shown(name), each.name))
+            shown.append(_named(self.shown(name), each.name))
+        if self.marks:
+            shown.append(case((or_(*(self.merged.c[name] > 0 for name in self.marks)), 1), else_=0).label(MARK))
         return select(*shown).where(self.is_present())
 
     def changed(self, after: int, limit: int) -> Select[Any]:
@@ -144,7 +169,7 @@ class Statements:
         """
         old = self.merged.c
         cells = [part for name in self.cells
-                 for part in (self._shown(name).label(name), old[f"{name}_at"], old[f"{name}_by"])]  # fmt: skip
+                 for part in (self.shown(name).label(name), old[f"{name}_at"], old[f"{name}_by"])]  # fmt: skip
         row_at = case((old.present_at > old.deleted_at, old.present_at), else_=old.deleted_at).label("row_at")
         shown = self.is_present().label("is_present")
         found = select(old.version, shown, row_at, *(old[name] for name in self.keys), *cells)
@@ -152,25 +177,25 @@ class Statements:
 
     def one(self, key: Sequence[Any]) -> Select[Any]:
         """One row with all that is kept of it, whether it `is_present`, and what its cells show (`c0_shown`…)."""
-        shown = [self._shown(name).label(f"{name}_shown") for name in self.cells]
+        shown = [self.shown(name).label(f"{name}_shown") for name in self.cells]
         same = and_(*(self.merged.c[name] == value for name, value in zip(self.keys, key, strict=True)))
         return select(*self.merged.columns, self.is_present().label("is_present"), *shown).where(same)
 
-    def _shown(self, name: str) -> ColumnElement[Any]:
+    def shown(self, name: str) -> ColumnElement[Any]:
         """What a cell of a row that is there holds: what was written before the row was deleted does not come back."""
         old = self.merged.c
         policy = self.policies[self.cells.index(name)]
         if policy is not Policy.LAST_WRITE:
             return old[name]
-        return case((not_(_later(old, name, old, "deleted")), None), else_=old[name])
+        return case((not_(later(old, name, old, "deleted")), None), else_=old[name])
 
     def is_present(self) -> ColumnElement[bool]:
         """Whether a row of `merged` is there."""
         old = self.merged.c
-        alive = _later(old, "present", old, "deleted")
+        alive = later(old, "present", old, "deleted")
         if self.deletes is Deletes.WIN:
             return alive
-        return or_(alive, *(and_(old.present_at > NEVER, _later(old, name, old, "deleted")) for name in self.cells))
+        return or_(alive, *(and_(old.present_at > NEVER, later(old, name, old, "deleted")) for name in self.cells))
 
     def _newcomers(self) -> dict[str, ColumnElement[Any]]:
         """What is staged, by the names of the merged table's columns; all of a change is by one site."""
@@ -178,36 +203,32 @@ class Statements:
         version = bindparam("before", type_=BigInteger) + staged.n + 1
         return {**staged, "version": version, **{f"{name}_by": staged.by for name in (*_ROW, *self.cells)}}
 
-    def _incoming(self) -> Select[Any]:
-        new = self._newcomers()
-        # SQLite takes ON for a join's unless there is a WHERE.
-        return select(*(new[column.name] for column in self.merged.columns)).where(new["n"] >= 0)
+    def _plain_cells(self) -> list[str]:
+        """Cells that are what was written last, and need no history."""
+        return [name for name, policy in zip(self.cells, self.policies, strict=True) if policy is Policy.LAST_WRITE]
+
+    def _meets(self, old: Any, new: Any, name: str, policy: Policy) -> ColumnElement[bool]:  # noqa: ANN401 - columns
+        """Whether a staged value of a cell and the one that is there differ, so that one of them loses."""
+        if not policy.has_losers:
+            return false()
+        others = old[f"{name}_by"] != new["by"]
+        if policy not in {Policy.LAST_WRITE, Policy.MANUAL}:
+            others = or_(others, new[f"{name}_at"] > old[f"{name}_at"])
+        return and_(new[f"{name}_at"] > NEVER, old[f"{name}_at"] > NEVER, others,
+                    old[name].is_distinct_from(new[name]))  # fmt: skip
 
     def _winning(self, new: Any) -> dict[str, ColumnElement[bool]]:  # noqa: ANN401 - `excluded`, a collection of columns
         """By column of `merged`: whether the newcomer's value takes its place."""
         old = self.merged.c
-        wins = {f"{name}_{part}": _later(new, name, old, name) for name in _ROW for part in ("at", "by")}
-        for name, policy in zip(self.cells, self.policies, strict=True):
+        wins = {f"{name}_{part}": later(new, name, old, name) for name in _ROW for part in ("at", "by")}
+        for name in self._plain_cells():
             is_written, was_written = new[f"{name}_at"] > NEVER, old[f"{name}_at"] > NEVER
-            won = and_(is_written, or_(not_(was_written), _beats(policy, new, old, name)))
+            won = and_(is_written, or_(not_(was_written), later(new, name, old, name)))
             wins |= dict.fromkeys((name, f"{name}_at", f"{name}_by"), won)
         return wins
 
 
-def _beats(policy: Policy, new: Any, old: Any, name: str) -> ColumnElement[bool]:  # noqa: ANN401 - collections of columns
-    """Whether a new value of a cell beats the old one. NULL is less than anything, and ties go to the later one."""
-    later = _later(new, name, old, name)
-    if policy is Policy.LAST_WRITE:
-        return later
-    if policy is Policy.FIRST_WRITE:
-        return _later(old, name, new, name)
-    more = new[name] > old[name] if policy is Policy.MAX else new[name] < old[name]
-    filled = and_(old[name].is_(None), new[name].is_not(None))
-    same = not_(old[name].is_distinct_from(new[name]))
-    return or_(func.coalesce(more, False), filled, and_(same, later))
-
-
-def _later(one: Any, of: str, other: Any, than: str) -> ColumnElement[bool]:  # noqa: ANN401 - collections of columns
+def later(one: Any, of: str, other: Any, than: str) -> ColumnElement[bool]:  # noqa: ANN401 - collections of columns
     """Whether one stamp comes after another: by the clock, then by the site's number."""
     at, by, other_at, other_by = one[f"{of}_at"], one[f"{of}_by"], other[f"{than}_at"], other[f"{than}_by"]
     return or_(at > other_at, and_(at == other_at, by > other_by))

@@ -26,12 +26,15 @@ class Type(enum.StrEnum):
     ANY = "any"
 
 
+C_TEXT: Final = Text(collation="C").with_variant(Text(), "sqlite")
+"""Texts that are compared byte by byte, as SQLite does: what is greater must not depend on the database's language."""
+
 SQL: Final[dict[Type, TypeEngine[Any]]] = {
     Type.INTEGER: BigInteger(),
     Type.REAL: Double(),
-    Type.TEXT: Text(),
+    Type.TEXT: C_TEXT,
     Type.BYTES: LargeBinary(),
-    Type.ANY: Text(),
+    Type.ANY: C_TEXT,
 }
 _HOLDS: Final = {
     Type.INTEGER: frozenset({int}),

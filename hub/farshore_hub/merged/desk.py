@@ -171,16 +171,19 @@ class _Row:
 
     def write(self, cells: Mapping[str, Any]) -> None:
         """Write cells."""
-        read = edits.read_cells(cells, self._table.layout)
-        self._merge(Op.UPDATE if self.is_there else Op.INSERT, read)
+        layout, policies = self._table.layout, self._table.statements.declared
+        read = edits.read_cells(cells, layout, policies)
+        before = self._shown(self._before) if self._before and self.is_there else {}
+        deltas = edits.moved(read, before, layout, policies)
+        self._merge(Op.UPDATE if self.is_there else Op.INSERT, read, deltas=deltas)
 
     def remove(self) -> None:
         """Delete it."""
         self._merge(Op.DELETE, {})
 
-    def _merge(self, op: Op, cells: Mapping[str, Any]) -> None:
+    def _merge(self, op: Op, cells: Mapping[str, Any], **more: Any) -> None:  # noqa: ANN401 - fields of a change
         at = self._after_all()
-        change = edits.said(op, self._table.layout, self._key, cells, at)
+        change = edits.said(op, self._table.layout, self._key, cells, at) | more
         said, by = exact_json.dumps(change), self._by
         self._edit = store.add_edit(
             self._connection, self._table.id, said, at, self._now_us, by.name[:_MAX_NAME_CHARS], by.reason

@@ -6,19 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, inspect, text
+from sqlalchemy import Connection, Text, insert, inspect, text
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable, DropTable
 
 from farshore_hub.merge import filters
 from farshore_hub.merge.changes import Staging, stage
-from farshore_hub.merge.conflicts import conflicts
+from farshore_hub.merge.conflicts import conflicts, passed_over
+from farshore_hub.merge.history import History
 from farshore_hub.merge.layout import Layout, Misfit
-from farshore_hub.merge.policy import Rules
-from farshore_hub.merge.statements import Statements
+from farshore_hub.merge.policy import Policy, Rules
+from farshore_hub.merge.statements import HUB, NEVER, Statements
 from farshore_hub.store import merge as store
+from farshore_hub.store.dialect import insert_missing
 from farshore_hub.texts import exact_json
 
 _VERSION: Final = "version"
+_CHUNK: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +63,14 @@ class OpenTable:
         return {*self.layout.schemas, *dict(self.layout.refused)}
 
     def attend(self, connection: Connection) -> None:
-        """See to it that the SQL table has the columns that this version of the hub needs."""
+        """See to it that the SQL table is as this version of the hub and these rules need it."""
         if not self.layout.key:
             return
         there = {each["name"] for each in inspect(connection).get_columns(self.statements.merged.name)}
         self._add_columns(connection, there)
         if _VERSION not in there:
             self._number(connection)
+        self._follow_rules(connection)
 
     def take_in(self, connection: Connection, announced: list[dict[str, Any]]) -> None:
         """Take in the schemas that a batch announces: columns are added, never changed or dropped."""
@@ -85,7 +89,7 @@ class OpenTable:
         elif before.key:
             self._add_columns(connection, set(old.merged.c.keys()))
         if self.layout.key:
-            self._show(connection)
+            self._follow_rules(connection)
         store.save_layout(connection, self.id, self.layout)
 
     def merge(self, connection: Connection, changes: Sequence[dict[str, Any]], origin: Origin, now_us: int) -> None:
@@ -93,29 +97,68 @@ class OpenTable:
         before = store.number(connection, self.id, len(changes))
         refused = dict(self.layout.refused)
         fits = [place for place, change in enumerate(changes) if change["schema"] not in refused]
-        staging = stage([changes[place] for place in fits], self.layout, origin.by, origin.latest_us + origin.start)
+        staging = stage(
+            [changes[place] for place in fits],
+            self.layout,
+            self.statements.declared,
+            origin.by,
+            origin.latest_us + origin.start,
+        )
         misfits = {fits[place]: why for place, why in staging.misfits.items()}
         misfits |= {place: refused[change["schema"]] for place, change in enumerate(changes)
                     if change["schema"] in refused}  # fmt: skip
         told = {origin.start + place: (why, exact_json.dumps(changes[place])) for place, why in misfits.items()}
         store.note_misfits(connection, self.id, origin.batch_id, told, now_us)
-        if staging.rounds:
-            self._merge_rounds(connection, staging, before, now_us)
+        if staging.rows:
+            # Edits are not in a batch: their numbers are those of the rows that they change.
+            entered = (0, before) if origin.by == HUB else (origin.batch_id, origin.start)
+            self._merge_staged(connection, staging, before, entered, now_us)
 
-    def _merge_rounds(self, connection: Connection, staging: Staging, before: int, now_us: int) -> None:
-        statements = self.statements
+    def _merge_staged(
+        self, connection: Connection, staging: Staging, before: int, entered: tuple[int, int], now_us: int
+    ) -> None:
+        statements, dialect = self.statements, connection.dialect.name
         connection.execute(CreateTable(statements.staged))
-        for places in staging.rounds:
-            rows = [{name: values[place] for name, values in staging.columns.items()} for place in places]
-            connection.execute(insert(statements.staged), rows)
-            changes = {row["n"]: row for row in rows}
-            contested = connection.execute(statements.contested()).mappings().all()
-            lost = [each for row in contested for each in conflicts(statements, changes[row["n"]], dict(row))]
-            store.note_conflicts(connection, self.id, lost, now_us)
-            self._note_departures(connection, before)
-            connection.execute(statements.merge(connection.dialect.name), {"before": before})
-            connection.execute(delete(statements.staged))
+        connection.execute(insert(statements.staged), staging.rows)
+        contested = connection.execute(statements.contested()).mappings().all()
+        self._note_departures(connection, before)
+        connection.execute(statements.merge(dialect), {"before": before})
+        is_ending = any(row["deleted_at"] > NEVER for row in staging.rows)
+        batch, start = entered
+        for place, history in self._histories().items():
+            entries = [entry | {"batch": batch, "n": entry["n"] + start} for entry in staging.entries.get(place, ())]
+            insert_missing(connection, history.entries, entries)
+            if entries or is_ending:
+                self._settle(connection, history)
+        self._note_conflicts(connection, staging, {row["n"]: dict(row) for row in contested}, now_us)
         connection.execute(DropTable(statements.staged))
+
+    def _note_conflicts(
+        self, connection: Connection, staging: Staging, before: dict[int, dict[str, Any]], now_us: int
+    ) -> None:
+        """Keep what has lost; `before` has the contested rows as they were."""
+        lost = [passed_over(self.statements, each) for each in staging.passed]
+        if before:
+            since = [history.opened().label(f"c{place}_since") for place, history in self._histories().items()
+                     if not self.statements.policies[place].has_losers]  # fmt: skip
+            after = connection.execute(self.statements.settled([*before], *since)).mappings()
+            changes = {row["n"]: row for row in staging.rows}
+            for row in after:
+                n = row["n"]
+                lost += conflicts(self.statements, changes[n], before[n], dict(row), staging.parts)
+        store.note_conflicts(connection, self.id, lost, now_us)
+
+    def _settle(self, connection: Connection, history: History) -> None:
+        pruning = history.prune()
+        if pruning is not None:
+            connection.execute(pruning)
+        connection.execute(history.settle(connection.dialect.name))
+
+    def _histories(self) -> dict[int, History]:
+        """Of the cells that have one, by their place."""
+        policies = enumerate(self.statements.policies)
+        places = [place for place, policy in policies if policy is not Policy.LAST_WRITE]
+        return {place: History(self.id, self.statements, place) for place in places}
 
     def _note_departures(self, connection: Connection, before: int) -> None:
         """Rows that may go over to other sites; whether they do, whoever makes a page looks when they have."""
@@ -154,6 +197,46 @@ class OpenTable:
             f"(SELECT {keys}, row_number() OVER (ORDER BY {keys}) AS place FROM {merged}) AS numbered WHERE {same}"
         )
         connection.execute(CreateIndex(self.statements.by_version))
+        self._compare_bytes(connection)
+
+    def _compare_bytes(self, connection: Connection) -> None:
+        """Let PostgreSQL compare the texts of such a table as SQLite does."""
+        if connection.dialect.name != "postgresql":
+            return
+        view, merged = connection.dialect.identifier_preparer.quote(view_of(self._name)), self.statements.merged
+        connection.execute(text(f"DROP VIEW IF EXISTS {view}"))
+        for column in [column for column in merged.columns if isinstance(column.type, Text)]:
+            connection.exec_driver_sql(f'ALTER TABLE {merged.name} ALTER {column.name} TYPE TEXT COLLATE "C"')
+        self._show(connection)
+
+    def _follow_rules(self, connection: Connection) -> None:
+        """Make what these rules need, where others were followed before, or none."""
+        followed, statements = store.followed(connection, self.id), self.statements
+        following = [*map(str, statements.policies)]
+        if followed == (following, str(statements.deletes)):
+            return
+        before = followed[0] + [Policy.LAST_WRITE.value] * (len(following) - len(followed[0]))
+        for place, (old, new) in enumerate(zip(before, following, strict=True)):
+            if old != new:
+                self._change_policy(connection, place, old)
+        self._show(connection)
+        store.follow(connection, self.id, following, str(statements.deletes))
+
+    def _change_policy(self, connection: Connection, place: int, old: str) -> None:
+        """Begin a cell's history with what stands there."""
+        history = History(self.id, self.statements, place)
+        if old != Policy.LAST_WRITE:
+            connection.execute(DropTable(history.entries))
+        policy = self.statements.policies[place]
+        if policy is Policy.LAST_WRITE:
+            return
+        connection.execute(CreateTable(history.entries))
+        if policy is not Policy.SET:
+            connection.execute(history.begin())
+            return
+        cells = connection.execute(history.cells()).mappings().partitions(_CHUNK)
+        for rows in cells:
+            insert_missing(connection, history.entries, [*history.members(map(dict, rows))])
 
     def _show(self, connection: Connection) -> None:
         """The view that people query."""

@@ -6,15 +6,17 @@ Each function runs in the caller's transaction.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Table, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, insert, select, update
 
 from farshore_hub.merge.conflicts import Conflict
 from farshore_hub.merge.layout import Layout
+from farshore_hub.merge.policy import Policy
 from farshore_hub.store.dialect import insert_missing, upsert
 from farshore_hub.store.schema import (
     accounts,
@@ -38,7 +40,12 @@ OPEN: Final = "open"
 
 @dataclass(frozen=True, slots=True)
 class WaitingBatch:
-    """A batch of changes that is not merged yet; `take` is packed, None for all of it."""
+    """A batch of changes that is not merged yet.
+
+    Attributes:
+        take: which of its sequences count, packed; None for all of them.
+        before: how many changes came with it, in the same parcel, and go before its own.
+    """
 
     id: int
     site_id: int
@@ -47,6 +54,7 @@ class WaitingBatch:
     take: bytes | None
     received_us: int
     raw: bytes
+    before: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,19 @@ def save_layout(connection: Connection, table_id: int, layout: Layout) -> None:
     """Keep a table's layout."""
     packed = msgspec.msgpack.encode(layout)
     connection.execute(update(merged_tables).where(merged_tables.c.id == table_id).values(layout=packed))
+
+
+def followed(connection: Connection, table_id: int) -> tuple[list[str], str]:
+    """The policies of a table's cells, by place, and of its deletes, that its rows were merged by up to now."""
+    kept = connection.scalar(select(merged_tables.c.rules).where(merged_tables.c.id == table_id))
+    policies, deletes = json.loads(kept) if kept else ([], "")
+    return policies, deletes
+
+
+def follow(connection: Connection, table_id: int, policies: list[str], deletes: str) -> None:
+    """From now on others."""
+    rules = json.dumps([policies, deletes])
+    connection.execute(update(merged_tables).where(merged_tables.c.id == table_id).values(rules=rules))
 
 
 def number(connection: Connection, table_id: int, count: int) -> int:
@@ -135,7 +156,10 @@ def edits_of(connection: Connection, table_id: int, limit: int) -> list[dict[str
 
 def waiting(connection: Connection, table: str, after: int, limit: int) -> list[WaitingBatch]:
     """Batches of changes of that table that are not merged yet and come after that one, in their order."""
-    own = (batches.c.first, batches.c.take, batches.c.received_us, batches.c.raw)
+    parcel = batches.alias("parcel")
+    together = and_(parcel.c.account_id == batches.c.account_id, parcel.c.received_us == batches.c.received_us)
+    before = batches.c.first - select(func.min(parcel.c.first)).where(together).scalar_subquery()
+    own = (batches.c.first, batches.c.take, batches.c.received_us, batches.c.raw, before)
     query = (
         select(batches.c.id, sites.c.id, sites.c.name, *own)
         .join_from(batches, accounts, batches.c.account_id == accounts.c.id)
@@ -169,7 +193,7 @@ def note_conflicts(connection: Connection, table_id: int, found: Iterable[Confli
             "lost_at": each.lost.at,
             "lost_site_id": each.lost.by or None,
             "found_us": now_us,
-            "state": LOST,
+            "state": OPEN if each.policy == Policy.MANUAL else LOST,
         }
         for each in found
     ]

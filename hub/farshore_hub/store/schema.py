@@ -316,6 +316,7 @@ merged_tables = Table(
     Column("layout", LargeBinary, nullable=False, comment="packed: columns by place, names and types"),
     Column("created_us", BigInteger, nullable=False),
     Column("version", BigInteger, nullable=False, server_default="0", comment="the last number of a changed row"),
+    Column("rules", Text, nullable=False, server_default="", comment="JSON: the policies that were followed up to now"),
     comment="Tables of sites that are merged: the rows in merged_ID, shown by the view table_NAME.",
 )
 

@@ -20,7 +20,14 @@ ORDERS = """CREATE TABLE orders (
 class Captured:
     """The application's side (`run`), the agent's side (`look`), and what somebody who gets the records would have."""
 
-    def __init__(self, folder: Path, *schema: str, table: str = "orders", key: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *schema: str,
+        table: str = "orders",
+        key: tuple[str, ...] = (),
+        counters: tuple[str, ...] = (),
+    ) -> None:
         self.folder = folder
         self.database = folder / "app.db"
         self.application = sqlite3.connect(self.database, isolation_level=None)
@@ -28,7 +35,7 @@ class Captured:
         self.table = table
         self.clock = FakeClock()
         self.random = FakeRandom()
-        self.settings = TableSettings(database=self.database, table=table, key=key)
+        self.settings = TableSettings(database=self.database, table=table, key=key, counters=counters)
         self.records: list[dict[str, Any]] = []
         self.refused: list[tuple[str, str]] = []
         self.copy: dict[tuple[Any, ...], dict[str, Any]] = {}

@@ -48,6 +48,20 @@ def test_changes_are_told_cell_by_cell(captured: Captured) -> None:
     assert captured.seen() == captured.real()
 
 
+def test_a_counter_says_by_how_much_it_changed_since_the_hub_was_told(tmp_path: Path) -> None:
+    stock = "CREATE TABLE stock (id INTEGER PRIMARY KEY, left INTEGER, name TEXT)"
+    captured = Captured(tmp_path, stock, table="stock", counters=("left", "nothing"))
+    captured.run("INSERT INTO stock VALUES (1, 10, 'nails'), (2, NULL, 'nuts'), (3, 'many', 'bolts')")
+    assert [record.get("deltas") for record in captured.look()] == [None] * 4
+    for statement in ("left = left - 2", "left = left - 1, name = 'n'"):
+        captured.run(f"UPDATE stock SET {statement} WHERE id = 1")
+    captured.run("UPDATE stock SET left = 5 WHERE id > 1", "UPDATE stock SET name = 'm' WHERE id = 2")
+    told = {record["key"]["id"]: record.get("deltas") for record in captured.look()}
+    assert told == {1: {"left": -3}, 2: {"left": 5}, 3: None}
+    captured.run("UPDATE stock SET name = 'o'")
+    assert [record.get("deltas") for record in captured.look()] == [None] * 3
+
+
 def test_changes_are_numbered_without_holes_and_stamped_in_order(captured: Captured) -> None:
     for number in range(1, 4):
         captured.run(ADD, values=(number, "Ann", None, 0))

@@ -1,17 +1,17 @@
-"""Sites that change one table, what they say of it, and what the merged table has to be: worked out the plain way."""
+"""Sites that change one table, what they say of it, and a hub that merges it."""
 
 from __future__ import annotations
 
 import random
-from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from farshore_hub.merge.policy import Policy, Rules
+from farshore_hub.merge.policy import Rules
 from farshore_hub.merged.table import changed_rows, rows_of
 from farshore_hub.merger import Merger
 from farshore_hub.store import merge as store
 from farshore_hub.store.engine import reading
+from farshore_hub.texts import exact_json
 from tests.hub.lake.stored import START_US, KeyOpener, Stored
 
 COLUMNS: Final = [
@@ -71,30 +71,10 @@ def fleet(chance: random.Random, sites: int, changes: int, keys: int) -> list[Sh
     return shops
 
 
-def expected(shops: list[Shop], policies: dict[str, Policy]) -> dict[int, dict[str, Any]]:
-    """The merged table, by the meaning of the policies. Deletes win."""
-    by_key: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for record in (record for shop in shops for record in shop.told if record["op"] != "schema"):
-        by_key[record["key"]["id"]].append(record)
-    merged = {}
-    for key, records in by_key.items():
-        deleted = max((each["hlc"] for each in records if each["op"] == "delete"), default=-1)
-        inserted = max((each["hlc"] for each in records if each["op"] == "insert"), default=-1)
-        if inserted > deleted:
-            merged[key] = {name: _cell(name, records, deleted, policies) for name in CELLS}
-    return merged
-
-
-def _cell(name: str, records: list[dict[str, Any]], deleted: int, policies: dict[str, Policy]) -> Any:  # noqa: ANN401 - any value
-    written = [(each["hlc"], each["cells"][name]) for each in records if name in each["cells"]]
-    policy = policies.get(name, Policy.LAST_WRITE)
-    if policy is Policy.LAST_WRITE:
-        hlc, value = max(written, key=lambda one: one[0])
-        return value if hlc > deleted else None
-    if policy is Policy.FIRST_WRITE:
-        return min(written, key=lambda one: one[0])[1]
-    values = [value for _, value in written if value is not None]
-    return (max if policy is Policy.MAX else min)(values, default=None)
+def read(rows: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """Rows of the merged table by their key; what stands as JSON is read."""
+    found = {row["id"]: {name: row[name] for name in CELLS} for row in rows}
+    return {key: row | {"note": row["note"] and exact_json.loads(row["note"])} for key, row in found.items()}
 
 
 class Hub:

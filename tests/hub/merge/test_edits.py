@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from farshore_hub.errors import Conflict, Invalid, Unknown
-from farshore_hub.merge.policy import Rules
+from farshore_hub.merge.policy import Policy, Rules
 from farshore_hub.merged.desk import By, TableDesk
 from tests.hub.lake.stored import START_US, Stored
 from tests.hub.merge.shops import Hub, change, schema_record
@@ -99,3 +99,44 @@ def test_what_is_not_there_cannot_be_changed(hub: Hub) -> None:
         desk_of(hub).delete("orders", [9], ANNA)
     with pytest.raises(Conflict, match="not merged any more"):
         TableDesk(hub.stored.engine, hub.stored.clock).change("orders", [1], {"stock": 1}, ANNA)
+
+
+def test_the_hub_sets_counters_and_replaces_sets_and_sites_go_on_from_there(stored: Stored) -> None:
+    hub = Hub(stored, Rules(columns={"stock": Policy.SUM, "city": Policy.SET}))
+    hub.send("a", [schema_record(), change("insert", 1, T, stock=10, city='["a", "b"]')])
+    hub.merge()
+    told = desk_of(hub).change("orders", [1], {"stock": 4, "city": ["c"]}, ANNA)
+    assert told.row is not None
+    assert (told.row["stock"], told.row["city"]) == (4, '["c"]')
+    hub.stored.clock.us += 10**6
+    hub.send("b", [schema_record(), change("update", 1, T + 1, stock=9, city='["b"]') | {"deltas": {"stock": -1}}])
+    hub.send("b", [change("update", 1, START_US + 9, stock=8, city='["d"]') | {"deltas": {"stock": -1}}])
+    hub.merge()
+    assert [(row["stock"], row["city"]) for row in hub.rows()] == [(2, '["c","d"]')]
+
+
+@pytest.mark.parametrize(("policy", "stands"), [(Policy.HUB, 7), (Policy.SITE, 9), (Policy.LAST_WRITE, 9)])
+def test_the_hub_wins_over_sites_or_sites_over_the_hub(stored: Stored, policy: Policy, stands: int) -> None:
+    hub = Hub(stored, Rules(columns={"stock": policy}))
+    hub.send("a", [schema_record(), change("insert", 1, T, stock=1)])
+    hub.merge()
+    desk_of(hub).change("orders", [1], {"stock": 7}, ANNA)
+    hub.stored.clock.us += 10**6
+    hub.send("b", [schema_record(), change("update", 1, START_US + 9, stock=9)])
+    hub.merge()
+    desk_of(hub).change("orders", [1], {"note": "x"}, ANNA)
+    assert [row["stock"] for row in hub.rows()] == [stands]
+
+
+def test_what_sites_disagree_on_is_marked_until_the_hub_writes_it(stored: Stored) -> None:
+    hub = Hub(stored, Rules(columns={"stock": Policy.MANUAL}))
+    hub.send("a", [schema_record(), change("insert", 1, T, stock=1), change("insert", 2, T, stock=1)])
+    hub.send("b", [schema_record(), change("update", 1, T + 1, stock=2), change("update", 2, T + 1, stock=1)])
+    hub.merge()
+    assert [(row["stock"], row["_open"]) for row in hub.rows()] == [(2, 1), (1, 0)]
+    desk_of(hub).change("orders", [1], {"stock": 3}, ANNA)
+    assert [(row["stock"], row["_open"]) for row in hub.rows()] == [(3, 0), (1, 0)]
+    hub.stored.clock.us += 10**6
+    hub.send("a", [change("update", 1, START_US + 9, stock=4)])
+    hub.merge()
+    assert [(row["stock"], row["_open"]) for row in hub.rows()] == [(4, 0), (1, 0)]

@@ -1,4 +1,4 @@
-"""Whatever sites did, and in whatever order the hub hears of it: one table comes out, and no losing value is gone."""
+"""Batches of changes become rows: what wins, what is kept of what loses, and what waits or does not fit."""
 
 from __future__ import annotations
 
@@ -11,53 +11,10 @@ from sqlalchemy import text
 
 from farshore_hub.merge.policy import Deletes, Policy, Rules
 from farshore_hub.store.engine import reading
-from farshore_hub.texts import exact_json
 from tests.hub.lake.stored import START_US, Stored
-from tests.hub.merge.shops import COLUMNS, Hub, change, expected, fleet, schema_record
+from tests.hub.merge.shops import COLUMNS, Hub, change, fleet, schema_record
 
 T = START_US - 10**6
-
-
-def read(rows: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
-    """As `expected` has it: what stands as JSON is read."""
-    return {
-        row["id"]: {"city": row["city"], "stock": row["stock"], "note": _any(row["note"])}
-        for row in rows
-    }  # fmt: skip
-
-
-def _any(value: str | None) -> Any:  # noqa: ANN401 - any value
-    return None if value is None else exact_json.loads(value)
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_the_order_of_arrival_does_not_matter(stored: Stored, seed: int) -> None:
-    chance = random.Random(seed)
-    shops = fleet(chance, sites=4, changes=150, keys=12)
-    policies = {"stock": chance.choice(list(Policy))}
-    hub = Hub(stored, Rules(columns=policies))
-    batches = []
-    for shop in shops:
-        cut = chance.randint(1, len(shop.told))
-        batches += (
-            [(shop.name, shop.told[:cut]), (shop.name, shop.told[cut:])]
-            if shop.told[cut:]
-            else [(shop.name, shop.told)]
-        )
-    chance.shuffle(batches)
-    for name, records in [*batches, *chance.sample(batches, 2)]:
-        hub.send(name, records)
-        if chance.random() < 0.5:
-            hub.merge()
-    hub.merge()
-    rows = read(hub.rows())
-    assert _typed(rows) == _typed(expected(shops, policies))
-    assert len(rows) > 2
-
-
-def _typed(rows: dict[int, dict[str, Any]]) -> dict[int, dict[str, tuple[type, Any]]]:
-    """1 and 1.0 are two values."""
-    return {key: {name: (type(value), value) for name, value in row.items()} for key, row in rows.items()}
 
 
 def test_what_a_site_wrote_last_wins_or_is_in_the_conflict_ledger(stored: Stored) -> None:
@@ -174,8 +131,7 @@ def test_what_does_not_fit_is_kept_with_its_reason_and_holds_up_nothing(stored: 
 
 def test_merging_again_what_was_merged_changes_nothing(stored: Stored) -> None:
     hub = Hub(stored, Rules())
-    shops = fleet(random.Random(1), sites=3, changes=80, keys=6)
-    for shop in shops:
+    for shop in fleet(random.Random(1), sites=3, changes=80, keys=6):
         hub.send(shop.name, shop.told)
     hub.merge()
     rows, ledger = hub.rows(), {each["id"] for each in hub.conflicts()}
@@ -236,3 +192,84 @@ def test_a_table_from_before_rows_were_numbered_is_numbered_when_it_is_opened(st
     again.merge()
     assert [(key, stock) for _, key, _, stock in versions(again)] == [(1, 1), (3, 3), (2, 8)]
     assert len({version for version, *_ in versions(again)} - {0}) == 3
+
+
+def test_a_site_whose_clock_is_ahead_keeps_its_own_order_within_a_parcel(stored: Stored) -> None:
+    hub = Hub(stored, Rules())
+    ahead = START_US * 2
+    first = [change("insert", 1, ahead, stock=0), *(change("update", 1, ahead + n, stock=n) for n in range(1, 9))]
+    hub.send("ahead", [schema_record(), *first])
+    hub.send("ahead", [change("update", 1, ahead + 9, stock=9)])
+    hub.merge()
+    assert [row["stock"] for row in hub.rows()] == [9]
+
+
+def test_texts_are_compared_byte_by_byte(stored: Stored) -> None:
+    hub = Hub(stored, Rules(columns={"city": Policy.MAX}))
+    for site, city in (("a", "Zürich"), ("b", "zug"), ("c", "Ähre"), ("d", "a b"), ("e", "a-b")):
+        hub.send(site, [schema_record(), change("insert", 1, T, city=city)])
+        hub.merge()
+    assert [row["city"] for row in hub.rows()] == ["Ähre"]
+
+
+def test_a_counter_adds_what_each_site_says_it_changed_by(stored: Stored) -> None:
+    hub = Hub(stored, Rules(columns={"stock": Policy.SUM}))
+    hub.send("a", [schema_record(), change("insert", 1, T, stock=10)])
+    hub.send("a", [change("update", 1, T + 5, stock=7) | {"deltas": {"stock": -3}}])
+    hub.send("b", [schema_record(), change("update", 1, T + 3, stock=14) | {"deltas": {"stock": 4}}])
+    hub.send("b", [change("update", 1, T + 4, stock=15)])
+    hub.merge()
+    assert [row["stock"] for row in hub.rows()] == [11]
+    (misfit,) = hub.misfits()
+    assert misfit["why"] == "it does not say by how much stock changed: name it in counters = [...] at the site"
+
+
+def test_a_counter_that_would_overflow_stays_at_its_end(stored: Stored) -> None:
+    hub = Hub(stored, Rules(columns={"stock": Policy.SUM}))
+    hub.send("a", [schema_record(), change("insert", 1, T, stock=1), change("insert", 2, T, stock=2**48 + 1)])
+    hub.merge()
+    assert [each["why"] for each in hub.misfits()] == ["stock changes by more than a counter can at once"]
+    with stored.engine.begin() as connection:
+        # As many changes would have made it.
+        connection.execute(text(f"UPDATE history_{hub.table.id}_1 SET value = {2**63 - 1}"))
+    for number in range(1, 4):
+        hub.send("b", [schema_record(), change("update", 1, T + number, stock=0) | {"deltas": {"stock": 2**48}}])
+    hub.merge()
+    assert [row["stock"] for row in hub.rows()] == [2**63 - 1]
+
+
+def test_a_policy_that_does_not_fit_its_column_keeps_the_change_out_and_says_so(stored: Stored) -> None:
+    hub = Hub(stored, Rules(columns={"city": Policy.SUM, "stock": Policy.SET}))
+    hub.send("a", [schema_record(), change("insert", 1, T, city="Ulm"), change("insert", 2, T, stock=1)])
+    hub.send("a", [change("insert", 3, T, note="fits")])
+    hub.merge()
+    assert [row["id"] for row in hub.rows()] == [3]
+    assert sorted(each["why"].partition(":")[2] for each in hub.misfits()) == [
+        " set unites arrays that are JSON text, and the column is integer: declare it otherwise, or another policy",
+        " sum adds whole numbers, and the column is text: declare it otherwise, or another policy",
+    ]
+
+
+@pytest.mark.parametrize("text", ["{}", "[", "[NaN]", "7", "[" * 100_000, f"[{'1' * 5_000}]", "[1e999]"])
+def test_what_is_no_array_is_no_set(stored: Stored, text: str) -> None:
+    hub = Hub(stored, Rules(columns={"city": Policy.SET}))
+    hub.send(
+        "a", [schema_record(), change("insert", 1, T, city=text), change("insert", 2, T, city='["\\ud800", {"a":1}]')]
+    )
+    hub.merge()
+    assert [row["id"] for row in hub.rows()] == [2]
+    assert "set unites JSON arrays" in hub.misfits()[0]["why"]
+
+
+def test_a_policy_that_is_declared_later_begins_with_what_stands(stored: Stored) -> None:
+    hub = Hub(stored, Rules())
+    hub.send("a", [schema_record(), change("insert", 1, T, stock=5, city='["a"]', note='["x"]')])
+    hub.merge()
+    later = Hub(stored, Rules(columns={"stock": Policy.SUM, "city": Policy.SET, "note": Policy.SET}))
+    row = change("update", 1, T + 1, stock=6, city='["b"]', note='["y"]') | {"deltas": {"stock": 1}}
+    later.send("b", [schema_record(), row])
+    later.merge()
+    (merged,) = later.rows()
+    assert (merged["stock"], merged["city"], merged["note"]) == (6, '["a","b"]', '"[\\"x\\",\\"y\\"]"')
+    with reading(stored.engine) as connection:
+        assert connection.execute(text("SELECT stock FROM table_orders")).scalar_one() == 6

@@ -20,7 +20,7 @@ from farshore_hub.store.schema import site_labels, sites
 from farshore_protocol.tables import Ask, Followed, Page
 from tests.agent.buffer.world import FakeRandom
 from tests.hub.lake.stored import START_US, Stored
-from tests.hub.merge.shops import CELLS, Hub, change, schema_record
+from tests.hub.merge.shops import CELLS, Hub, change, read, schema_record
 
 T = START_US - 10**9
 BY_CITY = "city = site.city"
@@ -87,8 +87,6 @@ def label(stored: Stored, site: str, **labels: str) -> None:
 
 
 def rows_of(hub: Hub, city: str | None = None) -> dict[Any, dict[str, Any]]:
-    from tests.hub.merge.test_merging import read  # noqa: PLC0415
-
     return {key: row for key, row in read(hub.rows()).items() if city in {None, row["city"]}}
 
 

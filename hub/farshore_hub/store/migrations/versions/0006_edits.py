@@ -23,6 +23,16 @@ def upgrade() -> None:
             "version", sa.BigInteger(), nullable=False, server_default="0", comment="the last number of a changed row"
         ),
     )
+    op.add_column(
+        "merged_tables",
+        sa.Column(
+            "rules",
+            sa.Text(),
+            nullable=False,
+            server_default="",
+            comment="JSON: the policies that were followed up to now",
+        ),
+    )
     op.create_table(
         "table_edits",
         sa.Column("id", _ID, autoincrement=True, nullable=False),

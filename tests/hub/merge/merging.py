@@ -1,0 +1,59 @@
+"""Merges the batches of a world in some order into a database, and reads what has come of it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Engine, insert
+
+from farshore_hub.merge.statements import HUB
+from farshore_hub.merged.table import OpenTable, Origin, rows_of
+from farshore_hub.store.engine import reading, writing
+from farshore_hub.store.merge import conflicts_of
+from farshore_hub.store.schema import sites
+from farshore_hub.texts import exact_json
+from tests.hub.merge.worlds import Batch, World, rules, schema_record
+
+NAME = "world"
+
+
+def add_sites(engine: Engine, count: int) -> None:
+    with writing(engine) as connection:
+        rows = [{"id": by, "name": f"site-{by}", "state": "active", "created_us": 0} for by in range(1, count + 1)]
+        connection.execute(insert(sites), rows)
+
+
+def merge_all(engine: Engine, world: World, batches: Sequence[Batch], again: random.Random | None = None) -> None:
+    """Merge; with `again` some batches twice, and some only in part before that, as after a crash."""
+    declared = rules(world.deletes)
+    with writing(engine) as connection:
+        table = OpenTable.opened(connection, NAME, declared, 0)
+        table.take_in(connection, [schema_record()])
+    for batch in batches:
+        turns = [len(batch.changes)]
+        if again is not None and batch.by != HUB and again.random() < 0.2:
+            turns.insert(0, again.randint(1, len(batch.changes)))
+        for count in turns:
+            with writing(engine) as connection:
+                origin = Origin(batch.by, batch.received_us, batch.number)
+                table.merge(connection, batch.changes[:count], origin, 0)
+
+
+def merged_rows(engine: Engine, world: World) -> dict[str, dict[str, Any]]:
+    """As `expected` has them."""
+    with reading(engine) as connection:
+        table = OpenTable.opened(connection, NAME, rules(world.deletes), 0)
+        rows = rows_of(connection, table.id, table.layout, rules(world.deletes), 10**9)
+    return {row.pop("id"): row | {"note": _any(row["note"])} for row in rows}
+
+
+def _any(value: str | None) -> Any:  # noqa: ANN401 - any value
+    return None if value is None else exact_json.loads(value)
+
+
+def ledger(engine: Engine, world: World) -> list[dict[str, Any]]:
+    with reading(engine) as connection:
+        table = OpenTable.opened(connection, NAME, rules(world.deletes), 0)
+        return conflicts_of(connection, table.id, 10**9)
