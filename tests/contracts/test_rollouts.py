@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from farshore_hub.errors import Conflict, Unknown
+from farshore_hub.errors import Conflict, Invalid, Unknown
 from farshore_hub.orders.rollout import RolloutState, Strategy
 from farshore_protocol.orders import CommandReport, Outcome, SettingsReport
 from tests.contracts.hub_world import HubWorld
@@ -77,3 +77,15 @@ async def test_a_command_goes_to_every_site_of_a_group_or_to_none(fleet: Fleet) 
     fleet.hub.clock.at_us += 600 * 1_000_000
     fleet.steering.turn()
     assert {each.outcome for each in fleet.commands.listed()} == {"failed", "expired"}
+
+
+async def test_texts_that_a_database_does_not_take_are_refused_before_it_sees_them(fleet: Fleet) -> None:
+    for refused in (
+        lambda: fleet.config.apply(FLEET, Strategy(), "alice", "a\0b"),
+        lambda: fleet.rollouts.pause(1, "alice", "a\0b"),
+        lambda: fleet.commands.order(["a\0b"], "flush", {}, 600, "alice"),
+        lambda: fleet.commands.order(["ship-1"], "a\0b", {}, 600, "alice"),
+        lambda: fleet.secrets.delete("a\0b", "alice"),
+    ):
+        with pytest.raises((Invalid, Unknown)):
+            refused()

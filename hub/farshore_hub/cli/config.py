@@ -12,12 +12,12 @@ import click
 
 from farshore_hub.cli.options import Duration, as_json, data_dir, print_json, print_table, shown_time, who
 from farshore_hub.opening import OpenedHub, open_hub
-from farshore_hub.orders.config import Applied, Preview, preview_view
+from farshore_hub.orders.config import Preview, preview_view
 from farshore_hub.orders.desks import OrderDesks
 from farshore_hub.orders.folder import read_folder
 from farshore_hub.orders.rollout import HALTS, Strategy
 from farshore_hub.orders.strategies import strategy_from
-from farshore_hub.orders.views import SteeringView
+from farshore_hub.orders.views import AppliedView, RevisionView, SteeringView
 from farshore_shell.texts import printable
 
 EXIT_INVALID: Final = 5
@@ -152,18 +152,18 @@ def history(limit: int, deeds: bool, as_json: bool, data_dir: Path) -> None:  # 
     """
     with open_hub(data_dir) as hub:
         desks = OrderDesks.of(hub.fleet)
-        if deeds:
-            done = desks.steered.deeds(limit)
-            rows = [[shown_time(each.at_us), each.said_by or "-", each.subject, each.deed, each.text] for each in done]
-            found, columns = [each.model_dump(mode="json") for each in done], ("when", "who", "what", "deed", "text")
-        else:
-            made = desks.config.history(limit)
-            rows = [[str(each.id), shown_time(each.made_us), each.made_by, each.note] for each in made]
-            found, columns = [_revision(each) for each in made], ("revision", "when", "who", "why")  # type: ignore[assignment]
+        done = desks.steered.deeds(limit) if deeds else []
+        made = [RevisionView.model_validate(each) for each in desks.config.history(limit)]
     if as_json:
-        print_json(found)
+        print_json([each.model_dump(mode="json") for each in (done if deeds else made)])
+    elif deeds:
+        rows = [[shown_time(each.at_us), each.said_by or "-", each.subject, each.deed, each.text] for each in done]
+        print_table(("when", "who", "what", "deed", "text"), rows)
     else:
-        print_table(columns, rows)
+        print_table(
+            ("revision", "when", "who", "why"),
+            [[each.id, shown_time(each.made_us), each.made_by, each.note] for each in made],
+        )
 
 
 @command.command("show")
@@ -249,18 +249,10 @@ def _apply(
             return
     applied = desk.apply(files, strategy, by, note, skip_invalid=how["skip_invalid"])
     if as_json:
-        print_json(_applied(applied))
+        print_json(AppliedView.model_validate(applied).model_dump(mode="json"))
     else:
         click.echo(f"revision {applied.revision} goes to {applied.sites} sites: rollout {applied.rollout}")
         click.echo(f"watch it: farshore-hub rollout show {applied.rollout}")
-
-
-def _applied(applied: Applied) -> dict[str, int]:
-    return {"revision": applied.revision, "rollout": applied.rollout, "sites": applied.sites}
-
-
-def _revision(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row
-    return {"id": row.id, "made_us": row.made_us, "made_by": row.made_by, "note": row.note}
 
 
 def _print(preview: Preview, *, to_stderr: bool = False) -> None:

@@ -12,6 +12,7 @@ from farshore_hub.errors import Invalid
 from farshore_hub.opening import open_hub
 from farshore_hub.orders.desks import OrderDesks
 from farshore_hub.orders.secrets import MAX_CHARS
+from farshore_hub.orders.views import SecretView
 
 command = click.Group("secret", help="Set, list and delete secrets that settings name.")
 
@@ -54,7 +55,7 @@ def listing(as_json: bool, data_dir: Path) -> None:  # noqa: FBT001 - click's wa
     with open_hub(data_dir) as hub:
         found = OrderDesks.of(hub.fleet).secrets.listing()
     if as_json:
-        print_json([{"name": e.name, "version": e.version, "set_us": e.set_us, "set_by": e.set_by} for e in found])
+        print_json([SecretView.model_validate(each).model_dump(mode="json") for each in found])
     else:
         rows = [[each.name, each.version, shown_time(each.set_us), each.set_by] for each in found]
         print_table(("name", "set so often", "last", "who"), rows)

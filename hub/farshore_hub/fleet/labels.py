@@ -34,9 +34,10 @@ def change(fleet: Fleet, name: str, labels: Mapping[str, str], gone: Collection[
         Invalid: a key or a value is not allowed, or there would be too many.
         Unknown: there is no such site.
     """
-    for key, value in labels.items():
+    for key in [*labels, *gone]:
         if not _KEY.fullmatch(key):
             raise Invalid(f"{key[:80]!r} is no label: use a small letter, then small letters, digits, - and _")
+    for key, value in labels.items():
         if not value or len(value) > MAX_VALUE_CHARS or not value.isprintable():
             raise Invalid(f"label {key} has 1 to {MAX_VALUE_CHARS} printable characters")
     site = sites.find(fleet, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +19,7 @@ from farshore_hub.store.deeds import DeedRow
 from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.fleet import Site, SiteState
 from farshore_hub.store.orders import OrderRow, OrderState
-from farshore_protocol.names import BadName, check_any_stream
+from farshore_protocol.names import BadName, check_any_stream, check_site
 from farshore_protocol.ports import Clock
 
 MAX_WAITING: Final = 16
@@ -78,7 +78,7 @@ class CommandDesk:
         maker = Maker(self.keys, now_us, by)
         said = " ".join([name, *(f"{key}={value}" for key, value in sorted(arguments.items()))])
         with writing(self.engine) as connection:
-            found = fleet.find_sites(connection, sites)
+            found = fleet.find_sites(connection, filter(_is_site, sites))
             reports = site_reports.find(connection, [each.id for each in found.values()])
             waiting = orders.count_commands(connection)
             for site in sorted(sites):
@@ -165,8 +165,16 @@ def _makes_sense(key: str, value: str) -> bool:
 
 
 def _is_stream(name: str) -> bool:
+    return _passes(check_any_stream, name)
+
+
+def _is_site(name: str) -> bool:
+    return _passes(check_site, name)
+
+
+def _passes(check: Callable[[str], str], name: str) -> bool:
     try:
-        check_any_stream(name)
+        check(name)
     except BadName:
         return False
     return True

@@ -14,6 +14,7 @@ from farshore_hub.orders.fleet_settings import FleetSettings
 from farshore_hub.orders.layers import Layers, LayersInvalid, Problem, read_layers
 from farshore_hub.orders.rendering import Rendered, toml_of
 from farshore_hub.orders.rollout import RolloutState, Strategy, check_strategy, stages_of
+from farshore_hub.orders.said import checked_note
 from farshore_hub.orders.views import ChangeView, PreviewView, ProblemView
 from farshore_hub.receive.keys import ReceivingKeys
 from farshore_hub.store import config, deeds, fleet, orders, rollouts, site_reports
@@ -96,12 +97,12 @@ class ConfigDesk:
             skip_invalid: leave out sites that would refuse it, rather than refusing the whole.
 
         Raises:
-            Invalid: the files, the strategy, or what would be made of the files; nothing was changed.
+            Invalid: the files, the strategy, the note, or what would be made of the files; nothing was changed.
             Conflict: another rollout is not over.
         """
         if wrong := check_strategy(strategy):
             raise Invalid(wrong)
-        layers = _layers(files)
+        layers, note = _layers(files), checked_note(note)
         # In a transaction of its own: with many sites it takes a second, and parcels wait for one that writes.
         with reading(self.engine) as connection:
             _check_free(connection)

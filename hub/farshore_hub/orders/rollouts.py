@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from farshore_hub.errors import Conflict, Unknown
 from farshore_hub.orders.config import strategy_of
 from farshore_hub.orders.rollout import LIVE, RolloutState
+from farshore_hub.orders.said import checked_note
 from farshore_hub.orders.steering import part_of
 from farshore_hub.orders.views import DeedView, MemberView, RolloutStoryView, RolloutView
 from farshore_hub.store import deeds, rollouts
@@ -106,7 +107,7 @@ class RolloutDesk:
     def _change(
         self, number: int, deed: str, by: str, note: str, values: Callable[[RolloutRow], dict[str, Any]]
     ) -> RolloutView:
-        said = f"{deed} by {by}" + (f": {note}" if note else "")
+        said = f"{deed} by {by}" + (f": {checked_note(note)}" if note else "")
         with writing(self.engine) as connection:
             row = _found(rollouts.find(connection, number, lock=True), number)
             rollouts.change(connection, number, values(row) | {"why": said})

@@ -63,7 +63,7 @@ class Secrets:
             Unknown: there is none of that name.
         """
         with writing(self.engine) as connection:
-            if not config.delete_secret(connection, name):
+            if not _NAME.fullmatch(name) or not config.delete_secret(connection, name):
                 raise Unknown(f"there is no secret {name[:80]!r}", remedy="farshore-hub secret list")
             deeds.note(connection, DeedRow(self.clock.now_us(), by, f"secret {name}", "deleted", ""))
 
