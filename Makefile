@@ -23,12 +23,13 @@ DATA ?= $(wildcard demo/farshore_demo/data/*.gz)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TOOLS := $(VENV)/.tools
 BUILD := PYTHONPATH=packaging $(BIN)/python -m farshore_build
 SEEDED = $(if $(SEED),--seed $(SEED))
 SOURCES := protocol shell agent hub demo packaging tests docs_site
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test pytest lint types imports format demo docs bench bench-bytes fuzz fuzz-api bombs powerloss diskfaults bitrot soak soak-kills powercut links herd ledger-seeds push pins deb pyz test-packages lint-containers build-tools clean system-packages
+.PHONY: help venv test pytest lint types imports format demo docs bench bench-bytes fuzz fuzz-api bombs powerloss diskfaults bitrot soak soak-kills powercut links herd ledger-seeds push pins deb pyz test-packages lint-containers clean system-packages
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -117,22 +118,23 @@ push: $(STAMP) ## orders over MQTT to SITES=1000 connected sites: how soon, at w
 bombs: $(STAMP) ## feed every decoder, and the running commands, with all that is made to take much memory or time
 	FARSHORE_ALL_BOMBS=1 $(BIN)/pytest tests/fuzz/test_memory.py tests/fuzz/test_processes.py
 
-deb: build-tools ## Debian packages in dist/; PRODUCTS="agent hub" ARCH=arm64
+deb: $(TOOLS) ## Debian packages in dist/; PRODUCTS="agent hub" ARCH=arm64
 	$(foreach each,$(PRODUCTS),$(BUILD) deb $(each) --python $(PYTHON_OF_HUB) $(if $(ARCH),--architecture $(ARCH)) --output dist &&) true
 
-pyz: build-tools ## the agent in one file in dist/; ARCH=arm64
+pyz: $(TOOLS) ## the agent in one file in dist/; ARCH=arm64
 	$(BUILD) pyz $(if $(ARCH),--architecture $(ARCH)) --output dist
 
 test-packages: deb ## install, use, upgrade, remove and purge the packages in a clean SUITE=bookworm that is booted (root)
 	@sh packaging/ensure-clean-root.sh
 	PATH="$$PATH:/usr/sbin" FARSHORE_SUITE=$(SUITE) $(BIN)/pytest -v -x tests/packages tests/packages/journey.py
 
-lint-containers: build-tools ## lint the container and compose files, without an engine
+lint-containers: $(TOOLS) ## lint the container and compose files, without an engine
 	@sh packaging/lint-containers.sh $(BIN)/hadolint
 
-build-tools: $(STAMP)
-	@$(BIN)/python -c 'import hatchling, shiv' 2>/dev/null || $(BIN)/python -m pip install --quiet \
-		--disable-pip-version-check --constraint packaging/constraints.txt --editable '.[hub,dev,package]'
+$(TOOLS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint packaging/constraints.txt --editable '.[hub,dev,package]'
+	@touch $@
 
 pins: ## pin the newest versions of all dependencies in packaging/constraints.txt
 	sh packaging/make-pins.sh $(PYTHON)

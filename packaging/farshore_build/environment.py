@@ -23,8 +23,17 @@ _DIFFERS: Final = "WHEEL"
 """Says for which Python a distribution's files were; read by nobody at run time."""
 
 
+_ELF: Final = b"\x7fELF"
+_MACHINES: Final = {"amd64": 62, "arm64": 183}
+"""For which machine a compiled file is: e_machine of elf(5)."""
+
+
 class Differs(Exception):
     """A file is not the same for two versions of Python."""
+
+
+class WrongMachine(Exception):
+    """A compiled file is for another machine."""
 
 
 def make_environment(product: Product, architecture: str, work: Path, stamp: Stamp) -> Path:
@@ -32,6 +41,7 @@ def make_environment(product: Product, architecture: str, work: Path, stamp: Sta
 
     Raises:
         Differs: the pinned packages cannot share a folder.
+        WrongMachine: one of them has brought what would not run there.
         subprocess.CalledProcessError: a tool failed, and has said why.
     """
     ours = _our_wheel(work / "wheel", stamp)
@@ -45,6 +55,7 @@ def make_environment(product: Product, architecture: str, work: Path, stamp: Sta
         _drop(one, product.dropped)
         _merge(one, merged)
         shutil.rmtree(one)
+    check_machine(work, architecture)
     (merged / _BUILD_FILE).write_text(stamp.text + "\n")
     return merged
 
@@ -52,6 +63,19 @@ def make_environment(product: Product, architecture: str, work: Path, stamp: Sta
 def tool(name: str) -> str:
     """The path of a program of the extra `package`."""
     return str(Path(sys.executable).with_name(name))
+
+
+def check_machine(folder: Path, architecture: str) -> None:
+    """Every compiled file in it is for that architecture.
+
+    Raises:
+        WrongMachine: one is not.
+    """
+    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+        with path.open("rb") as file:
+            head = file.read(20)
+        if head.startswith(_ELF) and int.from_bytes(head[18:20], "little") != _MACHINES[architecture]:
+            raise WrongMachine(f"{path.relative_to(folder)} is not for {architecture}")
 
 
 def _our_wheel(folder: Path, stamp: Stamp) -> Path:

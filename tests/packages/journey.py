@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ import pytest
 from tests.packages.machine import ROOTS, Machine, booted, clean_root
 
 DIST: Final = Path(os.environ.get("FARSHORE_DIST", Path(__file__).parents[2] / "dist"))
+FORMATS: Final = Path(__file__).parents[1] / "data" / "formats"
 SUITE: Final = os.environ.get("FARSHORE_SUITE", "bookworm")
 AGENT: Final = "/var/lib/farshore-agent"
 HUB: Final = "/var/lib/farshore-hub"
@@ -237,3 +239,18 @@ def test_purging_leaves_nothing_but_the_users(machine: Machine) -> None:
     assert left == []
     machine.do("id farshore-agent && id farshore-hub")
     assert machine.do("systemctl list-units --all --no-legend 'farshore*'").out.strip() == ""
+
+
+def test_what_an_earlier_version_has_left_goes_on_when_the_packages_are_installed_over_it(machine: Machine) -> None:
+    """The first formats of both sides: a hub with 40 records, a site with 20 more that wait."""
+    with tarfile.open(FORMATS / "0001.tar.xz") as packed:
+        packed.extractall(machine.root / "root" / "old", filter="data")
+    for side, left in (("agent", "site/state"), ("hub", "hub")):
+        machine.do(f"mv /root/old/{left} /var/lib/farshore-{side}")
+        machine.do(f"chown -R farshore-{side}: /var/lib/farshore-{side} && chmod 700 /var/lib/farshore-{side}")
+    install(machine, package("hub"))
+    install(machine, package("agent"))
+    assert agent_status(machine)["identity"]["site"] == "ship-1"
+    machine.until("the records are delivered", lambda: stored(machine) == list(range(60)))
+    (line,) = json.loads(machine.do("farshore-hub completeness --stream boiler --json").out)["streams"]
+    assert (line["produced"], line["stored"], line["pending"], line["gap"]) == (60, 60, 0, 0)

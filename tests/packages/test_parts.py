@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import platform
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -166,6 +168,15 @@ def test_packages_that_differ_between_two_pythons_cannot_share_a_folder(tmp_path
     (tmp_path / "b" / "_core.a.so").write_text("another")
     with pytest.raises(Differs, match=r"_core\.a\.so"):
         environment._merge(tmp_path / "b", tmp_path / "both")
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the interpreter here is the example")
+def test_what_is_compiled_for_another_machine_is_found(tmp_path: Path) -> None:
+    shutil.copyfile(sys.executable, tmp_path / "program")
+    (tmp_path / "text").write_text("no program")
+    environment.check_machine(tmp_path, "amd64")
+    with pytest.raises(environment.WrongMachine, match="program is not for arm64"):
+        environment.check_machine(tmp_path, "arm64")
 
 
 def test_a_build_is_named_by_its_commit_and_as_of_the_time_that_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
