@@ -35,7 +35,7 @@ class Stranger:
     @contextlib.asynccontextmanager
     async def connected(self, client_id: str = "", *, signed_in: bool = True) -> AsyncIterator[Session]:
         tls = pinned_context(self.identity.membership.ca, self._chain if signed_in else None)
-        endpoint = Endpoint("127.0.0.1", self._port, tls, BROKER_NAME, MAX_PACKET_BYTES)
+        endpoint = Endpoint("127.0.0.1", self._port, tls, BROKER_NAME, MAX_PACKET_BYTES, 1000)
         async with connected(
             endpoint, Hello(client_id or self.own_id, 60), self.heard.append, SystemClock()
         ) as session:
@@ -118,7 +118,7 @@ def say_anything(port: int, *messages: Message) -> None:
     """Publish as somebody whom the broker asks nothing."""
 
     async def say() -> None:
-        endpoint = Endpoint("127.0.0.1", port, None, "", MAX_PACKET_BYTES)
+        endpoint = Endpoint("127.0.0.1", port, None, "", MAX_PACKET_BYTES, 1000)
         async with connected(endpoint, Hello("its-operator", 60), lambda _: None, SystemClock()) as session:
             for message in messages:
                 await session.publish(message)

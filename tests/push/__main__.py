@@ -157,7 +157,7 @@ def bare_broker(hub: OpenedHub, folder: Path, times: int) -> list[float]:
     (folder / "bare.conf").write_text(json.dumps(config | {"mqtt": mqtt}))
     process = subprocess.Popen([program(), "-c", folder / "bare.conf"], stderr=subprocess.DEVNULL)
     context = ssl.create_default_context(cadata=hub.keys.ca.pem.decode())
-    at = Endpoint("127.0.0.1", port, context, BROKER_NAME, 1 << 20)
+    at = Endpoint("127.0.0.1", port, context, BROKER_NAME, 1 << 20, 1000)
 
     async def measure() -> list[float]:
         clock, took = SystemClock(), []

@@ -51,7 +51,7 @@ async def lost(
 ) -> str:
     """Why a session ended that was used so."""
     async with served(broker) as port:
-        endpoint = Endpoint("127.0.0.1", port, None, "", 1000, timeout_s)
+        endpoint = Endpoint("127.0.0.1", port, None, "", 1000, 1000, timeout_s)
         with pytest.raises(BrokerLost) as caught:
             async with connected(endpoint, hello, lambda _: None, SystemClock()) as session:
                 await use(session)
@@ -64,8 +64,9 @@ def waiting(session: Session) -> Awaitable[object]:
 
 async def test_a_refusal_is_said_in_words() -> None:
     async with served(saying(b"\x20\x02\x00\x05")) as port:
+        endpoint = Endpoint("127.0.0.1", port, None, "", 1000, 1000)
         with pytest.raises(BrokerRefused, match="may not connect"):
-            async with connected(Endpoint("127.0.0.1", port, None, "", 1000), HELLO, lambda _: None, SystemClock()):
+            async with connected(endpoint, HELLO, lambda _: None, SystemClock()):
                 pass
 
 
@@ -133,7 +134,31 @@ async def test_messages_come_in_order_and_are_acknowledged_if_they_ask_for_it() 
 
     heard: list[Message] = []
     async with served(broker) as port:
-        endpoint = Endpoint("127.0.0.1", port, None, "", 1000)
+        endpoint = Endpoint("127.0.0.1", port, None, "", 1000, 1000)
         async with connected(endpoint, HELLO, heard.append, SystemClock()):
             assert await acknowledged == packets.puback(9)
     assert heard == [Message("a", b"1"), Message("b", b"2")]
+
+
+class Paced(SystemClock):
+    """Writes down how much was heard whenever somebody sleeps for a second or less, and does not sleep so long."""
+
+    def __init__(self, heard: list[Message]) -> None:
+        self.counts: list[int] = []
+        self._heard = heard
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 1:
+            self.counts.append(len(self._heard))
+        await super().sleep(0 if seconds <= 1 else seconds)
+
+
+async def test_a_broker_that_floods_us_is_listened_to_at_our_pace() -> None:
+    heard: list[Message] = []
+    clock, flood = Paced(heard), b"\x30\x03\x00\x01a" * 35
+    async with served(saying(ACCEPTED + flood)) as port:
+        endpoint = Endpoint("127.0.0.1", port, None, "", 1000, 10)
+        async with connected(endpoint, HELLO, heard.append, clock), asyncio.timeout(30):
+            while len(heard) < 35:  # noqa: ASYNC110 - it rings no bell
+                await asyncio.sleep(0.001)
+    assert clock.counts == [10, 20, 30]

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 KEEPALIVE_MIN_S: Final = 5
 KEEPALIVE_MAX_S: Final = 600
+MAX_MESSAGES_S: Final = 5
+"""More orders than that no hub has for a site."""
 SPREAD_S: Final = 30.0
 """A broker that was restarted loses all sites at one moment; within this time they come back."""
 
@@ -122,7 +124,7 @@ class Push:
         presence = topics.of(site, What.PRESENCE)
         keepalive_s = int(min(KEEPALIVE_MAX_S, max(KEEPALIVE_MIN_S, self._settings().heartbeat_s)))
         hello = Hello(topics.client_id(site), keepalive_s, will=Message(presence, ABSENT, retain=True))
-        endpoint = Endpoint(host, port, tls, BROKER_NAME, MAX_PACKET_BYTES, self._settings().timeout_s)
+        endpoint = Endpoint(host, port, tls, BROKER_NAME, MAX_PACKET_BYTES, MAX_MESSAGES_S, self._settings().timeout_s)
         try:
             async with connected(endpoint, hello, self._hear, self._world.clock) as session:
                 await session.subscribe(*(topics.of(site, what) for what in READ_BY_SITE))

@@ -23,8 +23,8 @@ SYSTEM: Final = "system"
 MAX_STORE_BYTES: Final = 1024 * MIB
 """Retained settings and reports: of 10,000 sites about 50 MiB."""
 MAX_MEMORY_STORE_BYTES: Final = 64 * MIB
-MAX_PENDING_BYTES: Final = 4 * MIB
-"""What one connection may leave unread before it is cut."""
+MAX_PENDING_BYTES: Final = 64 * MIB
+"""What one connection may leave unread before it is cut: for the hub, to which all retained reports come at once."""
 
 _MAX_LOG_BYTES: Final = 4 * MIB
 _ANSWER_S: Final = 15

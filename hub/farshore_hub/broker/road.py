@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 FOLDER: Final = "broker"
 RETRY_S: Final = 10
+MAX_MESSAGES_S: Final = 2000
+"""That a broker may bring: the time of this process belongs to parcels."""
 _MAX_PASSWORD_BYTES: Final = 4096
 
 
@@ -63,7 +65,7 @@ def road_of(
         return None
     client = hub_client(fleet)
     host, port = table.endpoint()
-    endpoint = Endpoint(host, port, client.tls, BROKER_NAME, MAX_PACKET_BYTES)
+    endpoint = Endpoint(host, port, client.tls, BROKER_NAME, MAX_PACKET_BYTES, MAX_MESSAGES_S)
     hello = hello_of(table.username, _password(table, data_dir))
     push = Push(desk, fleet.keys.hub, endpoint, hello, World(fleet.clock, fleet.random), run)
     if not table.embedded:

@@ -94,7 +94,7 @@ class CertificateAuthority:
 
     def issue_hub_client(self, key: ec.EllipticCurvePublicKey, now_us: int, serial: bytes) -> x509.Certificate:
         """The certificate that the hub itself shows to a broker; no database knows it, so it signs in nowhere else."""
-        valid = Validity.beginning(now_us, SERVER_LIFE)
+        valid = Validity.beginning(now_us, CA_LIFE)  # no hub runs so long without a start, and its key is in memory
         names = [x509.DNSName(HUB_CLIENT)]
         return self._issue(HUB_CLIENT, names, key, valid, serial, ExtendedKeyUsageOID.CLIENT_AUTH)
 

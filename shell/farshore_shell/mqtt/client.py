@@ -20,6 +20,7 @@ MAX_IN_FLIGHT: Final = 32
 """Messages that wait for the broker's word at one time."""
 
 _MAX_ID: Final = 0xFFFF
+_CONNACK_BYTES: Final = 4
 _READ_BYTES: Final = 64 * 1024
 _REFUSED: Final = {
     1: "it does not speak MQTT 3.1.1",
@@ -46,6 +47,7 @@ class Endpoint:
         tls: none for a broker on this machine.
         tls_name: what its certificate has to be for; empty: `host`.
         max_packet_bytes: of one packet that comes.
+        max_messages_s: that are taken in a second; more wait at the broker.
         timeout_s: until it has accepted us, and until it has answered a packet.
     """
 
@@ -54,6 +56,7 @@ class Endpoint:
     tls: ssl.SSLContext | None
     tls_name: str
     max_packet_bytes: int
+    max_messages_s: int
     timeout_s: float = 30
 
     def __str__(self) -> str:
@@ -193,8 +196,9 @@ async def connected(
     tasks: list[asyncio.Task[None]] = []
     try:
         writer.write(packets.connect(hello))
-        await _accepted(endpoint, reader, session, incoming)
-        works = (_read(reader, session, incoming), session.keep_alive(clock, hello.keepalive_s))
+        await _accepted(endpoint, reader, incoming)
+        reading = _read(reader, session, incoming, clock, endpoint.max_messages_s)
+        works = (reading, session.keep_alive(clock, hello.keepalive_s))
         tasks.extend(asyncio.create_task(_work(session, work)) for work in works)
         yield session
     finally:
@@ -217,35 +221,41 @@ async def _open(endpoint: Endpoint) -> tuple[asyncio.StreamReader, asyncio.Strea
         raise BrokerLost(f"{endpoint} cannot be reached: {error.strerror or error}") from None
 
 
-async def _accepted(endpoint: Endpoint, reader: asyncio.StreamReader, session: Session, incoming: Incoming) -> None:
-    """Wait for the broker's first word. What comes right behind it is for the session."""
+async def _accepted(endpoint: Endpoint, reader: asyncio.StreamReader, incoming: Incoming) -> None:
+    """Wait for the broker's first word, and read nothing behind it."""
     try:
         async with asyncio.timeout(endpoint.timeout_s):
-            came = list(incoming.feed(await _some(reader)))
+            came = list(incoming.feed(await _some(reader, _CONNACK_BYTES)))
             while not came:
-                came = list(incoming.feed(await _some(reader)))
-        first, *others = came
+                came = list(incoming.feed(await _some(reader, _CONNACK_BYTES)))
+        first = came[0]
         if first.kind is not Kind.CONNACK:
             raise BadPacket(f"it begins with {first.kind.name}")
         if code := first.codes[0]:
             raise BrokerRefused(f"{endpoint} refuses us: {_REFUSED.get(code, f'code {code}')}")
-        for packet in others:
-            session.take(packet)
     except TimeoutError:
         raise BrokerLost(f"{endpoint} did not answer within {endpoint.timeout_s:g} s") from None
     except BadPacket as error:
         raise BrokerLost(f"{endpoint} does not speak MQTT 3.1.1: {error}") from None
 
 
-async def _read(reader: asyncio.StreamReader, session: Session, incoming: Incoming) -> NoReturn:
+async def _read(
+    reader: asyncio.StreamReader, session: Session, incoming: Incoming, clock: Clock, max_messages_s: int
+) -> NoReturn:
+    """Take what comes, at that pace at most: a broker that floods us has the time that is set aside for it, no more."""
+    began_s, taken = clock.monotonic_s(), 0
     while True:
         for packet in incoming.feed(await _some(reader)):
             session.take(packet)
+            taken += packet.message is not None
+            if taken >= max_messages_s:
+                await clock.sleep(max(0.0, began_s + 1 - clock.monotonic_s()))
+                began_s, taken = clock.monotonic_s(), 0
 
 
-async def _some(reader: asyncio.StreamReader) -> bytes:
+async def _some(reader: asyncio.StreamReader, max_bytes: int = _READ_BYTES) -> bytes:
     try:
-        data = await reader.read(_READ_BYTES)
+        data = await reader.read(max_bytes)
     except OSError as error:
         raise BrokerLost(f"the connection is gone: {error}") from None
     if not data:

@@ -41,7 +41,7 @@ class Desk:
 
 
 def made(desk: Desk) -> Push:
-    return Push(desk, HUB, Endpoint("127.0.0.1", 1, None, "", 1000), hello_of("", ""), real_world(), threaded)
+    return Push(desk, HUB, Endpoint("127.0.0.1", 1, None, "", 1000, 1000), hello_of("", ""), real_world(), threaded)
 
 
 def hear(push: Push, site: str, what: What, payload: bytes, *, retain: bool = False) -> None:
