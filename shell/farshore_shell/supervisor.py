@@ -35,6 +35,7 @@ class Supervisor:
         self._address = "\0" + address.removeprefix(_ABSTRACT) if address.startswith(_ABSTRACT) else address
         self._watchdog_s = watchdog_s
         self._is_starting = True
+        self._failure_level = logging.WARNING
 
     @classmethod
     def of_environment(cls, environment: Mapping[str, str] = os.environ, pid: int | None = None) -> Self:
@@ -86,4 +87,5 @@ class Supervisor:
                 to.sendto("\n".join(lines).encode(), self._address)
         except OSError as error:
             # It may be busy or gone; what it makes of that is its own decision, and no reason for us to stop working.
-            _LOG.warning("the service manager could not be told %s: %s", lines[0], error)
+            _LOG.log(self._failure_level, "the service manager could not be told %s: %s", lines[0], error)
+            self._failure_level = logging.DEBUG

@@ -102,12 +102,15 @@ async def test_nobody_is_told_where_there_is_no_manager() -> None:
         assert {task.get_name() for task in asyncio.all_tasks()} & {"signs of life"} == set()
 
 
-async def test_a_manager_that_is_gone_stops_nothing(environment: dict[str, str]) -> None:
+async def test_a_manager_that_is_gone_stops_nothing_and_is_complained_of_once(
+    environment: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
     supervisor = Supervisor.of_environment(environment | {"NOTIFY_SOCKET": "/nowhere/notify"}, pid=7)
     async with supervisor.alive():
         supervisor.ready("")
         await asyncio.sleep(0)
     supervisor.stopping()
+    assert [record.levelname for record in caplog.records].count("WARNING") == 1
 
 
 def test_who_stops_before_it_is_ready_is_not_told_to_be_ready_any_more(
