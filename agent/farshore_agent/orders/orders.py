@@ -111,7 +111,7 @@ class Orders:
 
     def tell_broker(self, place: str) -> None:
         """The hub says where its MQTT broker is; empty: there is none."""
-        if place != self.broker:
+        if place != self.broker and self._settings.enabled:
             self.broker = place
             self._ring()
 

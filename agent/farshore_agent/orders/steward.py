@@ -84,7 +84,9 @@ class Steward:
             await self._bell.sleep(self._clock, _LOOK_EVERY_S)
 
     async def turn(self) -> None:
-        """One step of a trial, if there is one."""
+        """One step of a trial, if there is one and the owner takes orders."""
+        if not self._local.settings.orders.enabled:
+            return
         trial = self._book.state.trial
         if trial is not None and not trial.entered:
             await self._enter(trial)

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import zipfile
 from collections.abc import AsyncIterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import pytest
 
 from farshore_agent import Agent
 from farshore_agent.cli import main
+from farshore_agent.orders.state import Pushed, State, save
 from tests.agent.app.site import QUICK, records, settings_in, until
 from tests.agent.forward.hub_stub import HubStub
 
@@ -215,3 +217,23 @@ async def test_the_version_and_the_help_load_nothing_heavy(shell: Shell) -> None
 async def test_a_command_runs_after_the_module_of_run_was_loaded(shell: Shell) -> None:
     importlib.import_module("farshore_agent.cli.run")  # as whoever lists all commands does
     assert (await shell.run("schema")).code == 0
+
+
+async def test_the_settings_in_force_are_shown_with_their_origin_and_a_support_bundle_is_written_at_rest(
+    shell: Shell, hub: HubStub
+) -> None:
+    assert (await shell.run("enrol", hub.token())).code == 0
+    pushed = Pushed(7, 3, "[seal]\nmax_records = 77\n")
+    save(shell.folder / "state", State(hub.name, "ship-1", kept=pushed, settings_number=7))
+    shown = (await shell.run("settings", "show", "--origin")).out.splitlines()
+    assert {line.split(" = ")[0]: line.split()[-1] for line in shown}["seal.max_records"] == "hub"
+    assert "revision 3 fit over it" in (await shell.run("check")).out
+    written = await shell.run("support-bundle", "site.zip")
+    assert written.code == 0, written.err
+    with zipfile.ZipFile(shell.folder / "site.zip") as archive:
+        found = {each["key"]: each for each in json.loads(archive.read("settings.json"))}
+        assert json.loads(archive.read("versions.json"))["farshore-agent"]
+    assert found["seal.max_records"] == {"key": "seal.max_records", "value": 77, "origin": "hub"}
+    (shell.folder / "farshore-agent.toml").write_text(QUICK + "[orders]\naccept = []\n")
+    assert "does not let its hub change it" in (await shell.run("check")).out
+    assert (await shell.run("support-bundle", "/nowhere/site.zip")).code == 1
