@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tests.fuzz.target import TARGETS, Target
-from tests.fuzz.targets import collect, columns, http, hub, hub_http, identity, messages, settings
+from tests.fuzz.targets import collect, columns, http, hub, hub_http, identity, messages, mqtt, settings
 
-ROOMS = (columns, messages, collect, http, settings, identity, hub, hub_http)
+ROOMS = (columns, messages, collect, http, settings, identity, hub, hub_http, mqtt)
 
 
 def find(name: str) -> Target:
