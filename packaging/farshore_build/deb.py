@@ -122,19 +122,24 @@ def _about(product: Product, architecture: str, stamp: Stamp, root: Path) -> Non
 
 
 def _control(product: Product, architecture: str, stamp: Stamp, size: int) -> str:
-    after = ".".join((product.pythons[-1].split(".")[0], str(int(product.pythons[-1].split(".")[1]) + 1)))
     return f"""\
 Package: {product.name}
 Version: {version_of(product, stamp)}
 Architecture: {architecture}
 Maintainer: The Farshore developers <farshore@localhost>
 Installed-Size: {size // _KIB}
-Depends: adduser, python3 (>= {product.pythons[0]}), python3 (<< {after})
+Depends: adduser, python3 (>= {product.pythons[0]}), python3 (<< {_after(product.pythons[-1])})
 Section: net
 Priority: optional
 Description: {product.summary}
  {product.description.replace(chr(10), chr(10) + " ")}
 """
+
+
+def _after(python: str) -> str:
+    """The version that follows, which the package is not for: `3.14` after `3.13`."""
+    major, _, minor = python.partition(".")
+    return f"{major}.{int(minor) + 1}"
 
 
 def _settle_modes(root: Path, product: Product) -> None:

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import pytest
 
+from farshore_build.__main__ import this_architecture
 from tests.packages.machine import ROOTS, Machine, booted, clean_root
 
 DIST: Final = Path(os.environ.get("FARSHORE_DIST", Path(__file__).parents[2] / "dist"))
@@ -30,10 +31,11 @@ ADDRESS: Final = "https://127.0.0.1:8443"
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Machine]:
+    clean = clean_root(SUITE)
     root = Path(tempfile.mkdtemp(prefix="machine-", dir=ROOTS)) / "root"
     try:
         # Not copytree: it reads devices as if they were files, and /dev/full never ends.
-        subprocess.run(["cp", "--archive", str(clean_root(SUITE)), str(root)], check=True)
+        subprocess.run(["cp", "--archive", str(clean), str(root)], check=True)
         with booted(root) as machine:
             yield machine
     finally:
@@ -48,8 +50,8 @@ def _one_after_the_other(request: pytest.FixtureRequest) -> None:
 
 
 def package(side: str) -> Path:
-    (found,) = DIST.glob(f"farshore-{side}_*_amd64.deb")
-    return found
+    """The one that was built last."""
+    return max(DIST.glob(f"farshore-{side}_*_{this_architecture()}.deb"), key=lambda each: each.stat().st_mtime)
 
 
 def install(machine: Machine, file: Path) -> None:
