@@ -64,6 +64,7 @@ class Merger:
         self._is_ours = is_ours
         self._after: dict[str, int] = {}
         self._attended: set[int] = set()
+        self._tables: dict[str, OpenTable] = {}
         self._again_s = -math.inf
 
     async def run(self) -> None:
@@ -101,11 +102,12 @@ class Merger:
             _log.warning("batch %d of %s.changes cannot be read: %s", batch.id, name, error)
             return False  # the lake's writer sets it aside
         with writing(self._engine) as connection:
-            table = OpenTable.opened(connection, name, rules, self._clock.now_us())
+            table = OpenTable.opened(connection, name, rules, self._clock.now_us(), self._tables.get(name))
             if table.id not in self._attended:
                 table.attend(connection)
             table.take_in(connection, [record for record in records if record["op"] == Op.SCHEMA])
         self._attended.add(table.id)
+        self._tables[name] = table
         changes = [record for record in records if record["op"] in ROW_OPS]
         if not {change["schema"] for change in changes} <= table.known:
             return False

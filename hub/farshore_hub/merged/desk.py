@@ -5,6 +5,7 @@ An edit is a change like a site's, merged by the same policies, and kept with th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,14 +15,16 @@ from sqlalchemy import Connection, Engine
 
 from farshore_hub.errors import Conflict, Invalid, Unknown
 from farshore_hub.merge import edits
-from farshore_hub.merge.layout import Layout
-from farshore_hub.merge.policy import Rules
+from farshore_hub.merge.layout import Column, Layout
+from farshore_hub.merge.policy import Policy, Rules
+from farshore_hub.merge.sets import array_of, elements_of
 from farshore_hub.merge.statements import HUB, NEVER
+from farshore_hub.merge.types import Type, stored
 from farshore_hub.merged.table import OpenTable, Origin, rows_of, view_of
-from farshore_hub.merged.views import ColumnView, EditedView, EditView, TableView
+from farshore_hub.merged.views import ColumnView, ConflictView, EditedView, EditView, TableView, conflict_view
 from farshore_hub.store import merge as store
 from farshore_hub.store.engine import reading, writing
-from farshore_hub.store.merge import MergedTable
+from farshore_hub.store.merge import AskedConflicts, MergedTable
 from farshore_hub.texts import exact_json
 from farshore_hub.texts.tables import plain
 from farshore_protocol.changes import Op
@@ -116,6 +119,60 @@ class TableDesk:
             row.remove()
         return row.told
 
+    def conflicts(self, asked: AskedConflicts) -> list[ConflictView]:
+        """Values that have lost, the newest first."""
+        with reading(self.engine) as connection:
+            return [conflict_view(each) for each in store.asked_conflicts(connection, asked)]
+
+    def conflict(self, number: int) -> ConflictView:
+        """One of them.
+
+        Raises:
+            Unknown: there is none of that number.
+        """
+        with reading(self.engine) as connection:
+            return conflict_view(_found_conflict(connection, number))
+
+    def undo(self, number: int, by: By) -> EditedView:
+        """Put a value that has lost back, as a change of the hub; a row that was deleted is made again.
+
+        Raises:
+            Unknown: there is no conflict of that number.
+            Conflict: it was undone already, or the value would lose again by the column's policy.
+        """
+        with reading(self.engine) as connection:
+            lost = _found_conflict(connection, number)
+        if lost["state"] == store.UNDONE:
+            raise Conflict(f"conflict {number} was undone already")
+        with self._edited(lost["table"], json.loads(lost["key"]), by) as row:
+            row.put_back(lost["column"], _value_of(lost["lost"]))
+            row.settle(number, store.UNDONE)
+        return row.told
+
+    def resolve(self, number: int, by: By, *value: Any) -> EditedView:  # noqa: ANN401 - any value
+        """Decide what stands in a cell that waits for it: `value`, or what stands there now.
+
+        Raises:
+            Unknown: there is no conflict of that number.
+            Conflict: nobody has to resolve it.
+            Invalid: the value does not fit.
+        """
+        with reading(self.engine) as connection:
+            found = _found_conflict(connection, number)
+        if found["state"] != store.OPEN:
+            raise Conflict(
+                f"conflict {number} is {found['state']}", remedy="farshore-hub tables undo puts a value back"
+            )
+        with self._edited(found["table"], json.loads(found["key"]), by) as row:
+            if not row.is_there:
+                raise Conflict("the row is gone")
+            if value:
+                row.write({found["column"]: value[0]})
+            else:
+                row.keep(found["column"])
+            row.settle(number, store.RESOLVED)
+        return row.told
+
     def _table_view(self, table: MergedTable) -> TableView:
         rules = self.rules.get(table.name, Rules())
         keys = [ColumnView(name=each.name, type=each.type, key=True, policy=None) for each in table.layout.key]
@@ -172,10 +229,59 @@ class _Row:
     def write(self, cells: Mapping[str, Any]) -> None:
         """Write cells."""
         layout, policies = self._table.layout, self._table.statements.declared
-        read = edits.read_cells(cells, layout, policies)
+        self._write(edits.read_cells(cells, layout, policies))
+
+    def _write(self, read: Mapping[str, Any]) -> None:
+        layout, policies = self._table.layout, self._table.statements.declared
         before = self._shown(self._before) if self._before and self.is_there else {}
         deltas = edits.moved(read, before, layout, policies)
         self._merge(Op.UPDATE if self.is_there else Op.INSERT, read, deltas=deltas)
+
+    def put_back(self, name: str, value: Any) -> None:  # noqa: ANN401 - any value
+        """Let a value that has lost stand again; of a counter or set, add it.
+
+        Raises:
+            Conflict: it would lose again.
+        """
+        place, column, policy = self._cell(name)
+        before, held = self._before, None
+        if before is not None and self.is_there:
+            held = before[f"c{place}_shown"]
+        if policy is Policy.SUM:
+            value = (held or 0) + (value or 0)
+        elif policy is Policy.SET and held is not None:
+            arrays = [json.loads(held) if column.type is Type.ANY else held, value]
+            value = array_of(each for array in arrays for each in elements_of(array))
+        cells = {column.name: value} if self.is_there else {**self._kept(), column.name: value}
+        self._write(cells)
+        now = self._before[f"c{place}_shown"] if self._before else None
+        if policy.has_losers and now != stored([value], column.type)[0]:
+            raise Conflict(
+                f"the value would lose again: {name} follows the policy {policy}",
+                remedy="give the column another policy in hub.toml",
+            )
+
+    def keep(self, name: str) -> None:
+        """Write what stands in a cell once more, as the hub's."""
+        place, column, _ = self._cell(name)
+        value = self._before[f"c{place}_shown"] if self._before else None
+        self._write({column.name: _plain_value(value, column.type)})
+
+    def settle(self, number: int, state: str) -> None:
+        """The edit has settled a conflict."""
+        store.settle_conflict(self._connection, number, state, self._edit)
+
+    def _cell(self, name: str) -> tuple[int, Column, Policy]:
+        for place, column in enumerate(self._table.layout.cells):
+            if name in column.names:
+                return place, column, self._table.statements.declared[place]
+        raise Conflict(f"the table has no column {name!r} any more")
+
+    def _kept(self) -> dict[str, Any]:
+        """What is left of the cells of a row that was deleted."""
+        before, cells = self._before or {}, enumerate(self._table.layout.cells)
+        values = {each.name: _plain_value(before.get(f"c{place}"), each.type) for place, each in cells}
+        return {name: value for name, value in values.items() if value is not None}
 
     def remove(self) -> None:
         """Delete it."""
@@ -217,6 +323,22 @@ def found_table(connection: Connection, name: str) -> tuple[int, Layout]:
     if found is None:
         raise Unknown(f"no table {name[:80]!r} is merged here", remedy="farshore-hub tables list shows those that are")
     return found
+
+
+def _found_conflict(connection: Connection, number: int) -> dict[str, Any]:
+    found = store.conflict(connection, number)
+    if found is None:
+        raise Unknown(f"there is no conflict {number}", remedy="farshore-hub tables conflicts lists them")
+    return found
+
+
+def _value_of(written: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any value
+    return None if written["value"] is None else exact_json.loads(written["value"])
+
+
+def _plain_value(value: Any, type_: Type) -> Any:  # noqa: ANN401 - any value
+    """A value of the database as a site would say it."""
+    return exact_json.loads(value) if type_ is Type.ANY and value is not None else value
 
 
 def _check_reason(by: By) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from sqlalchemy import Connection, Text, insert, inspect, text
@@ -50,11 +51,16 @@ class OpenTable:
         self._name = name
         self._rules = rules
         self.statements = self._made()
+        self._sql = _Prepared(table_id, self.statements)
 
     @classmethod
-    def opened(cls, connection: Connection, name: str, rules: Rules, now_us: int) -> OpenTable:
-        """The table of that name, made if there is none."""
+    def opened(
+        cls, connection: Connection, name: str, rules: Rules, now_us: int, known: OpenTable | None = None
+    ) -> OpenTable:
+        """The table of that name, made if there is none; `known` if that is still what it looks like."""
         table_id, layout = store.open_table(connection, name, now_us)
+        if known is not None and (known.id, known.layout) == (table_id, layout):
+            return known
         return cls(table_id, name, layout, rules)
 
     @property
@@ -83,6 +89,7 @@ class OpenTable:
         if self.layout == before:
             return
         old, self.statements = self.statements, self._made()
+        self._sql = _Prepared(self.id, self.statements)
         if not before.key and self.layout.key:
             connection.execute(CreateTable(self.statements.merged))
             connection.execute(CreateIndex(self.statements.by_version))
@@ -120,16 +127,17 @@ class OpenTable:
         statements, dialect = self.statements, connection.dialect.name
         connection.execute(CreateTable(statements.staged))
         connection.execute(insert(statements.staged), staging.rows)
-        contested = connection.execute(statements.contested()).mappings().all()
+        contested = connection.execute(self._sql.contested).mappings().all()
         self._note_departures(connection, before)
-        connection.execute(statements.merge(dialect), {"before": before})
+        connection.execute(self._sql.merge(dialect), {"before": before})
         is_ending = any(row["deleted_at"] > NEVER for row in staging.rows)
         batch, start = entered
-        for place, history in self._histories().items():
+        for place, history in self._sql.histories.items():
             entries = [entry | {"batch": batch, "n": entry["n"] + start} for entry in staging.entries.get(place, ())]
             insert_missing(connection, history.entries, entries)
             if entries or is_ending:
-                self._settle(connection, history)
+                for each in self._sql.settling(place, dialect):
+                    connection.execute(each)
         self._note_conflicts(connection, staging, {row["n"]: dict(row) for row in contested}, now_us)
         connection.execute(DropTable(statements.staged))
 
@@ -139,7 +147,7 @@ class OpenTable:
         """Keep what has lost; `before` has the contested rows as they were."""
         lost = [passed_over(self.statements, each) for each in staging.passed]
         if before:
-            since = [history.opened().label(f"c{place}_since") for place, history in self._histories().items()
+            since = [history.opened().label(f"c{place}_since") for place, history in self._sql.histories.items()
                      if not self.statements.policies[place].has_losers]  # fmt: skip
             after = connection.execute(self.statements.settled([*before], *since)).mappings()
             changes = {row["n"]: row for row in staging.rows}
@@ -147,18 +155,6 @@ class OpenTable:
                 n = row["n"]
                 lost += conflicts(self.statements, changes[n], before[n], dict(row), staging.parts)
         store.note_conflicts(connection, self.id, lost, now_us)
-
-    def _settle(self, connection: Connection, history: History) -> None:
-        pruning = history.prune()
-        if pruning is not None:
-            connection.execute(pruning)
-        connection.execute(history.settle(connection.dialect.name))
-
-    def _histories(self) -> dict[int, History]:
-        """Of the cells that have one, by their place."""
-        policies = enumerate(self.statements.policies)
-        places = [place for place, policy in policies if policy is not Policy.LAST_WRITE]
-        return {place: History(self.id, self.statements, place) for place in places}
 
     def _note_departures(self, connection: Connection, before: int) -> None:
         """Rows that may go over to other sites; whether they do, whoever makes a page looks when they have."""
@@ -244,6 +240,36 @@ class OpenTable:
         shown = self.statements.rows().compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
         connection.execute(text(f"DROP VIEW IF EXISTS {view}"))
         connection.exec_driver_sql(f"CREATE VIEW {view} AS {shown}")
+
+
+class _Prepared:
+    """The statements of a table that are run for every piece: making them costs more than running them."""
+
+    def __init__(self, table_id: int, statements: Statements) -> None:
+        self._statements = statements
+        places = [place for place, policy in enumerate(statements.policies) if policy is not Policy.LAST_WRITE]
+        self.histories = {place: History(table_id, statements, place) for place in places}
+        self._merges: dict[str, Any] = {}
+        self._settling: dict[tuple[int, str], list[Any]] = {}
+
+    @cached_property
+    def contested(self) -> Any:  # noqa: ANN401 - a Select
+        """The one that finds what meets others' values."""
+        return self._statements.contested()
+
+    def merge(self, dialect: str) -> Any:  # noqa: ANN401 - as of `Statements.merge`
+        """The one that merges."""
+        if dialect not in self._merges:
+            self._merges[dialect] = self._statements.merge(dialect)
+        return self._merges[dialect]
+
+    def settling(self, place: int, dialect: str) -> list[Any]:
+        """Those that work a cell out of its history."""
+        if (place, dialect) not in self._settling:
+            history = self.histories[place]
+            steps = [history.prune(), history.settle(dialect)]
+            self._settling[place, dialect] = [step for step in steps if step is not None]
+        return self._settling[place, dialect]
 
 
 def view_of(table: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -52,6 +53,23 @@ class ConflictView(BaseModel):
     lost: WrittenView
     found_us: int
     edit: int | None = Field(description="the number of the edit that has settled it")
+
+
+_REASONS: Final = {
+    "deleted": "the row was deleted",
+    "last-write": "the other one was written later",
+    "first-write": "the other one was written first",
+    "max": "the other one is greater",
+    "min": "the other one is less",
+    "hub": "the hub wins over sites, and what was written later over what was before",
+    "site": "sites win over the hub, and what was written later over what was before",
+    "manual": "the other one was written later; somebody has to decide",
+}
+
+
+def conflict_view(row: Mapping[str, Any]) -> ConflictView:
+    """An entry of the conflict ledger, with the reason in words."""
+    return ConflictView.model_validate({**row, "reason": _REASONS.get(row["policy"], row["policy"])})
 
 
 class EditView(BaseModel):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Table, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, insert, or_, select, update
 
 from farshore_hub.merge.conflicts import Conflict
 from farshore_hub.merge.layout import Layout
@@ -36,6 +36,8 @@ from farshore_protocol.names import CHANGES, companion_of
 _MARK_BYTES: Final = 16
 LOST: Final = "lost"
 OPEN: Final = "open"
+RESOLVED: Final = "resolved"
+UNDONE: Final = "undone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,22 +241,82 @@ def _count(connection: Connection, table: Table, table_id: int, *only: ColumnEle
     return int(connection.scalar(query) or 0)
 
 
+@dataclass(frozen=True, slots=True)
+class AskedConflicts:
+    """Which entries of the conflict ledger are asked for; what is None or empty does not matter.
+
+    Attributes:
+        site: its name, on either side.
+        state: lost, open, resolved or undone.
+        since_us: found at that time or later.
+        before: entries with smaller numbers.
+    """
+
+    table: str = ""
+    site: str = ""
+    column: str = ""
+    policy: str = ""
+    state: str = ""
+    since_us: int = 0
+    before: int | None = None
+    limit: int = 100
+
+
 def conflicts_of(connection: Connection, table_id: int, limit: int) -> list[dict[str, Any]]:
-    """The newest entries of the conflict ledger."""
+    """The newest entries of one table."""
+    return _conflicts(connection, [table_conflicts.c.table_id == table_id], limit)
+
+
+def asked_conflicts(connection: Connection, asked: AskedConflicts) -> list[dict[str, Any]]:
+    """Entries of the conflict ledger, the newest first."""
+    one = table_conflicts.c
+    only: list[ColumnElement[bool]] = [one.found_us >= asked.since_us]
+    if asked.table:
+        only.append(merged_tables.c.name == asked.table)
+    if asked.site:
+        site = select(sites.c.id).where(sites.c.name == asked.site).scalar_subquery()
+        only.append(or_(one.kept_site_id == site, one.lost_site_id == site))
+    for column, value in ((one.column, asked.column), (one.policy, asked.policy), (one.state, asked.state)):
+        if value:
+            only.append(column == value)
+    if asked.before is not None:
+        only.append(one.id < asked.before)
+    return _conflicts(connection, only, asked.limit)
+
+
+def conflict(connection: Connection, number: int) -> dict[str, Any] | None:
+    """One entry of the conflict ledger."""
+    return next(iter(_conflicts(connection, [table_conflicts.c.id == number], 1)), None)
+
+
+def _conflicts(connection: Connection, only: list[ColumnElement[bool]], limit: int) -> list[dict[str, Any]]:
     names = {site_id: name for site_id, name in connection.execute(select(sites.c.id, sites.c.name))}  # noqa: C416 - rows
-    query = select(table_conflicts).where(table_conflicts.c.table_id == table_id).order_by(table_conflicts.c.id.desc())
+    joined = select(table_conflicts, merged_tables.c.name.label("table_name")).join_from(table_conflicts, merged_tables)
+    query = joined.where(*only).order_by(table_conflicts.c.id.desc())
     return [
         {
             "id": row.id,
+            "table": row.table_name,
             "key": row.row_key,
             "column": row.column,
             "policy": row.policy,
+            "state": row.state,
             "kept": {"value": row.kept_value, "at_us": row.kept_at, "site": names.get(row.kept_site_id)},
             "lost": {"value": row.lost_value, "at_us": row.lost_at, "site": names.get(row.lost_site_id)},
             "found_us": row.found_us,
+            "edit": row.edit_id,
         }
         for row in connection.execute(query.limit(limit))
     ]
+
+
+def settle_conflict(connection: Connection, number: int, state: str, edit: int) -> None:
+    """Somebody has settled an entry by an edit; with it all that is open of the same cell."""
+    one = table_conflicts.c
+    row = connection.execute(select(one.table_id, one.row_key, one.column).where(one.id == number)).one()
+    same = and_(one.table_id == row.table_id, one.row_key == row.row_key, one.column == row.column)
+    connection.execute(update(table_conflicts).where(same, one.state == OPEN).values(state=RESOLVED, edit_id=edit))
+    connection.execute(update(table_conflicts).where(one.id == number).values(state=state, edit_id=edit))
 
 
 def misfits_of(connection: Connection, table_id: int, limit: int) -> list[dict[str, Any]]:

@@ -47,6 +47,22 @@ def test_a_row_is_changed_and_deleted_and_the_book_says_by_whom(run: Run) -> Non
 
 
 @pytest.mark.usefixtures("orders")
+def test_a_value_that_has_lost_is_listed_shown_and_put_back(run: Run) -> None:
+    (lost,) = run("tables", "conflicts", "orders", "--site", "north", "--column", "stock", "--json").json
+    assert (lost["lost"]["value"], lost["kept"]["value"], lost["reason"]) == (
+        "4",
+        "5",
+        "the other one was written later",
+    )
+    assert run("tables", "conflicts", "--state", "open", "--json").json == []
+    assert "the other one was written later" in run("tables", "conflict", lost["id"]).out
+    assert run("tables", "undo", lost["id"], "--json").json["row"]["stock"] == 4
+    assert run("tables", "undo", lost["id"]).exit_code == 6
+    assert "undone" in run("tables", "conflicts").out
+    assert run("tables", "resolve", lost["id"], "--value", "5").exit_code == 6
+
+
+@pytest.mark.usefixtures("orders")
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "said"),
     [

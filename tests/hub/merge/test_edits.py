@@ -9,6 +9,7 @@ import pytest
 from farshore_hub.errors import Conflict, Invalid, Unknown
 from farshore_hub.merge.policy import Policy, Rules
 from farshore_hub.merged.desk import By, TableDesk
+from farshore_hub.store.merge import AskedConflicts
 from tests.hub.lake.stored import START_US, Stored
 from tests.hub.merge.shops import Hub, change, schema_record
 
@@ -140,3 +141,60 @@ def test_what_sites_disagree_on_is_marked_until_the_hub_writes_it(stored: Stored
     hub.send("a", [change("update", 1, START_US + 9, stock=4)])
     hub.merge()
     assert [(row["stock"], row["_open"]) for row in hub.rows()] == [(4, 0), (1, 0)]
+
+
+def test_a_value_that_lost_is_put_back(hub: Hub) -> None:
+    desk = desk_of(hub)
+    hub.send("b", [schema_record(), change("update", 1, T + 9, stock=5, city="Bonn")])
+    hub.merge()
+    (stock,) = desk.conflicts(AskedConflicts(table="orders", column="stock", site="b", policy="last-write"))
+    assert (stock.lost.value, stock.lost.site, stock.kept.site, stock.state) == ("1", "a", "b", "lost")
+    assert desk.undo(stock.id, ANNA).row == {"id": 1, "city": "Bonn", "stock": 1, "note": None}
+    assert desk.conflict(stock.id).state == "undone"
+    with pytest.raises(Conflict, match="was undone already"):
+        desk.undo(stock.id, ANNA)
+    with pytest.raises(Unknown, match="there is no conflict 999"):
+        desk.undo(999, ANNA)
+    assert desk.conflicts(AskedConflicts(table="orders", state="open")) == []
+    assert desk.conflicts(AskedConflicts(table="other")) == []
+
+
+def test_a_row_that_was_deleted_is_made_again_by_undoing(hub: Hub) -> None:
+    desk = desk_of(hub)
+    hub.send("b", [schema_record(), change("delete", 1, T + 9)])
+    hub.merge()
+    lost = {each.column: each for each in desk.conflicts(AskedConflicts(policy="deleted"))}
+    assert set(lost) == {"city", "stock"}
+    assert desk.undo(lost["stock"].id, ANNA).row == {"id": 1, "city": "Ulm", "stock": 1, "note": None}
+
+
+def test_what_would_lose_again_is_not_put_back(stored: Stored) -> None:
+    hub = Hub(stored, Rules(columns={"stock": Policy.MAX}))
+    for site, stock in (("a", 1), ("b", 2)):
+        hub.send(site, [schema_record(), change("insert", 1, T, stock=stock)])
+    hub.merge()
+    (lost,) = [each for each in desk_of(hub).conflicts(AskedConflicts()) if each.column == "stock"]
+    with pytest.raises(Conflict, match="would lose again: stock follows the policy max"):
+        desk_of(hub).undo(lost.id, ANNA)
+    assert desk_of(hub).edits("orders", 10) == []
+
+
+def test_a_cell_that_waits_is_resolved(stored: Stored) -> None:
+    hub = Hub(stored, Rules(columns={"note": Policy.MANUAL}))
+    for site, note in (("a", b"1"), ("b", "2"), ("c", None)):
+        hub.send(site, [schema_record(), change("insert", 1, T, note=note), change("insert", 2, T, note=note)])
+    hub.merge()
+    desk = desk_of(hub)
+    waiting = {each.key: each for each in desk.conflicts(AskedConflicts(state="open"))}
+    assert [row["_open"] for row in hub.rows()] == [1, 1]
+    assert desk.resolve(waiting["[1]"].id, ANNA, "chosen").row == {
+        "id": 1,
+        "city": None,
+        "stock": None,
+        "note": '"chosen"',
+    }
+    desk.resolve(waiting["[2]"].id, ANNA)
+    assert [row["_open"] for row in hub.rows()] == [0, 0]
+    assert desk.conflicts(AskedConflicts(state="open")) == []
+    with pytest.raises(Conflict, match="is resolved"):
+        desk.resolve(waiting["[1]"].id, ANNA)

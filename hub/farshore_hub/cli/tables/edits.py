@@ -16,8 +16,8 @@ from farshore_hub.merge.edits import BadEdit, key_of_text
 from farshore_hub.merged.desk import By, TableDesk
 from farshore_hub.merged.views import EditedView
 
-_by = click.option("--by", default=who, show_default="your login", help="Who says so.")
-_reason = click.option("--reason", default="", help="Why.")
+by_option = click.option("--by", default=who, show_default="your login", help="Who says so.")
+reason_option = click.option("--reason", default="", help="Why.")
 _key = click.argument("key", nargs=-1, required=True)
 
 
@@ -25,8 +25,8 @@ _key = click.argument("key", nargs=-1, required=True)
 @click.argument("name")
 @_key
 @click.option("--cells", required=True, help="A JSON object: column to value; '-' reads it from standard input.")
-@_reason
-@_by
+@reason_option
+@by_option
 @as_json
 @data_dir
 def set_(*, name: str, key: tuple[str, ...], cells: str, reason: str, by: str, as_json: bool, data_dir: Path) -> None:
@@ -46,14 +46,14 @@ def set_(*, name: str, key: tuple[str, ...], cells: str, reason: str, by: str, a
     """
     read = _read_cells(cells)
     with desk(data_dir) as at:
-        _tell(at.change(name, _read_key(at, name, key), read, By(by, reason)), as_json=as_json)
+        tell(at.change(name, _read_key(at, name, key), read, By(by, reason)), as_json=as_json)
 
 
 @command.command("delete")
 @click.argument("name")
 @_key
-@_reason
-@_by
+@reason_option
+@by_option
 @as_json
 @data_dir
 def delete(*, name: str, key: tuple[str, ...], reason: str, by: str, as_json: bool, data_dir: Path) -> None:
@@ -68,7 +68,7 @@ def delete(*, name: str, key: tuple[str, ...], reason: str, by: str, as_json: bo
     Exit codes: 0 deleted, 5 the key does not fit, 6 there is no such table or row
     """
     with desk(data_dir) as at:
-        _tell(at.delete(name, _read_key(at, name, key), By(by, reason)), as_json=as_json)
+        tell(at.delete(name, _read_key(at, name, key), By(by, reason)), as_json=as_json)
 
 
 @command.command("edits")
@@ -116,7 +116,8 @@ def _read_key(at: TableDesk, name: str, key: tuple[str, ...]) -> list[Any]:
         raise Invalid(str(error)) from None
 
 
-def _tell(edited: EditedView, *, as_json: bool) -> None:
+def tell(edited: EditedView, *, as_json: bool) -> None:
+    """Say what has become of the row."""
     if as_json:
         print_json(edited.model_dump(mode="json"))
         return

@@ -6,14 +6,19 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic.config import JsonDict
+from pydantic.json_schema import SkipJsonSchema
 
 from farshore_hub.merged.desk import MAX_REASON_CHARS, By
-from farshore_hub.merged.views import EditedView, EditView, TableView
+from farshore_hub.merged.views import ConflictView, EditedView, EditView, TableView
+from farshore_hub.store.merge import AskedConflicts
+from farshore_hub.watch.desk import MAX_ID
 from farshore_hub.web.auth import Operator, TokenName, Viewer
 from farshore_hub.web.bodies import json_body
 from farshore_hub.web.problems import responses
+from farshore_hub.web.routes.alerts import AnySite, Before
 from farshore_hub.web.services import Hub
-from farshore_protocol.limits import MAX_NAME_CHARS
+from farshore_protocol.limits import LATEST_EVENT_US, MAX_NAME_CHARS
 from farshore_protocol.names import ANY_STREAM_PATTERN
 
 router: Final = APIRouter(tags=["tables"])
@@ -24,6 +29,14 @@ _READING: Final = (400, 408, 413, 415, 422)
 
 Name = Annotated[str, Path(max_length=MAX_NAME_CHARS, pattern=f"^{ANY_STREAM_PATTERN}$", description="of the table")]
 Limit = Annotated[int, Query(ge=1, le=MAX_ROWS)]
+_A_TABLE: Final[JsonDict] = {"pattern": f"^{ANY_STREAM_PATTERN}$"}
+AnyName = Annotated[
+    str | SkipJsonSchema[None],
+    Query(description="only of this table", max_length=MAX_NAME_CHARS, json_schema_extra=_A_TABLE),
+]
+AnyText = Annotated[str | SkipJsonSchema[None], Query(max_length=1000, json_schema_extra={"pattern": r"^[^\u0000]*$"})]
+Since = Annotated[int, Query(ge=0, lt=LATEST_EVENT_US, description="found since, in microseconds since 1970")]
+Number = Annotated[int, Path(ge=1, le=MAX_ID, description="its number")]
 Reason = Annotated[str, Field(max_length=MAX_REASON_CHARS, json_schema_extra={"pattern": r"^[^\u0000]*$"})]
 Key = Annotated[
     list[str | int | float | dict[str, str]],
@@ -47,6 +60,23 @@ class RowDelete(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     key: Key
+    reason: Reason = ""
+
+
+class Undo(BaseModel):
+    """Why a value that has lost is put back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Reason = ""
+
+
+class Resolution(BaseModel):
+    """What is to stand in a cell that sites disagree on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    value: Any = Field(default=None, description="what is to stand; without it, what stands now")
     reason: Reason = ""
 
 
@@ -102,3 +132,57 @@ async def post_row_delete(name: Name, request: Request, hub: Hub, by: TokenName)
     """Under the name of the token."""
     gone = await hub.bodies.read_json(request, RowDelete)
     return await hub.run_long(lambda: hub.tables.delete(name, gone.key, By(by, gone.reason)))
+
+
+@router.get(
+    "/v1/conflicts", summary="Values that have lost", dependencies=[Viewer], responses=responses(401, 403, 404, 422)
+)
+async def get_conflicts(  # noqa: PLR0913, PLR0917 - a parameter each
+    hub: Hub,
+    table: AnyName = None,
+    site: AnySite = None,
+    column: AnyText = None,
+    policy: AnyText = None,
+    state: AnyText = None,
+    since_us: Since = 0,
+    before: Before = None,
+    limit: Limit = 1000,
+) -> list[ConflictView]:
+    """The newest first, with both values, who wrote them, and why one has lost; page by page by `before`."""
+    asked = AskedConflicts(table or "", site or "", column or "", policy or "", state or "", since_us, before, limit)
+    return await hub.run_long(lambda: hub.tables.conflicts(asked))
+
+
+@router.get(
+    "/v1/conflicts/{number}", summary="One of them", dependencies=[Viewer], responses=responses(401, 403, 404, 422)
+)
+async def get_conflict(number: Number, hub: Hub) -> ConflictView:
+    """A value that has lost."""
+    return await hub.run(lambda: hub.tables.conflict(number))
+
+
+@router.post(
+    "/v1/conflicts/{number}/undo",
+    summary="Put a value that has lost back",
+    dependencies=[Operator],
+    responses=responses(401, 403, 404, 409, *_READING),
+    openapi_extra={"requestBody": json_body(Undo)},
+)
+async def post_undo(number: Number, request: Request, hub: Hub, by: TokenName) -> EditedView:
+    """As a change of the hub, under the name of the token."""
+    said = await hub.bodies.read_json(request, Undo)
+    return await hub.run_long(lambda: hub.tables.undo(number, By(by, said.reason)))
+
+
+@router.post(
+    "/v1/conflicts/{number}/resolve",
+    summary="Decide what stands",
+    dependencies=[Operator],
+    responses=responses(401, 403, 404, 409, *_READING),
+    openapi_extra={"requestBody": json_body(Resolution)},
+)
+async def post_resolution(number: Number, request: Request, hub: Hub, by: TokenName) -> EditedView:
+    """Of a cell that sites disagree on, under the name of the token."""
+    said = await hub.bodies.read_json(request, Resolution)
+    given = [said.value] if "value" in said.model_fields_set else []
+    return await hub.run_long(lambda: hub.tables.resolve(number, By(by, said.reason), *given))
