@@ -19,7 +19,7 @@ from farshore_build import deb, environment, pyz
 from farshore_build.completion import write_completions
 from farshore_build.environment import Differs
 from farshore_build.manual import write_manual
-from farshore_build.products import AGENT, HUB, PACKAGING, PRODUCTS, Product
+from farshore_build.products import AGENT, HUB, PACKAGING, PRODUCTS, ROOT, Product
 from farshore_build.sbom import write_sbom
 from farshore_build.stamp import DATE_VARIABLE, Stamp
 from farshore_shell import build
@@ -76,6 +76,14 @@ def test_what_a_product_brings_is_pinned_as_everything_is_and_by_hashes(product:
     others = [line for line in text.splitlines() if not line.startswith("    --hash=sha256:")]
     assert [line for line in others if not PIN.match(line)] == []
     assert "/" not in text
+
+
+@each_product
+def test_a_product_brings_all_that_it_depends_on(product: Product) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = [*project["dependencies"], *(project["optional-dependencies"]["hub"] if product is HUB else ())]
+    names = {re.split(r"[^a-z0-9-]", each)[0] for each in needed}
+    assert names <= {name for name, _ in PIN.findall(product.requirements.read_text())}, "make pins"
 
 
 @each_product
