@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -25,12 +25,11 @@ from farshore_agent.delivery import Delivery
 from farshore_agent.errors import AgentError, LinkError
 from farshore_agent.forward import stick
 from farshore_agent.forward.bell import Bell
-from farshore_agent.identity.road import Road, TlsRoad
 from farshore_agent.lock import StateLock
+from farshore_agent.machine import Machine, real_machine
 from farshore_agent.net.server import Server
 from farshore_agent.orders import Orders
 from farshore_agent.orders.commands import Commands
-from farshore_agent.orders.describe import describe, describe_apart
 from farshore_agent.orders.force import boot, peek
 from farshore_agent.orders.orders import Site
 from farshore_agent.orders.push import Push
@@ -44,7 +43,6 @@ from farshore_agent.running.tables import Tables
 from farshore_agent.settings import AgentSettings, StreamPolicies
 from farshore_agent.settings.layers import Effective, LocalFile, load_file
 from farshore_protocol.ports import Runner
-from farshore_shell.system import ThreadRunner, World, real_world
 
 if TYPE_CHECKING:
     from farshore_agent.tables.room import Outside
@@ -54,37 +52,6 @@ IDENTITY: Final = "identity"
 LAST_WORDS_S: Final = 2.0
 _FLUSH_LOOK_S: Final = 1.0
 _SEE_STATUS: Final = "see: farshore-agent status"
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What an agent takes from the machine that it runs on. The simulation hands in its own.
-
-    Attributes:
-        road: to the hub.
-        worker: a thread for the work of that name, for as long as the agent lives.
-        describe: makes the schema of the settings that hubs are told; it may be kept in the folder.
-    """
-
-    world: World
-    road: Road
-    worker: Callable[[str], AbstractContextManager[Runner]]
-    describe: Callable[[Path], Awaitable[bytes]] = describe
-
-
-def real_machine() -> Machine:
-    """This one."""
-    world = real_world()
-    return Machine(world, TlsRoad(world.clock), _thread, describe_apart)
-
-
-@contextmanager
-def _thread(name: str) -> Iterator[Runner]:
-    runner = ThreadRunner(name)
-    try:
-        yield runner
-    finally:
-        runner.close()
 
 
 class Agent:

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from farshore_agent.app import IDENTITY, Agent, Machine
+from farshore_agent.app import IDENTITY, Agent
 from farshore_agent.errors import AgentError, BufferFull, Stopping
 from farshore_agent.identity.enrol import enrol, parse_token
+from farshore_agent.machine import Machine
 from farshore_agent.settings import AgentSettings
 from farshore_protocol.ports import Runner
 from farshore_shell.system import World as Outside

@@ -36,11 +36,7 @@ def peek(local: LocalFile) -> Effective:
 
 
 def boot(local: LocalFile) -> Effective:
-    """What an agent that starts now has in force. What cannot be is rolled back first, durably.
-
-    Raises:
-        OSError: the state cannot be saved.
-    """
+    """What an agent that starts now has in force. What cannot be is rolled back first, durably if the disk lets us."""
     state_dir = local.settings.state_dir
     before = load(state_dir)
     if not local.settings.orders.enabled:
@@ -52,7 +48,7 @@ def boot(local: LocalFile) -> Effective:
             return effective(local, state.running)
         except SettingsError as error:
             _LOG.error("the hub's settings do not fit any more and are rolled back: %s", error)
-            state = _saved(state_dir, state, _without_the_unfit(state, problems_of(error)))
+            state = _saved(state_dir, state, without_the_unfit(state, problems_of(error)))
 
 
 def problems_of(error: SettingsError) -> list[str]:
@@ -60,7 +56,8 @@ def problems_of(error: SettingsError) -> list[str]:
     return [str(problem) for problem in error.problems]
 
 
-def _without_the_unfit(state: State, problems: Sequence[str]) -> State:
+def without_the_unfit(state: State, problems: Sequence[str]) -> State:
+    """The state after what is in force was found not to fit."""
     if state.trial and state.trial.entered:
         return lifecycle.rolled_back(state, problems)
     return lifecycle.unfit(state, problems)
@@ -68,5 +65,9 @@ def _without_the_unfit(state: State, problems: Sequence[str]) -> State:
 
 def _saved(state_dir: Path, before: State, state: State) -> State:
     if state != before:
-        save(state_dir, state)
+        try:
+            save(state_dir, state)
+        except OSError as error:
+            # A full disk keeps no agent from starting: the steward saves it when there is room.
+            _LOG.error("what is in force cannot be saved: %s", error)
     return state

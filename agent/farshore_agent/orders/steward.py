@@ -10,7 +10,7 @@ from typing import Final, NoReturn, Protocol
 from farshore_agent.errors import AgentError, SettingsError
 from farshore_agent.forward.bell import Bell
 from farshore_agent.orders import lifecycle, probe
-from farshore_agent.orders.force import effective, problems_of
+from farshore_agent.orders.force import effective, problems_of, without_the_unfit
 from farshore_agent.orders.state import Book, State, Trial
 from farshore_agent.settings import AgentSettings
 from farshore_agent.settings.layers import Effective, LocalFile
@@ -119,6 +119,11 @@ class Steward:
                 await self._house.use(wanted.settings)
                 self._applied = wanted.settings
             self.in_force = wanted
+        except SettingsError as error:
+            unfit, problems = state.running, problems_of(error)
+            await self._book.change(lambda now: without_the_unfit(now, problems) if now.running == unfit else now)
+            self.on_change()
+            self._bell.ring()
         except (AgentError, OSError) as error:
             if state.trial is None or not state.trial.entered:
                 raise

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from farshore_agent import app
+from farshore_agent import machine
 from farshore_agent.orders.describe import describe
 
 
@@ -23,4 +23,4 @@ def schema_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
             kept().append(await describe())
         return kept()[0]
 
-    monkeypatch.setattr(app, "describe_apart", once)
+    monkeypatch.setattr(machine, "describe_apart", once)

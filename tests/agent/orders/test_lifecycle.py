@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from farshore_agent.errors import AgentError
-from farshore_agent.orders import lifecycle
+from farshore_agent.orders import force, lifecycle
 from farshore_agent.orders.force import boot, effective
 from farshore_agent.orders.lifecycle import CRASHED
 from farshore_agent.orders.probe import Seen, Step, judge
-from farshore_agent.orders.state import Book, Pushed, State, Trial, load
+from farshore_agent.orders.state import Book, Pushed, State, Trial, load, save
 from farshore_agent.orders.steward import Steward
 from farshore_agent.settings import AgentSettings
 from farshore_agent.settings.layers import LocalFile, load_file
@@ -223,3 +223,24 @@ def test_a_site_that_never_reached_its_hub_need_not_reach_it_now() -> None:
 def test_a_step_without_a_trial_is_a_fault_of_ours() -> None:
     with pytest.raises(lifecycle.NoTrial):
         lifecycle.kept(State(HUB, SITE))
+
+
+def test_a_full_disk_keeps_no_agent_from_starting_and_what_does_not_fit_is_rolled_back_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "agent.toml").write_text(FILE + "[orders]\naccept = []\n")
+    local, state_dir = load_file(tmp_path / "agent.toml"), tmp_path / "state"
+    save(state_dir, State(HUB, SITE, kept=Pushed(7, 1, "[seal]\nmax_records = 5"), settings_number=7))
+    with monkeypatch.context() as full:
+
+        def refuse(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        full.setattr(force, "save", refuse)
+        in_force = boot(local)
+    assert in_force.settings == local.settings
+    book = Book(state_dir, inline)
+    run(Steward(book, local, in_force, House(in_force.settings), Clock()).turn())
+    assert load(state_dir).kept is None
+    assert book.state.settings is not None
+    assert book.state.settings.outcome is Outcome.ROLLED_BACK
