@@ -104,6 +104,22 @@ def _head(found: dict[str, Any]) -> list[str]:
         lines.append(f"table    {each['table']}: {each['changes']} change(s) told; {each['database']}")
         if each["complaint"]:
             lines.append(f"         {each['complaint']}")
+        lines += _followed(each.get("followed") or {})
+    return lines
+
+
+def _followed(told: dict[str, Any]) -> list[str]:
+    """What comes down into a table, and what is in its way."""
+    if not told:
+        return []
+    now = ", the whole table is being read" if told["reading"] else ""
+    held = f", {told['held']} held until the site's own changes are merged" if told["held"] else ""
+    lines = [f"         from the hub: {told['written']} row(s) written, {told['waiting']} waiting{held}{now}"]
+    lines += [f"         set aside: {count} row(s): {why}" for why, count in told["set_aside"].items()]
+    if told["missing"]:
+        lines.append(f"         not here, and left out: {', '.join(told['missing'])}")
+    if told["left_out"]:
+        lines.append(f"         {told['left_out']} row(s) are too large to come")
     return lines
 
 

@@ -10,11 +10,13 @@ from typing import Any
 import apsw
 
 from farshore_agent.errors import AgentError, ExitCode, Problem
-from farshore_agent.settings.tables import TableSettings
+from farshore_agent.settings.tables import Direction, TableSettings
 from farshore_agent.tables.application import Application
+from farshore_agent.tables.arrivals import Arrivals
+from farshore_agent.tables.references import References
 from farshore_agent.tables.schema import TableSchema, problems_of, read_schema
 from farshore_agent.tables.shadow import FILE, Shadow
-from farshore_agent.tables.sql import quoted, row
+from farshore_agent.tables.sql import quoted, row, rows
 from farshore_agent.tables.triggers import are_installed, log_name
 
 
@@ -51,11 +53,17 @@ def examine(name: str, settings: TableSettings) -> Examined:
         found.problems.append(Problem(f"{at}.database", f"{settings.database}: {error}", remedy))
         return found
     try:
+        if settings.direction is Direction.DOWN and read_schema(database, found.table) is None:
+            found.would.append(f"the table {found.table} would be made, with the columns that the hub's has")
+            return found
         found.problems.extend(problems_of(database, at, found.table, settings.key, settings.columns))
         schema = None if found.problems else read_schema(database, found.table, settings.key)
         if schema:
             found.problems.extend(_unknown_counters(at, schema, settings))
+        if schema and settings.direction.is_captured:
             found.would.extend(_would(database, name, schema, settings))
+        if schema and settings.direction.is_followed:
+            found.would.extend(_would_follow(database, schema, settings))
     except apsw.Error as error:
         found.problems.append(Problem(f"{at}.database", f"{settings.database}: {error}", "is this a SQLite database?"))
     finally:
@@ -85,6 +93,24 @@ def _would(database: apsw.Connection, name: str, schema: TableSchema, settings: 
         yield f"journal mode {mode}: a look keeps the application from committing for a moment; WAL would not"
 
 
+def _would_follow(database: apsw.Connection, schema: TableSchema, settings: TableSettings) -> Iterator[str]:
+    columns = ", ".join(schema.captured(settings.columns)) or "nothing else"
+    yield f"the hub's rows would be written into it, by {', '.join(schema.key)}; {columns}"
+    if settings.direction is Direction.DOWN:
+        yield "a row that the hub does not have stays; what the application changes in others is written over when the hub's row changes"
+    references = References.of(database, schema.name)
+    for each in references.own:
+        yield f"a row waits for the row of {each.parent} that its {', '.join(each.columns)} names"
+    triggers = rows(
+        database,
+        "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE "
+        "AND name NOT LIKE '~_farshore~_%' ESCAPE '~'",
+        (schema.name,),
+    )
+    if triggers:
+        yield f"its triggers do not run for them: {', '.join(name for (name,) in triggers)}"
+
+
 def release(state_dir: Path, name: str) -> str:
     """Remove what was added to an application's database, and forget the table; the database.
 
@@ -96,9 +122,10 @@ def release(state_dir: Path, name: str) -> str:
     shadow = Shadow(state_dir / FILE)
     try:
         progress = shadow.tables().get(name)
-        if progress is None or not progress.database:
+        database = (progress.database if progress else "") or Arrivals(name, shadow).following.database
+        if not database:
             raise _Unknown(f"no table {name!r} was captured here")
-        application = Application(Path(progress.database), name)
+        application = Application(Path(database), name)
         application.remove()
         application.close()
         shadow.forget(name)
@@ -106,7 +133,7 @@ def release(state_dir: Path, name: str) -> str:
         raise AgentError(f"the database cannot be changed: {error}", remedy="try again when nobody writes it") from None
     finally:
         shadow.close()
-    return progress.database
+    return database
 
 
 class _Unknown(AgentError):

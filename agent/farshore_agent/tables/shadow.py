@@ -155,9 +155,10 @@ class Shadow:
                 )
 
     def forget(self, table: str) -> None:
-        """Nothing is captured of this table any more."""
+        """Nothing is captured of this table any more, nor followed."""
+        kept = rows(self.file, "SELECT name FROM sqlite_schema WHERE type = 'table'")
         with self.transaction():
-            for name in ("rows", "progress"):
+            for (name,) in kept:
                 self.file.execute(f"DELETE FROM {name} WHERE tbl = ?", (table,))  # noqa: S608 - our own tables
 
     def tables(self) -> Mapping[str, Progress]:

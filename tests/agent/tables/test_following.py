@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import random
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from farshore_agent.settings.tables import Direction
+from farshore_agent.errors import AgentError
+from farshore_agent.settings.tables import Direction, TableSettings
+from farshore_agent.tables.examine import examine, release
 from tests.agent.buffer.world import START_US
 from tests.agent.tables.followed import Killed, Site, ToyHub, kill_after_the_commit
 
@@ -342,3 +345,20 @@ def _kill(site: Site) -> None:
         site.follower.apply()
     site.stop()
     site.start()
+
+
+def test_what_would_be_done_is_told_and_a_release_leaves_no_trace(tmp_path: Path, hub: ToyHub) -> None:
+    empty = TableSettings(database=tmp_path / "app.db", direction=Direction.DOWN)
+    sqlite3.connect(tmp_path / "app.db").close()
+    assert "would be made" in examine("goods", empty).would[0]
+    hub.put(1, NOW, name="bolt")
+    site = Site(tmp_path, hub, "a", Direction.DOWN, "CREATE TABLE other (a)")
+    site.settle()
+    site.run("CREATE TRIGGER mine AFTER UPDATE ON goods BEGIN SELECT 1; END")
+    assert "its triggers do not run for them: mine" in examine("goods", empty).would
+    site.stop()
+    release(tmp_path, "goods")
+    left = site.application.execute("SELECT name FROM sqlite_schema WHERE name LIKE '%farshore%'").fetchall()
+    assert (left, len(site.rows())) == ([], 1)
+    with pytest.raises(AgentError, match="no table"):
+        release(tmp_path, "goods")
