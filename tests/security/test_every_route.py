@@ -25,6 +25,7 @@ from farshore_hub.web.routes import (
     audit,
     config,
     fleet,
+    followed,
     health,
     hours,
     orders,
@@ -38,12 +39,14 @@ from farshore_protocol import wire
 from farshore_protocol.enrolment import JoinToken, RenewalRequest, read_membership, signed_renewal, write_token
 from farshore_protocol.messages import Refused
 from farshore_protocol.parcel import PARCEL_TYPE, parse_parcel
+from farshore_protocol.tables import ASK_TYPE, Ask, Followed, open_pages, pack_ask
 from tests.hub.fleet.site import DAY_S, DAY_US, SiteKeys
 from tests.hub.web.parcels import Sender
 from tests.hub.web.running import JSON, Member, Reply, RunningHub, with_certificate
 
 PUBLIC: Final = "anybody"
 SITE: Final = "a site"
+OWN: Final = "a site, which gets what is its own"
 BY_TOKEN: Final = "whoever has a join token"
 BY_KEY: Final = "a site, by certificate or signing key"
 
@@ -55,6 +58,7 @@ ROUTES: Final = {
     ("POST", "/v1/enrol"): BY_TOKEN,
     ("POST", "/v1/renew"): BY_KEY,
     ("POST", "/v1/parcels"): SITE,
+    ("POST", "/v1/followed"): OWN,
     ("GET", "/metrics"): Role.VIEWER,
     ("GET", "/v1/sites"): Role.VIEWER,
     ("GET", "/v1/sites/{name}"): Role.VIEWER,
@@ -163,6 +167,7 @@ def test_every_route_has_a_row_in_this_table(hub: RunningHub) -> None:
         audit.router,
         config.router,
         fleet.router,
+        followed.router,
         health.router,
         hours.router,
         orders.router,
@@ -195,6 +200,9 @@ def test_nobody_gets_through_a_route_that_is_not_theirs(
             assert reply.status in {200, 201, 404, 409, 422}, (name, path, reply)
         elif isinstance(whose, Role):
             assert reply.status == (403 if asker.role else 401), (name, path, reply)
+        elif whose == OWN and name.startswith("another site"):
+            assert reply.status == 200, (name, path, reply)
+            assert "not declared" in open_pages(reply.body).pages[0].refused
         else:
             assert reply.status in {401, 403}, (name, path, reply)
             assert reply.problem
@@ -206,6 +214,7 @@ def _ask_for_the_victim(hub: RunningHub, victim: Member, asker: Asker, method: s
         "/v1/parcels": (Sender(victim.keys, victim.membership).parcel(RECORDS), PARCEL_TYPE),
         "/v1/enrol": (_enrolment(), "application/vnd.msgpack"),
         "/v1/renew": (victim.keys.unsigned_renewal(), "application/vnd.msgpack"),
+        "/v1/followed": (pack_ask(Ask([Followed("goods")])), ASK_TYPE),
         "/v1/query": (b'{"sql": "SELECT 1"}', JSON),
         "/v1/sites": (b'{"name": "victim"}', JSON),
         "/v1/sites/{name}/token": (b"{}", JSON),

@@ -97,7 +97,7 @@ def _would_follow(database: apsw.Connection, schema: TableSchema, settings: Tabl
     columns = ", ".join(schema.captured(settings.columns)) or "nothing else"
     yield f"the hub's rows would be written into it, by {', '.join(schema.key)}; {columns}"
     if settings.direction is Direction.DOWN:
-        yield "a row that the hub does not have stays; what the application changes in others is written over when the hub's row changes"
+        yield "a row that the hub does not have stays; an edit of one that it has goes when the hub's row changes"
     references = References.of(database, schema.name)
     for each in references.own:
         yield f"a row waits for the row of {each.parent} that its {', '.join(each.columns)} names"
