@@ -12,6 +12,8 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from farshore_hub.store.dialect import locked
 from farshore_hub.store.schema import api_tokens, certificates, join_tokens, sites
 
+_STAMP: Final = 2_147_483_647
+
 MAX_CERTIFICATES: Final = 8
 """Certificates of one site that are good at a time: a site that renews again and again does not fill the table."""
 
@@ -131,7 +133,9 @@ def all_sites(connection: Connection) -> list[Site]:
 
 def stamp(connection: Connection) -> tuple[int, ...]:
     """Another one as soon as a site was added, has joined or was revoked, by whatever process."""
-    figures = (func.count(), func.sum(sites.c.enrolled_us), func.sum(sites.c.revoked_us))
+    # Of times as they are five thousand make a sum that SQLite refuses.
+    enrolled, revoked = (func.sum(column % _STAMP) for column in (sites.c.enrolled_us, sites.c.revoked_us))
+    figures = (func.count(), enrolled, revoked)
     return tuple(int(each or 0) for each in connection.execute(select(*figures).select_from(sites)).one())
 
 
