@@ -19,7 +19,7 @@ class Party:
 
     Attributes:
         hub, site: their names.
-        key: this site's; orders are sealed to it.
+        key, public_key: this site's; orders are sealed to it.
         signers: the hub's signing keys by name.
         signer: this site's.
         hub_key: what reports are sealed to.
@@ -28,6 +28,7 @@ class Party:
     hub: bytes
     site: str
     key: SealingKey
+    public_key: HubKey
     signers: Mapping[bytes, Ed25519PublicKey]
     signer: Signer
     hub_key: HubKey
@@ -36,10 +37,12 @@ class Party:
     def of(cls, identity: Identity) -> Party:
         """Of the identity in force."""
         membership, signer = identity.membership, identity.signer
+        key = site_sealing_key(identity.keys.signing_key)
         return cls(
             hub=membership.hub,
             site=membership.site,
-            key=site_sealing_key(identity.keys.signing_key),
+            key=key,
+            public_key=HubKey(key.id, key.public_bytes()),
             signers=identity.hub_keys,
             signer=Signer(key_id(signer.public_key().public_bytes_raw()), signer),
             hub_key=membership.sealing_keys[0],

@@ -12,7 +12,6 @@ from farshore_agent.orders.party import Party
 from farshore_agent.orders.state import Spoken, State
 from farshore_protocol import __version__, wire
 from farshore_protocol.batch import DIGEST_BYTES
-from farshore_protocol.enrolment import HubKey
 from farshore_protocol.orders import Introduction, Report, next_number
 
 _UNSAID: Final = 1
@@ -33,7 +32,7 @@ class About:
 
     def introduction(self, party: Party) -> Introduction:
         """As the hub is told."""
-        return Introduction(HubKey(party.key.id, party.key.public_bytes()), self.schema, list(self.accepts))
+        return Introduction(party.public_key, self.schema, list(self.accepts))
 
 
 def digest(raw: bytes) -> bytes:

@@ -11,13 +11,14 @@ from farshore_agent.errors import AgentError, SettingsError
 from farshore_agent.forward.bell import Bell
 from farshore_agent.orders import lifecycle, probe
 from farshore_agent.orders.force import effective, problems_of, without_the_unfit
-from farshore_agent.orders.state import Book, State, Trial
+from farshore_agent.orders.state import Book, Pushed, State, Trial
 from farshore_agent.settings import AgentSettings
 from farshore_agent.settings.layers import Effective, LocalFile
 from farshore_protocol.ports import Clock
 
 _LOG: Final = logging.getLogger(__name__)
 _LOOK_EVERY_S: Final = 0.5
+_REST_S: Final = 60.0
 
 
 class House(Protocol):
@@ -71,6 +72,7 @@ class Steward:
         self._watch: _Watch | None = None
         self.in_force = in_force
         self._applied: AgentSettings | None = in_force.settings
+        self._brought: tuple[Pushed | None] | None = None
         self.on_change: Callable[[], None] = lambda: None
 
     def wake(self) -> None:
@@ -81,7 +83,7 @@ class Steward:
         """Look after the settings until cancelled."""
         while True:
             await self.turn()
-            await self._bell.sleep(self._clock, _LOOK_EVERY_S)
+            await self._bell.sleep(self._clock, _LOOK_EVERY_S if self._book.state.trial else _REST_S)
 
     async def turn(self) -> None:
         """One step of a trial, if there is one and the owner takes orders."""
@@ -112,13 +114,15 @@ class Steward:
     async def _reconcile(self) -> None:
         """Have in force what the state wants. Where that fails half-way, all of what was before is applied again."""
         state = self._book.state
+        if self._brought == (state.running,):
+            return
         try:
             wanted = effective(self._local, state.running)
             if wanted.settings != self._applied:
-                self._watch = self._applied = None
+                self._watch = self._applied = self._brought = None
                 await self._house.use(wanted.settings)
                 self._applied = wanted.settings
-            self.in_force = wanted
+            self.in_force, self._brought = wanted, (state.running,)
         except SettingsError as error:
             unfit, problems = state.running, problems_of(error)
             await self._book.change(lambda now: without_the_unfit(now, problems) if now.running == unfit else now)

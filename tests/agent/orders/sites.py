@@ -21,6 +21,7 @@ PARTY = Party(
     hub=HUB,
     site=SITE,
     key=SEALING,
+    public_key=HubKey(SEALING.id, SEALING.public_bytes()),
     signers={peers.HUB_SIGNING_ID: peers.HUB_SIGNER.public_key()},
     signer=Signer(b"sitesign", peers.SITE_SIGNER),
     hub_key=HubKey(peers.HUB_SEALING.id, peers.HUB_SEALING.public_bytes()),
