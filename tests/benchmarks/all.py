@@ -61,6 +61,7 @@ RUNS: Final = (
     Run("ledger", "", "--sites 200 --days 5"),
     Run("ledger", "--store postgresql", "--sites 200 --days 5 --store postgresql"),
     Run("capture", "", "--rows 21_000 --transactions 100"),
+    Run("followed", "", "--rows 2_000 --edits 5"),
 )
 
 
