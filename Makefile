@@ -6,6 +6,7 @@ STATES ?= 20000
 FLIPS ?= 1000
 KILLS ?= 1000
 SITES ?= 3
+EDITS ?= 1000000
 STORE ?= sqlite
 CUTS ?= 30
 SEED ?=
@@ -29,7 +30,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 SOURCES := protocol shell agent hub demo packaging tests docs_site
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test pytest lint types imports format demo docs bench bench-bytes fuzz fuzz-api bombs powerloss diskfaults bitrot soak soak-kills powercut links herd ledger-seeds push pins deb pyz test-packages lint-containers clean system-packages
+.PHONY: help venv test pytest lint types imports format demo docs bench bench-bytes fuzz fuzz-api bombs powerloss diskfaults bitrot soak soak-kills powercut links herd ledger-seeds converge push pins deb pyz test-packages lint-containers clean system-packages
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -108,6 +109,9 @@ links: $(STAMP) ## what a real agent and hub make of bad links; LINK="part of a 
 
 ledger-seeds: $(STAMP) ## let everything go wrong in FLEETS=200 fleets of 500 sites and 10 streams; every gap is found exactly
 	$(BIN)/python -m tests.ledger $(SEEDED) --seeds $(FLEETS) --jobs $(or $(filter-out 0,$(WORKERS)),1)
+
+converge: $(STAMP) system-packages ## merge EDITS=1000000 random changes of SITES=20 in several orders, on both stores; SEED=…
+	$(BIN)/python -m tests.hub.merge.converge --edits $(EDITS) --sites $(if $(filter file,$(origin SITES)),20,$(SITES)) $(SEEDED)
 
 herd: $(STAMP) ## ten thousand sites that come back at once, on virtual time, by policy
 	$(BIN)/python -m tests.links.herd

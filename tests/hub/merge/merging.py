@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Engine, insert
 
+from farshore_hub.merge.policy import Policy
 from farshore_hub.merge.statements import HUB
 from farshore_hub.merged.table import OpenTable, Origin, rows_of
 from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.merge import conflicts_of
 from farshore_hub.store.schema import sites
 from farshore_hub.texts import exact_json
-from tests.hub.merge.worlds import Batch, World, rules, schema_record
+from tests.hub.merge.worlds import COLUMNS, Batch, World, last_words, rules, schema_record, stories
 
 NAME = "world"
 
@@ -57,3 +59,28 @@ def ledger(engine: Engine, world: World) -> list[dict[str, Any]]:
     with reading(engine) as connection:
         table = OpenTable.opened(connection, NAME, rules(world.deletes), 0)
         return conflicts_of(connection, table.id, 10**9)
+
+
+def lost_for_good(engine: Engine, world: World) -> list[object]:
+    """What sites wrote last, and neither stands in the table nor in the ledger."""
+    lost = ledger(engine, world)
+    told = {(json.loads(each["key"])[0], each["column"], each["lost"]["value"]) for each in lost}
+    ended: dict[tuple[str, str], int] = {}
+    for each in lost:
+        cell = json.loads(each["key"])[0], each["column"]
+        if each["policy"] == "deleted":
+            ended[cell] = max(each["kept"]["at_us"], ended.get(cell, 0))
+    rows = merged_rows(engine, world)
+    told_of = stories(world)
+    missing: list[object] = []
+    for key, name, value, stamp in last_words(world):
+        _, policy = COLUMNS[name]
+        if key in rows and (policy in {Policy.SUM, Policy.SET} or repr(rows[key][name]) == repr(value)):
+            continue
+        if any(write.value == value and write.stamp != stamp for write in told_of[key].writes[name]):
+            continue  # somebody else wrote the same: they agreed
+        # What has become of a counter or a set is lost as a whole, with the row.
+        whole = policy in {Policy.SUM, Policy.SET} and (key, name) in ended and ended[key, name] > stamp[0]
+        if not whole and (key, name, exact_json.dumps(value)) not in told:
+            missing.append((key, name, value, stamp))
+    return missing
