@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -15,6 +16,7 @@ from farshore_protocol.messages import Answer
 from farshore_protocol.parcel import ANSWER_TYPE, PARCEL_TYPE
 from tests.hub.web.parcels import Sender
 from tests.hub.web.running import JSON, Member, RunningHub
+from tests.processes import until
 
 RECORDS = [{"ts": f"2026-11-23T10:00:0{n}Z", "temp": 20 + n / 4, "on": n % 2 == 0} for n in range(5)]
 
@@ -118,6 +120,23 @@ def test_a_stream_is_exported_record_for_record(hub: RunningHub) -> None:
     ]
     parquet = hub.ask("GET", "/v1/streams/level/records?format=parquet", role=Role.VIEWER)
     assert pq.read_table(io.BytesIO(parquet.body)).num_rows == len(RECORDS)
+
+
+def test_an_export_ends_when_nobody_takes_it_any_more(hub: RunningHub) -> None:
+    """Twenty megabytes: more than the way to the client holds."""
+    member = hub.join("patient")
+    sender = Sender(member.keys, member.membership, "wide")
+    for start in range(0, 20_000, 2_000):
+        records = [{"n": n, "text": "x" * 1_000} for n in range(start, start + 2_000)]
+        answer = deliver(hub, member, sender, sender.parcel(records, first=start + 1))
+        assert answer.accounts[0].stored[-1] == start + 2_000
+    spill = hub.hub.place.spill
+    with contextlib.closing(hub.connection()) as connection:
+        headers = {"Authorization": f"Bearer {hub.tokens[Role.VIEWER]}"}
+        connection.request("GET", "/v1/streams/wide/records", headers=headers)
+        assert connection.getresponse().read(100_000).startswith(b'{"n":0,')
+        assert list(spill.iterdir())
+    until("its folder is gone, and so its process", lambda: not list(spill.iterdir()))
 
 
 def test_an_export_of_what_is_not_there_is_no_empty_answer(hub: RunningHub) -> None:
