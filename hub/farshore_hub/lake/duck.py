@@ -21,7 +21,9 @@ from farshore_hub.lake.settings import MIB
 from farshore_hub.lake.views import is_identifier, named_in, quoted, raw_rows, select_sql, view_columns
 
 _SHOWN_STREAMS: Final = 50
-_BATCH_ROWS: Final = 10_000
+_BATCH_ROWS: Final = 2_048
+"""As many as DuckDB itself holds at a time: rows may be large."""
+
 _READS: Final = frozenset({duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN})
 _WILD: Final = re.compile(r"[*?\[]")
 _KINDS: Final = {"Out of Memory Error": duckdb.OutOfMemoryException, "IO Error": duckdb.IOException}

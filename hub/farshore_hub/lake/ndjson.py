@@ -1,12 +1,14 @@
 """Rows of a stream's table as lines of JSON, each the record that the site sent.
 
-Whole batches at a time by msgspec, where what they hold is plain; one record after the other by `exact_json` where JSON
-cannot say it, or the record has what no column holds.
+Whole batches at a time by msgspec, where what they hold is plain and each field has one column; one record after the
+other by `exact_json` where JSON cannot say it, or the record has what no column holds.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -24,21 +26,27 @@ _ODD_FIELD: Final = re.compile(r'^\$|["\\\x00-\x1f]')
 
 def lines(rows: pa.RecordBatch) -> bytes:
     """The records of these rows, a line each."""
-    columns = [name for name in rows.schema.names if name not in SYSTEM_COLUMNS]
-    if rows.column(REST).null_count < rows.num_rows or not all(_is_plain(name, rows.column(name)) for name in columns):
+    names = [name for name in rows.schema.names if rows.column(name).null_count < rows.num_rows]
+    held = [name for name in names if name not in SYSTEM_COLUMNS]
+    fields = tuple(map(field_of, held))
+    if REST in names or len(set(fields)) < len(fields) or not all(_is_plain(name, rows.column(name)) for name in held):
         return "".join(f"{exact_json.dumps(record)}\n" for record in rebuild_all(rows)).encode()
-    held = [name for name in columns if rows.column(name).null_count < rows.num_rows]
     if not held:
         return b"".join([b"{}\n"] * rows.num_rows)
-    # What is null is missing: the default, and not written.
-    record = msgspec.defstruct(
-        "Record",
-        [(f"f{at}", Any, None) for at in range(len(held))],
-        rename={f"f{at}": field_of(name) for at, name in enumerate(held)},
-        omit_defaults=True,
-    )
+    record = _record_type(fields)
     text: bytes = _ENCODER.encode_lines(list(map(record, *(_cells(name, rows.column(name)) for name in held))))
     return text
+
+
+@lru_cache(maxsize=16)
+def _record_type(fields: Sequence[str]) -> type[msgspec.Struct]:
+    """What is null is missing: the default, and not written."""
+    return msgspec.defstruct(
+        "Record",
+        [(f"f{at}", Any, None) for at in range(len(fields))],
+        rename={f"f{at}": field for at, field in enumerate(fields)},
+        omit_defaults=True,
+    )
 
 
 def _is_plain(name: str, cells: pa.Array) -> bool:

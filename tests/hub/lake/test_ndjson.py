@@ -33,6 +33,8 @@ ODD: list[dict[str, Any]] = [
     {"back\\slash": 1},
     {"tab\t": 1},
     {"\x7fdel": 1},
+    {"n": 1.5},
+    {"tags": "text"},
     {"none": None},
     {"large": 2**70},
     {"half": "\ud800"},
