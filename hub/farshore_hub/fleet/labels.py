@@ -17,8 +17,10 @@ from farshore_hub.store.engine import reading, writing
 MAX_LABELS: Final = 64
 """Of one site."""
 
-MAX_VALUE_CHARS: Final = 255
-_KEY: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+KEY_PATTERN: Final = r"[a-z][a-z0-9_-]{0,62}"
+VALUE_PATTERN: Final = r"[^\u0000-\u001f\u007f]{1,255}"
+_KEY: Final = re.compile(KEY_PATTERN)
+_VALUE: Final = re.compile(VALUE_PATTERN)
 
 
 def of_all(fleet: Fleet) -> dict[str, dict[str, str]]:
@@ -38,8 +40,8 @@ def change(fleet: Fleet, name: str, labels: Mapping[str, str], gone: Collection[
         if not _KEY.fullmatch(key):
             raise Invalid(f"{key[:80]!r} is no label: use a small letter, then small letters, digits, - and _")
     for key, value in labels.items():
-        if not value or len(value) > MAX_VALUE_CHARS or not value.isprintable():
-            raise Invalid(f"label {key} has 1 to {MAX_VALUE_CHARS} printable characters")
+        if not _VALUE.fullmatch(value):
+            raise Invalid(f"label {key} has 1 to 255 characters, none of them a control character")
     site = sites.find(fleet, name)
     said = " ".join(
         [*(f"{key}={value}" for key, value in sorted(labels.items())), *(f"{key}-" for key in sorted(gone))]

@@ -20,7 +20,8 @@ from farshore_protocol.ports import Clock
 from farshore_protocol.sealing import seal_to
 
 MAX_CHARS: Final = 8192
-_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
+NAME_PATTERN: Final = r"[A-Za-z][A-Za-z0-9_]{0,62}"
+_NAME: Final = re.compile(NAME_PATTERN)
 _CONTEXT: Final = b"farshore/secret/v1\0"
 
 

@@ -93,7 +93,7 @@ def test_what_makes_no_sense_is_refused_with_the_reason(hub: RunningHub, ship: E
     assert (wrong.status, wrong.problem) == (422, "invalid")
     assert "fleet.toml: seal.speed" in wrong.json["detail"]
     assert post(hub, "/v1/config", files={}, then=["50%", "20 sites"]).status == 422
-    assert post(hub, "/v1/config", files={}, halt={"noise": 1}).status == 422
+    assert post(hub, "/v1/config", files={}, halt_failed=0).status == 422
     assert post(hub, "/v1/commands", sites=["ship-1"], command="reboot").status == 422
     assert post(hub, "/v1/commands", labels={"region": "nowhere"}, command="flush").status == 422
     assert post(hub, "/v1/sites/ship-1/labels", set={"No": "x"}).status == 422

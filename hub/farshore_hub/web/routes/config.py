@@ -11,7 +11,7 @@ from farshore_hub.fleet import labels, sites
 from farshore_hub.orders.config import preview_view
 from farshore_hub.orders.layers import MAX_ALL_CHARS, MAX_FILES
 from farshore_hub.orders.rollout import MAX_STAGES, Strategy
-from farshore_hub.orders.secrets import MAX_CHARS
+from farshore_hub.orders.secrets import MAX_CHARS, NAME_PATTERN
 from farshore_hub.orders.strategies import strategy_from
 from farshore_hub.orders.views import (
     AppliedView,
@@ -42,22 +42,26 @@ Note = Annotated[str, Field(max_length=MAX_TEXT_CHARS, json_schema_extra={"patte
 Files = Annotated[dict[str, str], Field(max_length=MAX_FILES, description="path in the folder to TOML text")]
 
 
+_SHARE: Final = r"^([1-9][0-9]{0,8}|[1-9][0-9]?%|100%)$"
+_Sites = Annotated[int, Field(ge=1, le=999_999_999, strict=True)] | None
+
+
 class How(BaseModel):
     """How a revision is rolled out."""
 
     model_config = ConfigDict(extra="forbid")
 
-    canary: int | None = Field(default=None, ge=1, le=10**9, description="sites of a first stage")
-    then: Annotated[list[str], Field(max_length=MAX_STAGES)] = Field(
-        default=["100%"], description="the stages after it: a number of sites or a share"
+    canary: _Sites = Field(default=None, description="sites of a first stage")
+    then: list[Annotated[str, Field(pattern=_SHARE)]] = Field(
+        default=["100%"], max_length=MAX_STAGES - 2, description="the stages after it: a number of sites or a share"
     )
     soak: Seconds = Field(default=0, le=_MAX_DAY_S, description="for so long all must be well before the next")
-    halt: dict[str, int] = Field(
-        default={"failed": 1}, max_length=10, description="failed, silent, gaps: at how many sites it stops"
-    )
+    halt_failed: _Sites = Field(default=1, description="stop when so many refused it or rolled it back; null: never")
+    halt_silent: _Sites = Field(default=None, description="stop when so many fell silent after the order")
+    halt_gaps: _Sites = Field(default=None, description="stop when so many miss records that were not missing before")
     silent_after: Seconds = Field(default=900, le=_MAX_DAY_S, description="a site is away after this")
-    again: bool = Field(default=False, description="also where the very same was refused or rolled back")
-    skip_invalid: bool = Field(default=False, description="leave out sites that would refuse it")
+    again: bool = Field(default=False, strict=True, description="also where the very same was refused or rolled back")
+    skip_invalid: bool = Field(default=False, strict=True, description="leave out sites that would refuse it")
     note: Note = ""
 
     def strategy(self) -> Strategy:
@@ -66,7 +70,8 @@ class How(BaseModel):
         Raises:
             Invalid: it makes no sense.
         """
-        halt_on = [f"{name}={count}" for name, count in self.halt.items()]
+        halts = {"failed": self.halt_failed, "silent": self.halt_silent, "gaps": self.halt_gaps}
+        halt_on = [f"{name}={count}" for name, count in halts.items() if count is not None]
         return strategy_from(self.canary, ",".join(self.then), self.soak, halt_on, self.silent_after, again=self.again)
 
 
@@ -84,13 +89,17 @@ class Layered(BaseModel):
     files: Files
 
 
+_Key = Annotated[str, Field(pattern=f"^{labels.KEY_PATTERN}$")]
+_Value = Annotated[str, Field(pattern=f"^{labels.VALUE_PATTERN}$")]
+
+
 class LabelChange(BaseModel):
     """Labels that are set, and those that are taken away."""
 
     model_config = ConfigDict(extra="forbid")
 
-    set: dict[str, str] = Field(default={}, max_length=labels.MAX_LABELS)
-    unset: list[str] = Field(default=[], max_length=labels.MAX_LABELS)
+    set: dict[_Key, _Value] = Field(default={}, max_length=labels.MAX_LABELS)
+    unset: list[_Key] = Field(default=[], max_length=labels.MAX_LABELS)
 
 
 class NewSecret(BaseModel):
@@ -98,7 +107,7 @@ class NewSecret(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(max_length=63)
+    name: str = Field(pattern=f"^{NAME_PATTERN}$")
     value: str = Field(min_length=1, max_length=MAX_CHARS)
 
 
