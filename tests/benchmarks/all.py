@@ -55,6 +55,8 @@ RUNS: Final = (
     Run("backlog", "", "--sizes 20_000 100_000"),
     Run("sites", "--batches 1_000", "--sites 1 16 --batches 100"),
     Run("sites", "--sites 1 10 100 1_000 --in-flight 16 --per-batch 100", "--sites 1 10 --in-flight 4 --batches 50"),
+    Run("merging", "", "--rows 1_000"),
+    Run("merging", "--store postgresql", "--rows 1_000 --store postgresql"),
     Run("streams", "", "--records 20_000 --streams 1 10"),
     Run("real_data", "", "--records 600 --trickles 1"),
     Run("effort", "", "--records 200_000 --seconds 1 --calm-seconds 2"),
