@@ -163,8 +163,7 @@ class Follower:
         if self._schema is None:
             return False
         if fresh := self._arrivals.fresh(PIECE_ROWS):
-            self._write(self._opened(), self._schema, fresh)
-            return True
+            return self._write(self._opened(), self._schema, fresh) is not None
         if self.is_restoring:
             self._arrivals.note(is_restoring=False)
         again = self._arrivals.free(PIECE_ROWS)
@@ -172,7 +171,7 @@ class Follower:
         if not again and now_s - self._tried_s >= SET_ASIDE_EVERY_S:
             self._tried_s = now_s
             again = self._arrivals.set_aside(PIECE_ROWS)
-        return bool(again) and self._write(self._opened(), self._schema, again)
+        return bool(again) and bool(self._write(self._opened(), self._schema, again))
 
     def note_under_way(self, intent: Intent) -> None:
         """A look has found changes of the site's own; said before it is settled."""
@@ -275,15 +274,15 @@ class Follower:
 
     # ------------------------------------------------------------------ writing
 
-    def _write(self, application: Application, schema: TableSchema, waiting: list[Arrival]) -> bool:
-        """Write a piece; whether a row of it is done."""
+    def _write(self, application: Application, schema: TableSchema, waiting: list[Arrival]) -> int | None:
+        """Write a piece; how many rows of it are done. None if the site's own changes have to be looked at first."""
         number = self._arrivals.following.applied + 1
         columns = schema.captured(self._settings.columns)
         began_s = self._clock.monotonic_s()
         with application.writing(BUSY_MS):
             noted = self._noted(application, schema)
             if noted is None:
-                return False
+                return None
             piece = _Piece(schema, columns, noted)
             for each in waiting:
                 piece.outcomes.append(self._apply(application, piece, each))
@@ -292,7 +291,7 @@ class Follower:
             application.note_applied(number, msgspec.msgpack.encode(piece.outcomes))
         self._arrivals.applied(number, piece.outcomes)
         self.written += piece.written
-        return any(each.why is None for each in piece.outcomes)
+        return sum(each.why is None for each in piece.outcomes)
 
     def _noted(self, application: Application, schema: TableSchema) -> frozenset[bytes] | None:
         """Keys of rows that the application has changed since the last look; None if there are too many."""

@@ -102,6 +102,22 @@ def test_an_edit_that_was_not_looked_at_yet_is_kept_cell_by_cell_and_told(tmp_pa
     assert (hub.all()[1,]["price"], hub.all()[2,]["name"]) == (5.0, "mine")
 
 
+def test_with_many_edits_that_nobody_has_looked_at_the_application_is_not_held_up_for_them(
+    tmp_path: Path, hub: ToyHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("farshore_agent.tables.follower.NOTED_AT_MOST", 5)
+    site = Site(tmp_path, hub)
+    hub.put(1, NOW, name="bolt")
+    site.pull()
+    for key in range(10, 16):
+        site.run("INSERT INTO goods (id) VALUES (?)", (key,))
+    assert not site.follower.apply()
+    assert (1,) not in site.rows()
+    site.look()
+    assert site.follower.apply()
+    assert (1,) in site.rows()
+
+
 def test_a_piece_that_was_written_when_the_agent_was_killed_is_noted_at_its_next_start(
     tmp_path: Path, hub: ToyHub
 ) -> None:
