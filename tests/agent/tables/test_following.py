@@ -302,7 +302,7 @@ def _reopened(site: Site) -> Site:
     return Site(site.folder, site.hub, site.name, Direction.BOTH, "SELECT 1")
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(16))
 def test_whatever_happens_in_whatever_order_all_copies_become_the_same(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     hub = ToyHub(limit=chance.choice([1, 3, 50]))
