@@ -69,7 +69,7 @@ def lost_for_good(engine: Engine, world: World) -> list[object]:
     for each in lost:
         cell = json.loads(each["key"])[0], each["column"]
         if each["policy"] == "deleted":
-            ended[cell] = max(each["kept"]["at_us"], ended.get(cell, 0))
+            ended[cell] = max(each["kept"]["at_us"], each["lost"]["at_us"], ended.get(cell, 0))
     rows = merged_rows(engine, world)
     told_of = stories(world)
     missing: list[object] = []
@@ -80,7 +80,7 @@ def lost_for_good(engine: Engine, world: World) -> list[object]:
         if any(write.value == value and write.stamp != stamp for write in told_of[key].writes[name]):
             continue  # somebody else wrote the same: they agreed
         # What has become of a counter or a set is lost as a whole, with the row.
-        whole = policy in {Policy.SUM, Policy.SET} and (key, name) in ended and ended[key, name] > stamp[0]
+        whole = policy in {Policy.SUM, Policy.SET} and (key, name) in ended and ended[key, name] >= stamp[0]
         if not whole and (key, name, exact_json.dumps(value)) not in told:
             missing.append((key, name, value, stamp))
     return missing
