@@ -28,6 +28,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    true,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import quoted_name
@@ -213,7 +214,7 @@ class Statements:
             return false()
         others = old[f"{name}_by"] != new["by"]
         if policy not in {Policy.LAST_WRITE, Policy.MANUAL}:
-            others = or_(others, new[f"{name}_at"] > old[f"{name}_at"])
+            others = true()  # a site's earlier write, which comes late, may take the place of its later one
         return and_(new[f"{name}_at"] > NEVER, old[f"{name}_at"] > NEVER, others,
                     old[name].is_distinct_from(new[name]))  # fmt: skip
 

@@ -198,3 +198,12 @@ def test_a_cell_that_waits_is_resolved(stored: Stored) -> None:
     assert desk.conflicts(AskedConflicts(state="open")) == []
     with pytest.raises(Conflict, match="is resolved"):
         desk.resolve(waiting["[1]"].id, ANNA)
+
+
+def test_a_sites_later_value_is_kept_when_its_earlier_one_comes_late_and_stands(stored: Stored) -> None:
+    hub = Hub(stored, Rules(columns={"city": Policy.FIRST_WRITE}))
+    hub.send("a", [schema_record(), change("update", 1, T + 1, city="later")])
+    hub.merge()
+    hub.send("a", [change("insert", 1, T, city="first")])
+    hub.merge()
+    assert [(each["lost"]["value"], each["kept"]["value"]) for each in hub.conflicts()] == [('"later"', '"first"')]
