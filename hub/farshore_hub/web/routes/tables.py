@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.config import JsonDict
 from pydantic.json_schema import SkipJsonSchema
 
+from farshore_hub.fleet import sites
 from farshore_hub.merged.desk import MAX_REASON_CHARS, By
 from farshore_hub.merged.views import ConflictView, EditedView, EditView, TableView
 from farshore_hub.store.merge import AskedConflicts
@@ -149,6 +150,10 @@ async def get_conflicts(  # noqa: PLR0913, PLR0917 - a parameter each
     limit: Limit = 1000,
 ) -> list[ConflictView]:
     """The newest first, with both values, who wrote them, and why one has lost; page by page by `before`."""
+    if table is not None:
+        await hub.run(lambda: hub.tables.layout(table))
+    if site is not None:
+        await hub.run(lambda: sites.find(hub.fleet, site))
     asked = AskedConflicts(table or "", site or "", column or "", policy or "", state or "", since_us, before, limit)
     return await hub.run_long(lambda: hub.tables.conflicts(asked))
 
