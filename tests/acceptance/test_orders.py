@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from tests.acceptance.commands import until
@@ -27,9 +28,14 @@ class Steering:
     def push(self, text: str, *, probe_s: int = 1) -> None:
         """Give every site these settings; over the API, because it is quicker than the command."""
         files = {"fleet.toml": f"[layer]\nprobe_s = {probe_s}\n{text}"}
-        body = json.dumps({"files": files, "halt": {}, "again": True}).encode()
-        status, said = self._hub.request("POST", "/v1/config", body, **{"content-type": "application/json"})
-        assert status == 201, said
+        body = json.dumps({"files": files, "halt_failed": None, "again": True}).encode()
+
+        def is_taken() -> bool:
+            status, said = self._hub.request("POST", "/v1/config", body, **{"content-type": "application/json"})
+            assert status in {HTTPStatus.CREATED, HTTPStatus.CONFLICT}, said
+            return status == HTTPStatus.CREATED
+
+        until("the rollout before is over", is_taken)
 
     def ends(self, outcome: str) -> None:
         """Wait until the site is done with the newest settings, and has told its hub."""

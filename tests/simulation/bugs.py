@@ -31,7 +31,6 @@ from farshore_agent.buffer.streams import StreamRow, begin_life
 from farshore_agent.forward.courier import Courier, Packed
 from farshore_agent.forward.forwarder import Forwarder
 from farshore_agent.forward.link import LinkDown
-from farshore_hub import app
 from farshore_hub.ledger.account import Account
 from farshore_hub.ledger.verdict import Fate, StoredBatch, Verdict
 from farshore_hub.receive import posting, receiver
@@ -228,7 +227,7 @@ def _anothers_records_taken_for_its_own() -> Iterator[None]:
 
 @contextmanager
 def _archived_while_backups_are_older() -> Iterator[None]:
-    with patch.object(app, "never_archived", receiver.archived_when_stored):
+    with patch.dict(receiver.ARCHIVED, never=receiver.archived_when_stored):
         yield
 
 

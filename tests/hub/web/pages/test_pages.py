@@ -201,6 +201,7 @@ def raise_alert(hub: RunningHub) -> int:
 def test_an_alert_is_shown_and_taken_care_of_under_ones_name(hub: RunningHub, signed_in: SignedIn) -> None:
     number = raise_alert(hub)
     viewer, operator = signed_in(Role.VIEWER), signed_in(Role.OPERATOR)
+    time.sleep(FRESH_S)
     assert "3 records are nowhere" in viewer.get("/sites/pump-7").body.decode()
     shown = viewer.get("/alerts").body.decode()
     assert "3 records are nowhere" in shown
