@@ -15,7 +15,7 @@ import pytest
 from tests.simulation.plan import OLD_BACKUPS
 from tests.simulation.world import run
 
-SEEDS = 1_025
+SEEDS = 1_000
 BLOCK = 25
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
 import threading
@@ -16,12 +17,20 @@ from farshore_hub import app
 from farshore_hub.behind import Behind
 from farshore_hub.initialise import initialise
 from farshore_hub.opening import open_hub
+from farshore_hub.web.server import bind
 from farshore_protocol.parcel import PARCEL_TYPE
 from farshore_shell.system import SystemClock, SystemRandom
 from tests.hub.web.parcels import Sender
 from tests.hub.web.running import running_hub
 
 NOT_FOR_PARCELS = ["alembic", "deltalake", "duckdb", "fastapi", "jinja2", "prometheus_client", "pyarrow"]
+
+
+def test_no_part_of_an_answer_waits_until_the_one_before_is_acknowledged() -> None:
+    with bind("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_nothing_is_loaded_before_the_port_is_open_that_parcels_do_not_need() -> None:

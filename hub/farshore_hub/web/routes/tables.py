@@ -35,7 +35,8 @@ AnyName = Annotated[
     str | SkipJsonSchema[None],
     Query(description="only of this table", max_length=MAX_NAME_CHARS, json_schema_extra=_A_TABLE),
 ]
-AnyText = Annotated[str | SkipJsonSchema[None], Query(max_length=1000, json_schema_extra={"pattern": r"^[^\u0000]*$"})]
+_Text = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")]
+AnyText = Annotated[_Text | SkipJsonSchema[None], Query()]
 Since = Annotated[int, Query(ge=0, lt=LATEST_EVENT_US, description="found since, in microseconds since 1970")]
 Number = Annotated[int, Path(ge=1, le=MAX_ID, description="its number")]
 Reason = Annotated[str, Field(max_length=MAX_REASON_CHARS, json_schema_extra={"pattern": r"^[^\u0000]*$"})]
