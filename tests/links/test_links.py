@@ -32,8 +32,8 @@ def is_up(site: Site) -> bool:
     ("profile", "payload_bytes"),
     [
         (SLOW, 100_000),
-        (f"{SLOW}, 5 % loss", 60_000),
-        (f"{SLOW}, 30 % loss", 8_000),
+        (f"{SLOW}, 5 % loss", 40_000),
+        (f"{SLOW}, 30 % loss", 5_000),
         ("2 Mbit/s, 100 ms, reordered, 2 % doubled", 200_000),
     ],
 )

@@ -8,12 +8,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from farshore_agent.app import IDENTITY, Agent
 from farshore_agent.errors import AgentError, BufferFull, Stopping
 from farshore_agent.identity.enrol import enrol, parse_token
 from farshore_agent.machine import Machine
+from farshore_agent.orders.describe import describe
 from farshore_agent.settings import AgentSettings
 from farshore_protocol.ports import Runner
 from farshore_shell.system import World as Outside
@@ -28,6 +30,16 @@ if TYPE_CHECKING:
 STREAMS: Final = ("alarms", "meter", "log")
 _REBOOT_S: Final = 20.0
 _DOWN_S: Final = 120.0
+
+
+_described: list[bytes] = []
+
+
+async def _describe(folder: Path) -> bytes:
+    """The schema of the settings, made once for all agents: it is the same for each."""
+    if not _described:
+        _described.append(await describe(folder))
+    return _described[0]
 
 
 class SimSite:
@@ -88,7 +100,7 @@ class SimSite:
             yield Worker(process, self.dice.rng)
 
         road = SimRoad(self.world.network, self.name, self.clock, self.promised)
-        return Machine(Outside(self.clock, self.dice), road, worker)
+        return Machine(Outside(self.clock, self.dice), road, worker, _describe)
 
     def kill(self) -> None:
         """As SIGKILL, or a power cut that loses nothing that was synced."""

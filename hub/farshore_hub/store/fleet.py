@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from farshore_hub.store.dialect import locked
 from farshore_hub.store.schema import api_tokens, certificates, join_tokens, sites
@@ -95,6 +95,12 @@ _SITE = (
     sites.c.heard,
     sites.c.has_orders,
 )
+_NAMED_SITES: Final = select(*_SITE).where(sites.c.name.in_(bindparam("names", expanding=True)))
+_CERTIFICATES: Final = (
+    select(certificates.c.serial, sites.c.name, sites.c.state, certificates.c.not_after_us)
+    .join_from(certificates, sites, certificates.c.site_id == sites.c.id)
+    .where(certificates.c.serial.in_(bindparam("serials", expanding=True)))
+)
 _TOKEN = (
     api_tokens.c.hash,
     api_tokens.c.name,
@@ -113,7 +119,7 @@ def find_site(connection: Connection, name: str) -> Site | None:
 def find_sites(connection: Connection, names: Iterable[str]) -> dict[str, Site]:
     """The sites of these names, those that there are."""
     wanted = sorted(set(names))
-    rows = connection.execute(select(*_SITE).where(sites.c.name.in_(wanted))) if wanted else ()
+    rows = connection.execute(_NAMED_SITES, {"names": wanted}) if wanted else ()
     return {row.name: _site(row) for row in rows}
 
 
@@ -209,9 +215,7 @@ def delete_certificates(connection: Connection, site_id: int) -> None:
 
 def find_certificates(connection: Connection, serials: Iterable[str]) -> dict[str, Certificate]:
     """The certificates with these serials, those that there are, by serial; each with its site's state."""
-    columns = (certificates.c.serial, sites.c.name, sites.c.state, certificates.c.not_after_us)
-    joined = select(*columns).join_from(certificates, sites, certificates.c.site_id == sites.c.id)
-    rows = connection.execute(joined.where(certificates.c.serial.in_(sorted(set(serials)))))
+    rows = connection.execute(_CERTIFICATES, {"serials": sorted(set(serials))})
     return {serial: Certificate(name, SiteState(state), not_after_us) for serial, name, state, not_after_us in rows}
 
 
