@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from farshore_hub.ledger.completeness import State
 from farshore_hub.ledger.hours import HourState
 from farshore_hub.ledger.standing import Standing
 from farshore_hub.store.fleet import SiteState
+from farshore_hub.texts.shown import TimeUs, View
 
-TimeUs = Annotated[int | None, Field(description="microseconds since 1970; null for never")]
 Hex = Annotated[str, BeforeValidator(lambda raw: raw.hex() if isinstance(raw, bytes) else raw)]
 
 
-class _View(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-
-class SiteView(_View):
+class SiteView(View):
     """A site."""
 
     name: str
@@ -32,7 +28,7 @@ class SiteView(_View):
     agent_version: str | None
 
 
-class GapView(_View):
+class GapView(View):
     """Sequences that are nowhere: not stored, not at the edge, and no receipt says why."""
 
     incarnation: Hex
@@ -41,7 +37,7 @@ class GapView(_View):
     last: int
 
 
-class StreamView(_View):
+class StreamView(View):
     """A stream of a site: produced = stored + pending + shed + quarantined + gap."""
 
     site: str
@@ -59,7 +55,7 @@ class StreamView(_View):
     heard_us: TimeUs
 
 
-class CompletenessView(_View):
+class CompletenessView(View):
     """Every stream of every site that was asked for, by site and stream."""
 
     streams: list[StreamView]
@@ -68,7 +64,7 @@ class CompletenessView(_View):
     )
 
 
-class HourView(_View):
+class HourView(View):
     """A stream of a site in one hour of event time: produced = stored + pending + shed + quarantined + gap."""
 
     site: str
@@ -85,7 +81,7 @@ class HourView(_View):
     gap: int = Field(description="nowhere; in the hours in which, by the site's own counts, so many are missing")
 
 
-class HoursView(_View):
+class HoursView(View):
     """Every stream of a site, hour by hour."""
 
     from_us: int
@@ -93,7 +89,7 @@ class HoursView(_View):
     hours: list[HourView]
 
 
-class FleetRowView(_View):
+class FleetRowView(View):
     """A site, hour by hour."""
 
     site: str
@@ -104,7 +100,7 @@ class FleetRowView(_View):
     stored: int
 
 
-class FleetView(_View):
+class FleetView(View):
     """Sites by name, hour by hour."""
 
     from_us: int
@@ -115,7 +111,7 @@ class FleetView(_View):
     sites: list[FleetRowView]
 
 
-class SiteLineView(_View):
+class SiteLineView(View):
     """A site in one line: produced = stored + pending + shed + quarantined + gap, over its streams."""
 
     name: str
@@ -133,7 +129,7 @@ class SiteLineView(_View):
     heard_us: TimeUs
 
 
-class SummaryView(_View):
+class SummaryView(View):
     """How many sites there are, and stand how."""
 
     sites: int
@@ -141,7 +137,7 @@ class SummaryView(_View):
     by_standing: dict[Standing, int]
 
 
-class StandingsView(_View):
+class StandingsView(View):
     """How the fleet stands: all of it in numbers, and the sites that were asked for."""
 
     summary: SummaryView = Field(description="of all sites, whatever was asked for")
@@ -149,7 +145,7 @@ class StandingsView(_View):
     sites: list[SiteLineView]
 
 
-class ReceiptSumView(_View):
+class ReceiptSumView(View):
     """What was given up of a stream for one reason."""
 
     stream: str
@@ -159,7 +155,7 @@ class ReceiptSumView(_View):
     last_us: TimeUs
 
 
-class ForkView(_View):
+class ForkView(View):
     """A batch that was kept aside: its range was stored already with other content."""
 
     stream: str
@@ -169,7 +165,7 @@ class ForkView(_View):
     received_us: TimeUs
 
 
-class RepairView(_View):
+class RepairView(View):
     """Records whose stored copy was found damaged: the hub asks the site for them again."""
 
     stream: str
@@ -182,7 +178,7 @@ class RepairView(_View):
     outcome: str | None = Field(description="healed or lost; null while they are asked for")
 
 
-class ArrivalsView(_View):
+class ArrivalsView(View):
     """Records of a stream that were stored within an hour of the hub's clock."""
 
     stream: str
@@ -190,7 +186,7 @@ class ArrivalsView(_View):
     records: int
 
 
-class WatermarkView(_View):
+class WatermarkView(View):
     """Up to where a stream is accounted for, in the incarnation that was heard last."""
 
     stream: str
@@ -199,7 +195,7 @@ class WatermarkView(_View):
     head: int
 
 
-class SiteReportView(_View):
+class SiteReportView(View):
     """Everything that is known of one site."""
 
     site: SiteView

@@ -19,7 +19,7 @@ from farshore_hub.store import forks as fork_store
 from farshore_hub.store.engine import reading
 from farshore_hub.store.forks import Fork
 from farshore_hub.store.losses import incomplete_accounts
-from farshore_hub.views import TimeUs
+from farshore_hub.texts.shown import TimeUs
 
 MAX_LOSSES: Final = 10_000
 MAX_FORKS: Final = 10_000

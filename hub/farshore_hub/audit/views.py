@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from farshore_hub.audit.differences import AuditReport, Cure, Difference, Kind
 from farshore_hub.audit.progress import AuditState, Kept
 from farshore_hub.store.damages import Tally
-from farshore_hub.views import TimeUs
+from farshore_hub.texts.shown import TimeUs
 from farshore_protocol.ranges import RangeSet
 
 Ranges = list[tuple[int, int]]

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import enum
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from farshore_hub.orders.rollout import Part, RolloutState
-
-TimeUs = Annotated[int | None, Field(description="microseconds since 1970; null for never")]
-
-
-class _View(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
+from farshore_hub.texts.shown import TimeUs, View
 
 
-class RolloutView(_View):
+class RolloutView(View):
     """A rollout, and how many of its sites stand how."""
 
     id: int
@@ -34,7 +28,7 @@ class RolloutView(_View):
     counts: dict[str, int] = Field(description="sites by what became of them")
 
 
-class MemberView(_View):
+class MemberView(View):
     """A site in a rollout."""
 
     site: str
@@ -47,7 +41,7 @@ class MemberView(_View):
     heard_us: TimeUs
 
 
-class DeedView(_View):
+class DeedView(View):
     """Something that was done."""
 
     at_us: int
@@ -65,7 +59,7 @@ class RolloutStoryView(BaseModel):
     events: list[DeedView]
 
 
-class ChangeView(_View):
+class ChangeView(View):
     """What would change at one site: TOML, secrets as their names."""
 
     site: str
@@ -92,7 +86,7 @@ class PreviewView(BaseModel):
     problems: list[ProblemView]
 
 
-class AppliedView(_View):
+class AppliedView(View):
     """A revision on its way."""
 
     revision: int
@@ -100,7 +94,7 @@ class AppliedView(_View):
     sites: int
 
 
-class RevisionView(_View):
+class RevisionView(View):
     """A state that the configuration was given."""
 
     id: int
@@ -109,7 +103,7 @@ class RevisionView(_View):
     note: str
 
 
-class SecretView(_View):
+class SecretView(View):
     """A secret; its value is never shown."""
 
     name: str
@@ -134,7 +128,7 @@ class Agreement(enum.StrEnum):
     """It kept them and does not have them any more."""
 
 
-class SteeredView(_View):
+class SteeredView(View):
     """A site as it is steered: desired against reported."""
 
     site: str
@@ -170,7 +164,7 @@ class SiteConfigView(BaseModel):
     layers: list[str] = Field(description="files, each wins over those before it")
 
 
-class CommandView(_View):
+class CommandView(View):
     """A command to one site, and its answer."""
 
     id: int

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from farshore_hub.alerts.kinds import FACTS, Kind, Severity, Unit
 from farshore_hub.expect.calendar import HOUR_US
 from farshore_hub.expect.expectation import ExpectedHour
 from farshore_hub.expect.objective import Basis
 from farshore_hub.store.alerts import AlertRow, EventRow
+from farshore_hub.texts.shown import TimeUs, View
 from farshore_hub.watch.promises import ObjectiveStanding
 from farshore_hub.watch.telling import runbook_of
 
-TimeUs = Annotated[int | None, Field(description="microseconds since 1970; null for never")]
 
-
-class _View(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-
-class AlertView(_View):
+class AlertView(View):
     """An alert that was raised; it stands until `cleared_us`."""
 
     id: int
@@ -42,7 +35,7 @@ class AlertView(_View):
     runbook: str = Field(description="where it says what to do")
 
 
-class AlertEventView(_View):
+class AlertEventView(View):
     """What became of an alert."""
 
     at_us: int
@@ -58,7 +51,7 @@ class AlertStoryView(BaseModel):
     events: list[AlertEventView]
 
 
-class SilenceView(_View):
+class SilenceView(View):
     """Alerts that stand and are not told."""
 
     id: int
@@ -71,7 +64,7 @@ class SilenceView(_View):
     made_by: str
 
 
-class MaintenanceView(_View):
+class MaintenanceView(View):
     """Sites that are worked on."""
 
     id: int
