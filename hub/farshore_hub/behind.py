@@ -27,9 +27,10 @@ from farshore_hub.lake.spill import Spill
 from farshore_hub.lake.tables import LakeTables
 from farshore_hub.lake.worker.workers import Workers
 from farshore_hub.lake.writer import LakeWriter
+from farshore_hub.merged.desk import TableDesk
 from farshore_hub.merger import Merger
 from farshore_hub.notify.courier import Courier
-from farshore_hub.opening import OpenedHub, reporter_of, schema_fault, table_desk_of
+from farshore_hub.opening import OpenedHub, reporter_of, schema_fault
 from farshore_hub.orders.desk import OrderDesk
 from farshore_hub.orders.desks import OrderDesks
 from farshore_hub.orders.steering import Steering
@@ -178,7 +179,7 @@ def _services(
         reporter=reporter,
         desk=desk_of(hub),
         promises=promises_of(hub),
-        tables=table_desk_of(hub),
+        tables=TableDesk(hub.engine, hub.fleet.clock, hub.place.settings.merge_rules()),
         share=_share_desk(hub, stop, stack),
         orders=OrderDesks.of(hub.fleet),
         overview=Overview(hub.fleet, silent_after_s),

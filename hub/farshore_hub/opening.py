@@ -13,7 +13,6 @@ from farshore_hub import settings
 from farshore_hub.errors import NotReady
 from farshore_hub.fleet.context import Fleet
 from farshore_hub.fleet.keys import HubKeys
-from farshore_hub.merged.desk import TableDesk
 from farshore_hub.reports import Reporter
 from farshore_hub.settings import Place
 from farshore_hub.store import version
@@ -78,8 +77,3 @@ def reporter_of(hub: OpenedHub) -> Reporter:
     """Completeness of that hub, by its settings."""
     rules = hub.place.settings
     return Reporter(hub.fleet, rules.completeness.silent_after, rules.sites.max_kept_bytes)
-
-
-def table_desk_of(hub: OpenedHub) -> TableDesk:
-    """Where people look after that hub's merged tables."""
-    return TableDesk(hub.engine, hub.fleet.clock, hub.place.settings.merge_rules())

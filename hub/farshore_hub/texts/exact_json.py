@@ -13,9 +13,11 @@ import math
 import re
 import struct
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from farshore_protocol.columns import Value
+if TYPE_CHECKING:
+    # The settings lead here, and commands that decode nothing do without the whole codec.
+    from farshore_protocol.columns import Value
 
 BYTES: Final = "$bytes"
 FLOAT: Final = "$float"

@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from farshore_hub.merged.desk import TableDesk
-from farshore_hub.opening import open_hub, table_desk_of
+from farshore_hub.opening import open_hub
 
 command: Final = click.Group("tables", help="Show and change the merged tables, settle their conflicts.")
 limit_option: Final = click.option(
@@ -22,4 +22,4 @@ limit_option: Final = click.option(
 def desk(data_dir: Path) -> Iterator[TableDesk]:
     """The desk of that hub."""
     with open_hub(data_dir) as hub:
-        yield table_desk_of(hub)
+        yield TableDesk(hub.engine, hub.fleet.clock, hub.place.settings.merge_rules())
