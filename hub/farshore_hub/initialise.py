@@ -14,7 +14,7 @@ from farshore_hub import settings
 from farshore_hub.errors import Conflict
 from farshore_hub.fleet import api_tokens
 from farshore_hub.fleet.api_tokens import Role
-from farshore_hub.fleet.files import make_private_folder, write_private
+from farshore_hub.fleet.files import make_private_folder
 from farshore_hub.fleet.keys import HubKeys
 from farshore_hub.opening import fleet_of, opened_engine
 from farshore_hub.settings import FILE, Place
@@ -22,6 +22,7 @@ from farshore_hub.store import fleet as store
 from farshore_hub.store import migrate
 from farshore_hub.store.engine import writing
 from farshore_protocol.ports import Clock, Random
+from farshore_shell.files import write_private
 
 FIRST_TOKEN: Final = "admin"  # noqa: S105 - its name
 

@@ -7,7 +7,6 @@ been there and cannot be read become DAMAGED receipts.
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +22,7 @@ from farshore_agent.buffer.streams import all_streams
 from farshore_agent.buffer.tail import tails
 from farshore_agent.errors import BufferBroken
 from farshore_protocol.limits import MIB
+from farshore_shell.files import sync_folder
 
 MAX_REPAIRS: Final = 20
 CHECKED_AT_START_BYTES: Final = 32 * MIB
@@ -109,11 +109,7 @@ def _set_aside(path: Path, aside: Path) -> None:
 
 def _put_in_place(path: Path) -> None:
     _beside(path).replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
 def _finish_repair(path: Path, now_us: int) -> None:

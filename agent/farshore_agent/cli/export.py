@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +10,7 @@ import click
 from farshore_agent.cli import options
 from farshore_agent.cli.output import print_json, shown_bytes
 from farshore_agent.errors import AgentError
-from farshore_shell.owner import as_caller
+from farshore_shell.files import write_as_caller
 
 if TYPE_CHECKING:
     from farshore_agent.settings.layers import LocalFile
@@ -71,15 +70,8 @@ async def _export(local: LocalFile, file: Path, max_bytes: int) -> list[tuple[Pa
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, also on a stick that is pulled out."""
-    draft = path.with_name(path.name + ".part")
     try:
-        with as_caller():
-            with draft.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
+        write_as_caller(path, content)
     except OSError as error:
         remedy = "is there room, and may you write there?"
         raise AgentError(f"{path} cannot be written: {error.strerror}", remedy=remedy) from None

@@ -15,11 +15,12 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from farshore_agent.errors import IdentityError, NotEnrolled
-from farshore_agent.identity.files import make_private_dir, write_private
+from farshore_agent.identity.files import make_private_dir
 from farshore_protocol.enrolment import Membership
 from farshore_protocol.errors import ProtocolError
 from farshore_protocol.limits import KIB
 from farshore_protocol.sealing import check_sealing_key
+from farshore_shell.files import write_private
 
 FILE: Final = "identity.json"
 CHAIN_FILE: Final = "tls.pem"

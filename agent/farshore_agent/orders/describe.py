@@ -16,8 +16,9 @@ from typing import Final
 
 import zstandard
 
-from farshore_agent.identity.files import make_private_dir, write_private
+from farshore_agent.identity.files import make_private_dir
 from farshore_protocol import __version__
+from farshore_shell.files import write_private
 
 _LOG: Final = logging.getLogger(__name__)
 FILE: Final = "schema"

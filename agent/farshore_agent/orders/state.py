@@ -16,10 +16,11 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Struct
 
-from farshore_agent.identity.files import make_private_dir, write_private
+from farshore_agent.identity.files import make_private_dir
 from farshore_protocol.limits import MIB
 from farshore_protocol.orders import CommandReport, SettingsReport
 from farshore_protocol.ports import Runner
+from farshore_shell.files import write_private
 
 _LOG: Final = logging.getLogger(__name__)
 

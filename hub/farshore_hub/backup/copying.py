@@ -10,8 +10,9 @@ from typing import Final
 
 from farshore_hub.backup.manifest import CopiedFile
 from farshore_hub.errors import Invalid
-from farshore_hub.fleet.files import OWNER_ONLY, make_private_folder
+from farshore_hub.fleet.files import make_private_folder
 from farshore_protocol.limits import MIB
+from farshore_shell.files import OWNER_ONLY
 
 _PIECE_BYTES: Final = 1 * MIB
 

@@ -11,7 +11,8 @@ from typing import Final
 
 from farshore_hub.backup.manifest import FILE, MAX_BYTES, Manifest, is_name, name_of, read_manifest, too_many
 from farshore_hub.errors import Invalid
-from farshore_hub.fleet.files import make_private_folder, write_private
+from farshore_hub.fleet.files import make_private_folder
+from farshore_shell.files import write_private
 
 _DRAFT: Final = ".draft-"
 

@@ -19,13 +19,13 @@ from farshore_hub.backup.database import dump, kind_of
 from farshore_hub.backup.folder import BackupFolder, manifest_of
 from farshore_hub.backup.manifest import FORMAT, Manifest
 from farshore_hub.errors import Invalid
-from farshore_hub.fleet.files import write_private
 from farshore_hub.lake.tables import LakeTables
 from farshore_hub.opening import OpenedHub
 from farshore_hub.settings import FILE as SETTINGS
 from farshore_hub.settings import ca_path
 from farshore_hub.store import version
 from farshore_protocol import __version__
+from farshore_shell.files import write_private
 
 LAKE: Final = "lake"
 KEYS: Final = "keys"

@@ -15,8 +15,9 @@ from typing import Final
 
 from farshore_hub.broker.configuration import Run, configuration
 from farshore_hub.errors import NotReady
-from farshore_hub.fleet.files import make_private_folder, write_private
+from farshore_hub.fleet.files import make_private_folder
 from farshore_protocol.ports import Clock
+from farshore_shell.files import write_private
 
 PROGRAM: Final = "nats-server"
 START_S: Final = 30

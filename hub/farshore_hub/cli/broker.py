@@ -10,9 +10,9 @@ from farshore_hub.broker.certificates import broker_chain
 from farshore_hub.broker.mosquitto import access_list, settings
 from farshore_hub.cli.options import as_json, data_dir, print_json
 from farshore_hub.errors import Conflict
-from farshore_hub.fleet.files import write_private
 from farshore_hub.opening import open_hub
 from farshore_protocol.topics import Topics
+from farshore_shell.files import write_private
 from farshore_shell.owner import as_caller
 
 command = click.Group("broker", help="Prepare an MQTT broker of your own; the hub's own needs nothing of it.")

@@ -16,6 +16,7 @@ from farshore_hub.errors import HubError, Invalid, OverLimit
 from farshore_hub.opening import OpenedHub, open_hub
 from farshore_hub.receive.opener import BatchOpener
 from farshore_protocol.limits import MAX_PARCEL_BYTES
+from farshore_shell.files import write_as_caller
 from farshore_shell.owner import as_caller
 
 ACK_SUFFIX = ".ack"
@@ -54,15 +55,8 @@ async def _import(hub: OpenedHub, files: Sequence[tuple[Path, Path]]) -> None:
 
 
 def _write(path: Path, answer: bytes) -> None:
-    """Write a file that is there whole or not at all, also on a stick that is pulled out."""
-    draft = path.with_name(path.name + ".part")
     try:
-        with as_caller():
-            with draft.open("wb") as file:
-                file.write(answer)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
+        write_as_caller(path, answer)
     except OSError as error:
         raise HubError(
             f"the parcel is taken, but its answer cannot be written to {path}: {error.strerror}",

@@ -11,7 +11,7 @@ from farshore_hub.cli.labels import read_labels
 from farshore_hub.cli.options import as_json, data_dir, expires, print_json, print_table, shown_time, who
 from farshore_hub.fleet import sites
 from farshore_hub.fleet.labels import change as changed_labels
-from farshore_hub.fleet.labels import of_all as labels_of_all
+from farshore_hub.fleet.labels import of_site as labels_of
 from farshore_hub.opening import open_hub
 from farshore_hub.overview import Overview
 from farshore_hub.views import SiteReportView, SiteView, StreamView, WatermarkView
@@ -135,10 +135,7 @@ def label(name: str, labels: tuple[str, ...], by: str, as_json: bool, data_dir: 
     gone = [word.removesuffix("-") for word in labels if "=" not in word and word.endswith("-")]
     wanted = read_labels(word for word in labels if "=" in word or not word.endswith("-"))
     with open_hub(data_dir) as hub:
-        if labels:
-            has = changed_labels(hub.fleet, name, wanted, gone, by)
-        else:
-            has = labels_of_all(hub.fleet).get(sites.find(hub.fleet, name).name, {})
+        has = changed_labels(hub.fleet, name, wanted, gone, by) if labels else labels_of(hub.fleet, name)
     if as_json:
         print_json(has)
     else:

@@ -19,11 +19,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from farshore_hub.errors import NotReady
 from farshore_hub.fleet.addresses import names_of
 from farshore_hub.fleet.ca import SERIAL_BYTES, CertificateAuthority, instant, pem_of, private_pem
-from farshore_hub.fleet.files import make_private_folder, write_private
+from farshore_hub.fleet.files import make_private_folder
 from farshore_protocol.batch import ID_BYTES
 from farshore_protocol.enrolment import HubKey
 from farshore_protocol.ports import Clock, Random
 from farshore_protocol.sealing import SEALING_SEED_BYTES, SealingKey, key_id
+from farshore_shell.files import write_private
 
 _HUB: Final = "hub.id"
 _CA: Final = "authority.pem"

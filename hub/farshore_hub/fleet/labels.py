@@ -23,10 +23,15 @@ _KEY: Final = re.compile(KEY_PATTERN)
 _VALUE: Final = re.compile(VALUE_PATTERN)
 
 
-def of_all(fleet: Fleet) -> dict[str, dict[str, str]]:
-    """The labels of every site that has any, by its name."""
+def of_site(fleet: Fleet, name: str) -> dict[str, str]:
+    """The labels of one site.
+
+    Raises:
+        Invalid, Unknown: there is no such site.
+    """
+    site = sites.find(fleet, name)
     with reading(fleet.engine) as connection:
-        return store.all_labels(connection)
+        return store.labels_of(connection, site.id)
 
 
 def change(fleet: Fleet, name: str, labels: Mapping[str, str], gone: Collection[str], by: str) -> dict[str, str]:

@@ -139,11 +139,6 @@ class ConfigDesk:
             raise Unknown(f"there is no revision {revision}", remedy="farshore-hub config history lists them")
         return found
 
-    def current(self) -> int:
-        """The number of the newest revision; 0 where there is none."""
-        newest = self.history(1)
-        return newest[0].id if newest else 0
-
 
 @dataclass(frozen=True, slots=True)
 class RolloutOf:

@@ -60,9 +60,9 @@ class Maker:
             if report is None or report.sealing_key is None:
                 continue
             number = self._number(given, each.site_id, report.latest)
-            order = Order(self.keys.hub, each.site, number, self.now_us, None)
             desired = Desired(each.settings, each.revision, each.probe_s)
-            raw = self._packed(order, report.sealing_key, desired=desired)
+            order = Order(self.keys.hub, each.site, number, self.now_us, None, desired=desired)
+            raw = self._packed(order, report.sealing_key)
             rows.append(self._settings_row(each, number, raw, report.sealing_key.id))
         orders.add_settings(connection, rows, self.now_us)
         return len(rows)
@@ -100,20 +100,17 @@ class Maker:
         if report is None or report.sealing_key is None:
             return False
         number = self._number(given, row.site_id, report.command)
-        order = Order(self.keys.hub, row.site, number, self.now_us, row.expires_us)
         command = Command(row.command or "", json.loads(row.arguments or "{}"))
-        raw = self._packed(order, report.sealing_key, command=command)
+        order = Order(self.keys.hub, row.site, number, self.now_us, row.expires_us, command=command)
+        raw = self._packed(order, report.sealing_key)
         orders.open_command(connection, row.id, number, raw, report.sealing_key.id)
         return True
 
     def _number(self, given: Mapping[int, int], site_id: int, told: int | None) -> int:
         return next_number(self.now_us, highest=max(given.get(site_id, 0), told or 0))
 
-    def _packed(
-        self, order: Order, key: HubKey, *, desired: Desired | None = None, command: Command | None = None
-    ) -> bytes:
-        full = Order(order.hub, order.site, order.number, order.made_us, order.expires_us, desired, command)
-        return pack_order(full, Signer(self.keys.signing_id, self.keys.signing), key)
+    def _packed(self, order: Order, key: HubKey) -> bytes:
+        return pack_order(order, Signer(self.keys.signing_id, self.keys.signing), key)
 
     def _settings_row(self, new: NewSettings, number: int, raw: bytes, sealed_to: bytes) -> dict[str, object]:
         return {

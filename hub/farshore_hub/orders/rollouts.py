@@ -35,12 +35,6 @@ class RolloutDesk:
                 rollout_view(row, rollouts.members(connection, row.id)) for row in rollouts.listed(connection, limit)
             ]
 
-    def live(self) -> RolloutView | None:
-        """The rollout that is not over."""
-        with reading(self.engine) as connection:
-            row = rollouts.live(connection)
-            return rollout_view(row, rollouts.members(connection, row.id)) if row else None
-
     def story(self, number: int) -> RolloutStoryView:
         """A rollout with its sites, and who did what.
 

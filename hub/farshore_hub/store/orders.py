@@ -262,11 +262,6 @@ def latest_settings(connection: Connection, site_ids: Iterable[int] | None = Non
     return found
 
 
-def of_rollout(connection: Connection, rollout_id: int) -> list[OrderRow]:
-    """The settings that were ordered as part of a rollout."""
-    return _rows(connection, _OF_SITES.where(orders.c.rollout_id == rollout_id))
-
-
 def listed_commands(connection: Connection, site: str | None, limit: int) -> list[OrderRow]:
     """The newest commands, of that site or of all."""
     query = _OF_SITES.where(orders.c.kind == OrderKind.COMMAND.value)

@@ -12,9 +12,10 @@ from farshore_agent.forward.link import LinkDown, LinkRefused
 from farshore_agent.identity.answer import WrongHub
 from farshore_agent.identity.enrol import BadToken, enrol, parse_token
 from farshore_agent.identity.epoch import new_epoch
-from farshore_agent.identity.files import make_private_dir, write_private
+from farshore_agent.identity.files import make_private_dir
 from farshore_agent.identity.identity import Identity
 from farshore_protocol.enrolment import JoinToken, write_token
+from farshore_shell.files import write_private
 from farshore_shell.system import real_world
 from tests.agent.forward.hub_stub import HubStub
 

@@ -10,8 +10,8 @@ from cryptography import x509
 
 from farshore_hub.errors import NotReady
 from farshore_hub.fleet.ca import instant
-from farshore_hub.fleet.files import write_private
 from farshore_hub.fleet.keys import HubKeys
+from farshore_shell.files import write_private
 from farshore_shell.system import SystemRandom
 from tests.hub.fleet.site import TurnableClock
 

@@ -217,8 +217,7 @@ async def get_site_config(name: SiteName, hub: Hub) -> SiteConfigView:
 )
 async def get_labels(name: SiteName, hub: Hub) -> dict[str, str]:
     """By key."""
-    await hub.run(lambda: sites.find(hub.fleet, name))
-    return (await hub.run(lambda: labels.of_all(hub.fleet))).get(name, {})
+    return await hub.run(lambda: labels.of_site(hub.fleet, name))
 
 
 @router.post(
