@@ -19,7 +19,7 @@ from farshore_hub.orders.layers import DEFAULT_PROBE_S, Layer, Path, Problem
 from farshore_protocol.batch import DIGEST_BYTES
 from farshore_protocol.limits import MAX_SETTINGS_CHARS
 
-_NAMED: Final = re.compile(r"\$(\$)?\{([^{}]*)\}")
+_NAMED: Final = re.compile(r"\$\$\{|\$\{([^{}]*)\}")
 _SECRET: Final = "secret"  # noqa: S105 - the word that names one
 
 
@@ -150,7 +150,7 @@ def _text(text: str, attributes: Attributes, place: _Place, problems: list[Probl
     end = 0
     for found in _NAMED.finditer(text):
         parts.append(text[end : found.start()])
-        parts.append(f"${{{found[2]}}}" if found[1] else _value(found[2], attributes, place, problems))
+        parts.append("${" if found[1] is None else _value(found[1], attributes, place, problems))
         end = found.end()
     parts.append(text[end:])
     if any(map(_is_secret, parts)):

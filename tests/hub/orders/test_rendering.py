@@ -6,7 +6,7 @@ import tomllib
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from farshore_hub.orders.layers import LayersInvalid, Problem, read_layers
@@ -140,6 +140,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 
 
 @settings(max_examples=50)
+@example({"regression": "an escaped ${ that nothing closes"})
 @given(st.dictionaries(KEYS.filter(lambda key: key != "layer"), VALUES, max_size=4))
 def test_any_settings_come_through_rendering_and_toml_as_they_were(given_settings: dict[str, Any]) -> None:
     text = toml_of(given_settings)
