@@ -125,8 +125,8 @@ def _model(title: str, schema: dict[str, Any], known: dict[str, Any]) -> list[st
     lines = [f"## {title}", "", schema.get("description", ""), ""]
     lines += ["| key | default | what it may be | what it is for |", "|---|---|---|---|"]
     for name, given in schema["properties"].items():
-        if _inner(name, given)[0] in known and _inner(name, given)[1] != name:
-            continue
+        if _inner(name, given)[0]:
+            continue  # a table with a section of its own
         values = _values(known.get(_ref(given), given))
         default = "must be given" if name in required else _shown(given.get("default"), given)
         lines.append(_row(name, default, values, given.get("description", "")))
