@@ -45,14 +45,14 @@ from farshore_hub.web.door import SitesDoor
 from farshore_hub.web.metrics import HubMetrics
 from farshore_hub.web.services import Services
 from farshore_hub.work.bounded import BoundedRunner
+from farshore_hub.work.lanes import lane
 from farshore_hub.work.loops import Loop
 from farshore_hub.work.threads import threads
 from farshore_protocol.ports import Runner
 from farshore_shell.system import ThreadRunner
 
-LONG_THREADS: Final = 2
+SHARE_THREADS: Final = 2
 MQTT_THREADS: Final = 2
-MAX_LONG_CALLS: Final = 16
 MAX_SHARING_CALLS: Final = 256
 RETRY_S: Final = 10
 
@@ -172,7 +172,6 @@ def _services(
     web = hub.place.settings.web
     silent_after_s = hub.place.settings.completeness.silent_after
     reporter = reporter_of(hub)
-    long = threads(stack, "reports", LONG_THREADS)
     return Services(
         fleet=hub.fleet,
         door=door,
@@ -193,8 +192,9 @@ def _services(
         bodies=door.bodies,
         stopping=stop,
         run=run,
-        run_long=BoundedRunner(long, MAX_LONG_CALLS),
-        run_more=long,
+        run_long=lane(stack, "reports").begin,
+        queries=lane(stack, "queries"),
+        exports=lane(stack, "exports"),
     )
 
 
@@ -205,7 +205,7 @@ def _share_desk(hub: OpenedHub, stop: asyncio.Event, stack: ExitStack) -> ShareD
     shared = {name: Shared(rules[name], each) for name, each in settings.shared_tables().items()}
     sharer = Sharer(hub.engine, hub.fleet.random, shared)
     sharer.begin()
-    run = BoundedRunner(threads(stack, "share", LONG_THREADS), MAX_SHARING_CALLS)
+    run = BoundedRunner(threads(stack, "share", SHARE_THREADS), MAX_SHARING_CALLS)
     return ShareDesk(sharer, News(sharer.versions, run, clock, stop), clock, run)
 
 

@@ -21,6 +21,7 @@ from farshore_hub.watch.desk import Desk
 from farshore_hub.watch.promises import Promises
 from farshore_hub.web.bodies import BodyReader
 from farshore_hub.web.door import SitesDoor
+from farshore_hub.work.lanes import Lane
 from farshore_protocol.ports import Runner
 
 
@@ -47,8 +48,9 @@ class Services:
         bodies: reads request bodies within the budget.
         stopping: set when the hub ends; whoever answers for long ends then.
         run: runs short blocking work beside the event loop.
-        run_long: the same for queries, exports and reports, so that they never hold up a sign-in.
-        run_more: goes on with what `run_long` has begun, however many others want to begin.
+        run_long: the same for reports, so that they never hold up a sign-in.
+        queries: where SQL is answered.
+        exports: where exports are made; they may take an hour, and hold up neither a query nor a report.
     """
 
     fleet: Fleet
@@ -71,7 +73,8 @@ class Services:
     stopping: asyncio.Event
     run: Runner
     run_long: Runner
-    run_more: Runner
+    queries: Lane
+    exports: Lane
 
 
 def services_of(request: Request) -> Services:

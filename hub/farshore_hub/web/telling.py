@@ -10,20 +10,20 @@ from typing import Final, cast
 from fastapi import Request
 from fastapi.responses import StreamingResponse
 
-from farshore_hub.web.services import Services
+from farshore_hub.work.lanes import Lane
 from farshore_protocol.limits import KIB
 
 _PIECE_BYTES: Final = 64 * KIB
 
 
 async def told(
-    request: Request, hub: Services, make: Callable[[], Iterator[bytes]], give_up: Callable[[], None], media_type: str
+    request: Request, lane: Lane, make: Callable[[], Iterator[bytes]], give_up: Callable[[], None], media_type: str
 ) -> StreamingResponse:
     """The answer that `make` makes, once its first piece is there.
 
     Args:
         request: whose sender may go away.
-        hub: runs what blocks.
+        lane: where it is made.
         make: the answer, piece by piece; its errors are told while nothing was sent.
         give_up: ends the making, from any thread.
         media_type: of the answer.
@@ -36,11 +36,11 @@ async def told(
 
     try:
         async with _given_up_when_gone(request, give_up):
-            first = await hub.run_long(begin)
+            first = await lane.begin(begin)
     except BaseException:
         give_up()
         raise
-    return StreamingResponse(_all(hub, first, pieces[0], give_up), media_type=media_type)
+    return StreamingResponse(_all(lane, first, pieces[0], give_up), media_type=media_type)
 
 
 def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -70,15 +70,13 @@ async def _wait_until_gone(request: Request, give_up: Callable[[], None]) -> Non
     give_up()
 
 
-async def _all(
-    hub: Services, first: bytes, pieces: Iterator[bytes], give_up: Callable[[], None]
-) -> AsyncIterator[bytes]:
+async def _all(lane: Lane, first: bytes, pieces: Iterator[bytes], give_up: Callable[[], None]) -> AsyncIterator[bytes]:
     try:
         yield first
-        while (piece := await hub.run_more(lambda: next(pieces, None))) is not None:
+        while (piece := await lane.go_on(lambda: next(pieces, None))) is not None:
             yield piece
     finally:
         give_up()
         # If the client left while a piece was being made, that thread lets go of the generator itself.
         with suppress(ValueError):
-            await hub.run_more(cast("Generator[bytes]", pieces).close)
+            await lane.go_on(cast("Generator[bytes]", pieces).close)

@@ -6,13 +6,14 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from farshore_hub.errors import Busy, OverLimit, TimedOut
 from farshore_hub.lake.export import Wanted
-from farshore_hub.lake.worker.workers import MAX_WORKERS, Workers
+from farshore_hub.lake.worker.workers import MAX_EXPORTS, MAX_WORKERS, Workers
 from farshore_shell.system import SystemClock
 from tests.hub.lake.stored import MIB, WORKERS, Stored, readings
 from tests.processes import children_of, until
@@ -102,15 +103,21 @@ def test_an_export_for_which_there_is_too_little_memory_says_so(stored: Stored) 
         list(stored.reader(memory_bytes=MIB).export(Wanted("boiler")))
 
 
-def test_no_more_are_answered_at_one_time_than_there_are_places(stored: Stored) -> None:
+def test_exports_leave_places_to_queries_and_no_more_are_answered_than_there_are_places(stored: Stored) -> None:
     stored.add(readings(60_000))
     reader = stored.reader()
-    begun = [iter(reader.export(Wanted("boiler"))) for _ in range(MAX_WORKERS)]
+    begun = [iter(reader.export(Wanted("boiler"))) for _ in range(MAX_EXPORTS)]
     assert all(next(each) for each in begun)
-    with pytest.raises(Busy):
-        reader.query("SELECT 1")
-    begun.pop()
+    with pytest.raises(Busy, match="enough exports"):
+        next(iter(reader.export(Wanted("boiler"))))
     assert reader.query("SELECT 1 AS one").to_pylist() == [{"one": 1}]
+    with ExitStack() as others:
+        for _ in range(MAX_WORKERS - MAX_EXPORTS):
+            others.enter_context(WORKERS.place())
+        with pytest.raises(Busy, match="queries"):
+            reader.query("SELECT 1")
+    begun.pop()
+    next(iter(reader.export(Wanted("boiler"))))
 
 
 def test_a_zygote_that_was_killed_takes_its_workers_along_and_is_started_anew(workers: Workers) -> None:

@@ -6,16 +6,21 @@ import contextlib
 import csv
 import io
 import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from farshore_hub.fleet.api_tokens import Role
+from farshore_hub.lake.reader import LakeReader
+from farshore_hub.work.lanes import MAX_LANE_CALLS
 from farshore_protocol.messages import Answer
 from farshore_protocol.parcel import ANSWER_TYPE, PARCEL_TYPE
 from tests.hub.web.parcels import Sender
-from tests.hub.web.running import JSON, Member, RunningHub
+from tests.hub.web.running import JSON, TIMEOUT_S, Member, RunningHub
 from tests.processes import until
 
 RECORDS = [{"ts": f"2026-11-23T10:00:0{n}Z", "temp": 20 + n / 4, "on": n % 2 == 0} for n in range(5)]
@@ -137,6 +142,36 @@ def test_an_export_ends_when_nobody_takes_it_any_more(hub: RunningHub) -> None:
         assert connection.getresponse().read(100_000).startswith(b'{"n":0,')
         assert list(spill.iterdir())
     until("its folder is gone, and so its process", lambda: not list(spill.iterdir()))
+
+
+def test_exports_that_are_sorted_hold_up_neither_a_query_nor_a_report(
+    hub: RunningHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as it takes to make an export's first piece, it holds a thread; here, until a query was answered."""
+    is_answered = threading.Event()
+
+    class Sorting:
+        def __iter__(self) -> Iterator[bytes]:
+            assert is_answered.wait(TIMEOUT_S)
+            yield b"{}\n"
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(LakeReader, "export", lambda *_args: Sorting())
+    with ThreadPoolExecutor(MAX_LANE_CALLS + 1) as pool:
+        path = "/v1/streams/sorted/records"
+        exports = [pool.submit(hub.ask, "GET", path, role=Role.VIEWER) for _ in range(MAX_LANE_CALLS + 1)]
+        until("no export more is taken on", lambda: any(each.done() for each in exports))
+        question = json.dumps({"sql": "SELECT 1 AS one"}).encode()
+        answered = hub.ask("POST", "/v1/query", question, kind=JSON, role=Role.VIEWER)
+        report = hub.ask("GET", "/v1/completeness", role=Role.VIEWER)
+        is_answered.set()
+    assert answered.json["rows"] == [[1]]
+    assert report.status == 200
+    *made, refused = sorted((each.result() for each in exports), key=lambda reply: reply.status)
+    assert {reply.body for reply in made} == {b"{}\n"}
+    assert (refused.problem, refused.headers["retry-after"]) == ("busy", "5")
 
 
 def test_an_export_of_what_is_not_there_is_no_empty_answer(hub: RunningHub) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
 import pyarrow as pa
@@ -22,6 +22,9 @@ from farshore_hub.lake.worker.messages import Question
 
 MAX_WORKERS: Final = 8
 """Conversations at one time; one lasts until its answer was taken, or its caller went away."""
+
+MAX_EXPORTS: Final = 6
+"""Of these, so many that may last as long as they take: the other places are for queries."""
 
 START_S: Final = 60
 """What a zygote may take to start and to fork on a busy machine, beside the query's own time."""
@@ -42,6 +45,7 @@ class Workers:
     def __init__(self, monotonic_s: Callable[[], float], max_workers: int = MAX_WORKERS) -> None:
         self.monotonic_s = monotonic_s
         self._slots = threading.BoundedSemaphore(max_workers)
+        self._export_slots = threading.BoundedSemaphore(min(MAX_EXPORTS, max_workers))
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -52,18 +56,17 @@ class Workers:
         return self._process.pid if self._process else None
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """A place for one conversation.
+    def place(self, *, is_export: bool = False) -> Iterator[None]:
+        """A place for one conversation; an export is one that has all the time it takes.
 
         Raises:
             Busy: enough are under way.
         """
-        if not self._slots.acquire(blocking=False):
-            raise Busy("enough queries and exports are under way")
-        try:
+        with ExitStack() as taken:
+            if is_export:
+                _take(self._export_slots, taken, "enough exports are under way")
+            _take(self._slots, taken, "enough queries and exports are under way")
             yield
-        finally:
-            self._slots.release()
 
     def open(self) -> socket.socket:
         """A conversation with a fresh worker."""
@@ -152,7 +155,11 @@ class Asked:
         Raises:
             HubError: what the worker says, or the hub when it is not answered in time or not at all.
         """
-        with self._workers.place(), self._spill.folder() as folder, self._opened() as channel:
+        with (
+            self._workers.place(is_export=self._timeout_s is None),
+            self._spill.folder() as folder,
+            self._opened() as channel,
+        ):
             try:
                 yield from self._conversation(channel, self._make(folder))
             except TimeoutError:
@@ -220,6 +227,12 @@ class Asked:
         if left_s <= 0:
             raise TimeoutError
         return left_s
+
+
+def _take(slots: threading.BoundedSemaphore, taken: ExitStack, refusal: str) -> None:
+    if not slots.acquire(blocking=False):
+        raise Busy(refusal)
+    taken.callback(slots.release)
 
 
 def _expect(kind: Kind, channel: Channel) -> bytearray:

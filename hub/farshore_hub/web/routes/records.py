@@ -83,7 +83,7 @@ async def post_query(request: Request, hub: Hub) -> StreamingResponse:
     """One SELECT in DuckDB's SQL, within the hub's limits of time, rows and memory."""
     wanted = await hub.bodies.read_json(request, Sql)
     asked = hub.lake.ask(wanted.sql, timeout_s=hub.query_timeout_s, max_rows=hub.max_query_rows)
-    return await told(request, hub, lambda: table_json(asked.tables()), asked.close, JSON_TYPE)
+    return await told(request, hub.queries, lambda: table_json(asked.tables()), asked.close, JSON_TYPE)
 
 
 @router.get(
@@ -103,4 +103,4 @@ async def get_records(
     if site is not None:
         await hub.run(lambda: sites.find(hub.fleet, site))
     export = hub.lake.export(Wanted(check_stream(stream), site), kind)
-    return await told(request, hub, lambda: iter(export), export.close, MEDIA_TYPES[kind])
+    return await told(request, hub.exports, lambda: iter(export), export.close, MEDIA_TYPES[kind])
