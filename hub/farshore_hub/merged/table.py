@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import Connection, Text, insert, inspect, text
-from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable, DropTable
+from sqlalchemy import Connection, insert
+from sqlalchemy.schema import CreateTable, DropTable
 
 from farshore_hub.merge import filters
 from farshore_hub.merge.changes import Staging, stage
@@ -17,12 +17,10 @@ from farshore_hub.merge.history import History
 from farshore_hub.merge.layout import Layout, Misfit
 from farshore_hub.merge.policy import Policy, Rules
 from farshore_hub.merge.statements import HUB, NEVER, Statements
+from farshore_hub.merged.structure import Structure
 from farshore_hub.store import merge as store
 from farshore_hub.store.dialect import insert_missing
 from farshore_hub.texts import exact_json
-
-_VERSION: Final = "version"
-_CHUNK: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +43,16 @@ class Origin:
 class OpenTable:
     """A merged table within a process; what it does runs in the caller's transaction."""
 
+    layout: Layout
+    statements: Statements
+    _structure: Structure
+    _sql: _Prepared
+
     def __init__(self, table_id: int, name: str, layout: Layout, rules: Rules) -> None:
         self.id = table_id
-        self.layout = layout
         self._name = name
         self._rules = rules
-        self.statements = self._made()
-        self._sql = _Prepared(table_id, self.statements)
+        self._look_like(layout)
 
     @classmethod
     def opened(
@@ -70,13 +71,8 @@ class OpenTable:
 
     def attend(self, connection: Connection) -> None:
         """See to it that the SQL table is as this version of the hub and these rules need it."""
-        if not self.layout.key:
-            return
-        there = {each["name"] for each in inspect(connection).get_columns(self.statements.merged.name)}
-        self._add_columns(connection, there)
-        if _VERSION not in there:
-            self._number(connection)
-        self._follow_rules(connection)
+        if self.layout.key:
+            self._structure.attend(connection)
 
     def take_in(self, connection: Connection, announced: list[dict[str, Any]]) -> None:
         """Take in the schemas that a batch announces: columns are added, never changed or dropped."""
@@ -88,15 +84,11 @@ class OpenTable:
                 self.layout = self.layout.without(str(record["schema"]), str(error))
         if self.layout == before:
             return
-        old, self.statements = self.statements, self._made()
-        self._sql = _Prepared(self.id, self.statements)
+        self._look_like(self.layout)
         if not before.key and self.layout.key:
-            connection.execute(CreateTable(self.statements.merged))
-            connection.execute(CreateIndex(self.statements.by_version))
+            self._structure.make(connection)
         elif before.key:
-            self._add_columns(connection, set(old.merged.c.keys()))
-        if self.layout.key:
-            self._follow_rules(connection)
+            self._structure.grow(connection)
         store.save_layout(connection, self.id, self.layout)
 
     def merge(self, connection: Connection, changes: Sequence[dict[str, Any]], origin: Origin, now_us: int) -> None:
@@ -173,73 +165,11 @@ class OpenTable:
             ],
         )
 
-    def _made(self) -> Statements:
-        return Statements(self.id, self.layout, self._rules)
-
-    def _add_columns(self, connection: Connection, there: set[str]) -> None:
-        merged = self.statements.merged
-        for column in [column for column in merged.columns if column.name not in there]:
-            made = CreateColumn(column).compile(dialect=connection.dialect)
-            connection.exec_driver_sql(f"ALTER TABLE {merged.name} ADD COLUMN {made}")
-
-    def _number(self, connection: Connection) -> None:
-        """Give the rows of a table that was made before rows were numbered a number each."""
-        merged, keys = self.statements.merged.name, ", ".join(self.statements.keys)
-        same = " AND ".join(f"numbered.{each} = {merged}.{each}" for each in self.statements.keys)
-        count = connection.exec_driver_sql(f"SELECT count(*) FROM {merged}").scalar_one()  # noqa: S608 - our own names
-        before = store.number(connection, self.id, count)
-        connection.exec_driver_sql(
-            f"UPDATE {merged} SET version = {before:d} + numbered.place FROM "  # noqa: S608 - our own names
-            f"(SELECT {keys}, row_number() OVER (ORDER BY {keys}) AS place FROM {merged}) AS numbered WHERE {same}"
-        )
-        connection.execute(CreateIndex(self.statements.by_version))
-        self._compare_bytes(connection)
-
-    def _compare_bytes(self, connection: Connection) -> None:
-        """Let PostgreSQL compare the texts of such a table as SQLite does."""
-        if connection.dialect.name != "postgresql":
-            return
-        view, merged = connection.dialect.identifier_preparer.quote(view_of(self._name)), self.statements.merged
-        connection.execute(text(f"DROP VIEW IF EXISTS {view}"))
-        for column in [column for column in merged.columns if isinstance(column.type, Text)]:
-            connection.exec_driver_sql(f'ALTER TABLE {merged.name} ALTER {column.name} TYPE TEXT COLLATE "C"')
-        self._show(connection)
-
-    def _follow_rules(self, connection: Connection) -> None:
-        """Make what these rules need, where others were followed before, or none."""
-        followed, statements = store.followed(connection, self.id), self.statements
-        following = [*map(str, statements.policies)]
-        if followed == (following, str(statements.deletes)):
-            return
-        before = followed[0] + [Policy.LAST_WRITE.value] * (len(following) - len(followed[0]))
-        for place, (old, new) in enumerate(zip(before, following, strict=True)):
-            if old != new:
-                self._change_policy(connection, place, old)
-        self._show(connection)
-        store.follow(connection, self.id, following, str(statements.deletes))
-
-    def _change_policy(self, connection: Connection, place: int, old: str) -> None:
-        """Begin a cell's history with what stands there."""
-        history = History(self.id, self.statements, place)
-        if old != Policy.LAST_WRITE:
-            connection.execute(DropTable(history.entries))
-        policy = self.statements.policies[place]
-        if policy is Policy.LAST_WRITE:
-            return
-        connection.execute(CreateTable(history.entries))
-        if policy is not Policy.SET:
-            connection.execute(history.begin())
-            return
-        cells = connection.execute(history.cells()).mappings().partitions(_CHUNK)
-        for rows in cells:
-            insert_missing(connection, history.entries, [*history.members(map(dict, rows))])
-
-    def _show(self, connection: Connection) -> None:
-        """The view that people query."""
-        view = connection.dialect.identifier_preparer.quote(view_of(self._name))
-        shown = self.statements.rows().compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
-        connection.execute(text(f"DROP VIEW IF EXISTS {view}"))
-        connection.exec_driver_sql(f"CREATE VIEW {view} AS {shown}")
+    def _look_like(self, layout: Layout) -> None:
+        self.layout = layout
+        self.statements = Statements(self.id, layout, self._rules)
+        self._structure = Structure(self.id, self._name, self.statements)
+        self._sql = _Prepared(self.id, self.statements)
 
 
 class _Prepared:
@@ -270,11 +200,6 @@ class _Prepared:
             steps = [history.prune(), history.settle(dialect)]
             self._settling[place, dialect] = [step for step in steps if step is not None]
         return self._settling[place, dialect]
-
-
-def view_of(table: str) -> str:
-    """The name of the view that shows a merged table."""
-    return f"table_{table}"
 
 
 def rows_of(connection: Connection, table_id: int, layout: Layout, rules: Rules, limit: int) -> list[dict[str, Any]]:

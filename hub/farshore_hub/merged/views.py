@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from farshore_hub.merge.types import Type
+from farshore_hub.texts.shown import View
 
 
 class ColumnView(BaseModel):
@@ -72,10 +73,8 @@ def conflict_view(row: Mapping[str, Any]) -> ConflictView:
     return ConflictView.model_validate({**row, "reason": _REASONS.get(row["policy"], row["policy"])})
 
 
-class EditView(BaseModel):
+class EditView(View):
     """What somebody changed at the hub."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: int
     op: str

@@ -8,7 +8,8 @@ import pytest
 
 from farshore_hub.errors import Conflict, Invalid, Unknown
 from farshore_hub.merge.policy import Policy, Rules
-from farshore_hub.merged.desk import By, TableDesk
+from farshore_hub.merged.desk import TableDesk
+from farshore_hub.merged.row import By
 from farshore_hub.store.merge import AskedConflicts
 from tests.hub.lake.stored import START_US, Stored
 from tests.hub.merge.shops import Hub, change, schema_record

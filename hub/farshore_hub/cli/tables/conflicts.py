@@ -13,7 +13,7 @@ from farshore_hub.cli.tables.edits import by_option, reason_option, tell
 from farshore_hub.cli.tables.group import command, desk, limit_option
 from farshore_hub.errors import Malformed
 from farshore_hub.merge.policy import Policy
-from farshore_hub.merged.desk import By
+from farshore_hub.merged.row import By
 from farshore_hub.merged.views import WrittenView
 from farshore_hub.store.merge import AskedConflicts
 

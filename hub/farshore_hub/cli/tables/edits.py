@@ -13,7 +13,8 @@ from farshore_hub.cli.options import as_json, data_dir, print_json, print_table,
 from farshore_hub.cli.tables.group import command, desk, limit_option
 from farshore_hub.errors import Invalid, Malformed
 from farshore_hub.merge.edits import BadEdit, key_of_text
-from farshore_hub.merged.desk import By, TableDesk
+from farshore_hub.merged.desk import TableDesk
+from farshore_hub.merged.row import By
 from farshore_hub.merged.views import EditedView
 
 by_option = click.option("--by", default=who, show_default="your login", help="Who says so.")
