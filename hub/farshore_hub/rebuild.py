@@ -6,13 +6,14 @@ It takes a hundred accounts at a time, each hundred in a transaction of its own;
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from sqlalchemy import Connection, Engine, delete, select
 
 from farshore_hub.ledger.account import Account, balance
-from farshore_hub.ledger.history import Facts, project
+from farshore_hub.ledger.history import Projection, project
 from farshore_hub.store.accounts import open_accounts, save_accounts
 from farshore_hub.store.days import Day, day_rows, days_of_hours, unpack_day
 from farshore_hub.store.dialect import upsert
@@ -21,6 +22,8 @@ from farshore_hub.store.facts import Owner, owners, read_facts
 from farshore_hub.store.inbox import lock_sites
 from farshore_hub.store.post_days import site_row
 from farshore_hub.store.schema import account_days, accounts, site_days, sites
+
+_SITES_PER_STEP: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +43,15 @@ def rebuild(engine: Engine, now_us: int, *, write: bool = True) -> list[Differen
     while some := _step(engine, after, now_us, found, write=write):
         after = some[-1].id
     with reading(engine) as connection:
-        names = {row.id: row.name for row in connection.execute(select(sites.c.id, sites.c.name))}
-    for site_id, name in names.items():
+        names = {row.id: row.name for row in connection.execute(select(sites.c.id, sites.c.name).order_by(sites.c.id))}
+    ids = list(names)
+    for start in range(0, len(ids), _SITES_PER_STEP):
+        of = ids[start : start + _SITES_PER_STEP]
         with writing(engine) as connection:
-            lock_sites(connection, [site_id])
-            if _site_differs(connection, site_id, write=write):
-                found.append(Difference(name, "", b"", "the days of the site are not those of its streams"))
+            lock_sites(connection, of)
+            differing = _differing_sites(connection, of, write=write)
+        what = "the days of the site are not those of its streams"
+        found += [Difference(names[site_id], "", b"", what) for site_id in differing]
     return found
 
 
@@ -55,16 +61,20 @@ def _step(engine: Engine, after: int, now_us: int, found: list[Difference], *, w
         lock_sites(connection, (each.site_id for each in some))
         facts = read_facts(connection, [each.id for each in some])
         opened = open_accounts(connection, {each.key for each in some})
+        days = _days_of(connection, [each.id for each in some])
         for each in some:
-            what = _compared(connection, each, opened[each.key][1], facts[each.id], now_us if write else None)
+            is_, made = (opened[each.key][1], days[each.id]), project(facts[each.id])
+            what = _compared(connection, each.id, is_, made, now_us if write else None)
             if what:
                 found.append(Difference(each.site, each.stream, each.incarnation, what))
     return some
 
 
-def _compared(connection: Connection, owner: Owner, account: Account, facts: Facts, now_us: int | None) -> str:
+def _compared(
+    connection: Connection, at: int, is_: tuple[Account, dict[int, Day]], made: Projection, now_us: int | None
+) -> str:
     """What differs, if anything; put right, unless there is no time given."""
-    made = project(facts)
+    account, before = is_
     projected = replace(
         made.account,
         stated_by=account.stated_by,
@@ -73,13 +83,12 @@ def _compared(connection: Connection, owner: Owner, account: Account, facts: Fac
         placed=made.inferred,
     )
     days = days_of_hours(made.produced, made.stored, made.shed, made.gap)
-    before = _days_of(connection, owner.id)
     differing = [*_differing(account, projected), *(["hours"] if before != days else [])]
     if differing and now_us is not None:
         # Counts are written with whatever changes.
-        save_accounts(connection, {owner.id: (replace(account, number=-1), projected)}, now_us)
-        connection.execute(delete(account_days).where(account_days.c.account_id == owner.id))
-        upsert(connection, account_days, day_rows(owner.id, days), ["counts"])
+        save_accounts(connection, {at: (replace(account, number=-1), projected)}, now_us)
+        connection.execute(delete(account_days).where(account_days.c.account_id == at))
+        upsert(connection, account_days, day_rows(at, days), ["counts"])
     return ", ".join(differing)
 
 
@@ -97,27 +106,40 @@ def _differing(is_: Account, should: Account) -> Iterator[str]:
     return (name for name, (was, made) in pairs.items() if was != made)
 
 
-def _days_of(connection: Connection, account: int) -> dict[int, Day]:
-    query = select(account_days.c.day, account_days.c.counts).where(account_days.c.account_id == account)
-    return _not_empty({number: unpack_day(raw) for number, raw in connection.execute(query)})
+def _days_of(connection: Connection, ids: Sequence[int]) -> dict[int, dict[int, Day]]:
+    """By account, those of its days that have anything."""
+    found: dict[int, dict[int, Day]] = {at: {} for at in ids}
+    query = select(account_days.c.account_id, account_days.c.day, account_days.c.counts)
+    for at, number, raw in connection.execute(query.where(account_days.c.account_id.in_(ids))):
+        day = unpack_day(raw)
+        if not day.is_empty():
+            found[at][number] = day
+    return found
 
 
-def _not_empty(days: Mapping[int, Day]) -> dict[int, Day]:
-    return {number: day for number, day in days.items() if not day.is_empty()}
-
-
-def _site_differs(connection: Connection, site_id: int, *, write: bool) -> bool:
-    """Whether a site's days are not the sums of its accounts' days; put right then."""
-    sums: dict[int, Day] = defaultdict(Day)
+def _differing_sites(connection: Connection, ids: Sequence[int], *, write: bool) -> list[int]:
+    """The sites whose days are not the sums of their accounts' days; put right then."""
+    sums: dict[int, dict[int, Day]] = {site_id: defaultdict(Day) for site_id in ids}
     of_account = accounts.c.id == account_days.c.account_id
-    joined = select(account_days.c.day, account_days.c.counts).join_from(account_days, accounts, of_account)
-    for number, raw in connection.execute(joined.where(accounts.c.site_id == site_id)):
-        sums[number].grow(unpack_day(raw), Day())
-    query = select(site_days.c.day, site_days.c.counts).where(site_days.c.site_id == site_id)
-    found = {number: unpack_day(raw) for number, raw in connection.execute(query)}
-    differs = _not_empty(sums) != _not_empty(found)
-    if differs and write:
+    joined = select(accounts.c.site_id, account_days.c.day, account_days.c.counts)
+    joined = joined.join_from(accounts, account_days, of_account).where(accounts.c.site_id.in_(ids))
+    for site_id, number, raw in connection.execute(joined):
+        sums[site_id][number].grow(unpack_day(raw), Day())
+    found: dict[int, dict[int, tuple[Day, bytes]]] = {site_id: {} for site_id in ids}
+    query = select(site_days.c.site_id, site_days.c.day, site_days.c.counts, site_days.c.states)
+    for site_id, number, raw, states in connection.execute(query.where(site_days.c.site_id.in_(ids))):
+        found[site_id][number] = unpack_day(raw), bytes(states)
+    differing = [site_id for site_id in ids if _not_empty(found[site_id]) != _with_states(sums[site_id])]
+    for site_id in differing if write else ():
         connection.execute(delete(site_days).where(site_days.c.site_id == site_id))
-        rows = [site_row((site_id, number), day) for number, day in sums.items()]
+        rows = [site_row((site_id, number), day) for number, day in sums[site_id].items()]
         upsert(connection, site_days, rows, ["states", "produced", "stored", "counts"])
-    return differs
+    return differing
+
+
+def _with_states(days: Mapping[int, Day]) -> dict[int, tuple[Day, bytes]]:
+    return _not_empty({number: (day, day.states()) for number, day in days.items()})
+
+
+def _not_empty(days: Mapping[int, tuple[Day, bytes]]) -> dict[int, tuple[Day, bytes]]:
+    return {number: of for number, of in days.items() if not of[0].is_empty()}

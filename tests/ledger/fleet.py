@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
-from farshore_protocol.hours import hour_of
-
 STREAMS = 10
+HOUR_US = 3_600_000_000
 START_US = 1_795_435_200_000_000
 STEP_US = 90_000_000
 
@@ -67,9 +66,12 @@ class Stream:
 def hours(first: int, last: int) -> dict[int, int]:
     """The hours of records; each is a minute and a half after the one before."""
     counts: dict[int, int] = {}
-    for sequence in range(first, last + 1):
-        hour = hour_of(START_US + sequence * STEP_US)
-        counts[hour] = counts.get(hour, 0) + 1
+    while first <= last:
+        hour = (START_US + first * STEP_US) // HOUR_US
+        # The first sequence of the next hour.
+        after = -((START_US - (hour + 1) * HOUR_US) // STEP_US)
+        counts[hour] = min(last + 1, after) - first
+        first = after
     return counts
 
 

@@ -158,14 +158,14 @@ class Play:
         of = of.join_from(batches, accounts, batches.c.account_id == accounts.c.id)
         with reading(self._engine) as connection:
             rows = connection.execute(of.join(sites, sites.c.id == accounts.c.site_id)).all()
-        for id_, site, life, first in rows:
-            if (site, bytes(life), first) in rotten:
-                stream, piece = rotten[site, bytes(life), first]
-                self._now_us += 1
-                with writing(self._engine) as connection:
+        with writing(self._engine) as connection:
+            for id_, site, life, first in rows:
+                if (site, bytes(life), first) in rotten:
+                    stream, piece = rotten[site, bytes(life), first]
+                    self._now_us += 1
                     assert want_again(connection, id_, self._now_us)
-                stream.stored -= piece.span
-                self._recover(stream, piece.span)
+                    stream.stored -= piece.span
+                    self._recover(stream, piece.span)
 
     def _ask_again(self) -> None:
         sent: dict[int, list[Piece]] = {id(each): [] for each in self._streams}

@@ -101,9 +101,13 @@ class Balance:
 def balance(account: Account) -> Balance:
     """Divide everything that was produced into stored, receipted, pending and gap, in this order of precedence."""
     produced = max(account.head, account.stored.highest, account.receipted.highest, account.held.highest)
-    stored = account.stored - account.wanted
-    receipted = account.receipted - stored
-    unsettled = upto(produced) - (stored | receipted)
+    stored = account.stored - account.wanted if account.wanted else account.stored
+    receipted = account.receipted - stored if account.receipted else EMPTY
+    settled = stored | receipted
+    if settled.watermark == produced:
+        # Most accounts, most of the time: this is asked for every batch.
+        return Balance(produced, stored.count, receipted.count)
+    unsettled = upto(produced) - settled
     pending = unsettled & account.held
     return Balance(
         produced=produced,

@@ -22,9 +22,14 @@ from farshore_protocol.hours import HOUR_US, Hours
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(list[list[int]])
 _CODES: Final = {state: code for code, state in enumerate(STATES)}
-_NO_STATES: Final = bytes(HOURS_PER_DAY)
+NO_STATES: Final = bytes(HOURS_PER_DAY)
+"""Of a day of which nothing is known."""
 MAX_COUNT: Final = 2**62
 _FEW_SITES: Final = 300
+
+
+Counts = tuple[int, int, int, int]
+"""Of an hour: what is known to be produced, stored, shed, nowhere."""
 
 
 def _zeros() -> list[int]:
@@ -65,15 +70,11 @@ class Day:
 
     def counts(self, at: int) -> HourCounts:
         """The counts of one hour of the day."""
-        return HourCounts(self.known[at], self.stored[at], self.shed[at], self.gap[at])
+        return HourCounts(*self.hour(at))
 
     def is_empty(self) -> bool:
         """Whether there is nothing to keep."""
         return not (any(self.produced) or any(self.stored) or any(self.shed) or any(self.gap))
-
-    def copy(self) -> Day:
-        """The same day, apart."""
-        return Day(self.produced.copy(), self.stored.copy(), self.shed.copy(), self.gap.copy())
 
     def grow(self, after: Day, before: Day) -> None:
         """Add the difference between two days of an account; here everything known counts as produced."""
@@ -82,11 +83,26 @@ class Day:
         self.shed = _plus_difference(self.shed, after.shed, before.shed)
         self.gap = _plus_difference(self.gap, after.gap, before.gap)
 
-    def plus(self, other: Day) -> Day:
-        """Both together."""
-        mine = (self.produced, self.stored, self.shed, self.gap)
-        theirs = (other.produced, other.stored, other.shed, other.gap)
-        return Day(*(list(map(add, one, more)) for one, more in zip(mine, theirs, strict=True)))
+    def hour(self, at: int) -> Counts:
+        """The counts of one hour; `known` as above."""
+        stored, shed, gap = self.stored[at], self.shed[at], self.gap[at]
+        return max(self.produced[at], stored + shed + gap), stored, shed, gap
+
+    def add(self, more: Mapping[int, Counts], states: bytes) -> bytes:
+        """Add to some hours of a site's day, where everything known counts as produced; its states after that.
+
+        Args:
+            more: what is added, which may be negative, by hour of the day.
+            states: those before.
+        """
+        after = bytearray(states)
+        for at, (known, stored, shed, gap) in more.items():
+            self.produced[at] += known
+            self.stored[at] += stored
+            self.shed[at] += shed
+            self.gap[at] += gap
+            after[at] = _CODES[state_of(*self.hour(at))]
+        return bytes(after)
 
 
 def days_of_hours(produced: Hours, stored: Hours, shed: Hours, gap: Hours) -> dict[int, Day]:
@@ -185,7 +201,7 @@ def read_fleet(connection: Connection, hours: range, search: str, limit: int, of
     days = _site_days(connection, (row.id for row in rows), first, last)
     untold = _untold_sites(connection)
     start = hours.start - first * HOURS_PER_DAY
-    nothing = [(_NO_STATES, 0, 0)] * (last - first + 1)
+    nothing = [(NO_STATES, 0, 0)] * (last - first + 1)
     found = []
     for id_, name, heard_us, state in rows:
         of = days.get(id_, nothing)
@@ -220,7 +236,7 @@ def _site_days(
     for site_id, day, states, produced, stored in connection.execute(query.where(days.day.between(first, last))):
         of = found.get(site_id)
         if of is None:
-            of = found[site_id] = [(_NO_STATES, 0, 0)] * (last - first + 1)
+            of = found[site_id] = [(NO_STATES, 0, 0)] * (last - first + 1)
         of[day - first] = (states, produced, stored)
     return found
 

@@ -25,13 +25,17 @@ NOTHING_TAKEN: Final = pack_ranges(EMPTY)
 
 def starting_at(connection: Connection, account_id: int, first: int) -> list[StoredBatch]:
     """The stored batches of an account that start at `first`: only among them can another one's equal be."""
-    columns = (batches.c.first, batches.c.count, batches.c.digest, batches.c.content_digest, batches.c.take)
-    query = select(*columns).where(batches.c.account_id == account_id, batches.c.first == first)
+    rows = connection.execute(_STARTING_AT, {"account": account_id, "start": first})
     return [
         StoredBatch(at, count, bytes(digest), bytes(content_digest), partial=take is not None)
-        for at, count, digest, content_digest, take in connection.execute(query)
+        for at, count, digest, content_digest, take in rows
         if take is None or bytes(take) != NOTHING_TAKEN
     ]
+
+
+_STARTING_AT: Final = select(
+    batches.c.first, batches.c.count, batches.c.digest, batches.c.content_digest, batches.c.take
+).where(batches.c.account_id == bindparam("account"), batches.c.first == bindparam("start"))
 
 
 def add_batches(connection: Connection, rows: Rows) -> None:

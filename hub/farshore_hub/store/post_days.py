@@ -17,7 +17,7 @@ from farshore_hub.ledger.account import Account, balance
 from farshore_hub.ledger.hours import HOURS_PER_DAY
 from farshore_hub.ledger.placing import Placed, ReceiptHours, place
 from farshore_hub.store import accounts as stored
-from farshore_hub.store.days import Day, bounded, unpack_day
+from farshore_hub.store.days import NO_STATES, Counts, Day, bounded, unpack_day
 from farshore_hub.store.dialect import upsert
 from farshore_hub.store.inbox import lock_sites
 from farshore_hub.store.ranges import pack_hours, unpack_hours
@@ -79,19 +79,25 @@ def post_days(
 ) -> dict[int, Told]:
     """Write changes; `changed` has each of the accounts before and after. What to write in its row, by account."""
     anew = {at for at, change in changes.items() if _is_placed_anew(change, *changed[at])}
-    days = _load(connection, {at: change.days for at, change in changes.items() if at not in anew}, anew)
-    before = {key: day.copy() for key, day in days.items()}
-    numbers = _numbers(days)
+    loaded = _load(connection, {at: change.days for at, change in changes.items() if at not in anew}, anew)
+    growth: Growth = defaultdict(dict)
+    days: Days = defaultdict(Day, {key: unpack_day(raw) for key, raw in loaded.items()})
+    numbers = _numbers(loaded)
     told = {}
     for at, change in changes.items():
-        more = _apply(days, at, change)
-        placed = None
+        if at not in anew:
+            told[at] = Told(_apply(days, at, change, growth), placed=False)
+            continue
+        more = _apply(days, at, change, defaultdict(dict))
+        mine = {number: days[at, number] for number in numbers[at] | change.days}
+        placed = _placed(connection, mine, at, changed[at][1])
+        _set_placed(days, mine.values(), at, placed)
+        told[at] = Told(more, placed.inferred)
+    for at, number in days:
         if at in anew:
-            mine = {number: days[at, number] for number in numbers[at] | change.days}
-            placed = _placed(connection, mine, at, changed[at][1])
-            _set_placed(days, mine.values(), at, placed)
-        told[at] = Told(more, placed is not None and placed.inferred)
-    _save(connection, days, before, {at: change.site_id for at, change in changes.items()})
+            _grow(growth[changes[at].site_id, number], loaded.get((at, number), _NO_DAY), days[at, number])
+    _save(connection, days, loaded)
+    _add_to_sites(connection, growth)
     return told
 
 
@@ -139,19 +145,22 @@ def _is_placed_anew(change: HourChange, before: Account, after: Account) -> bool
 
 
 Days = dict[tuple[int, int], Day]
-"""By account, or site, and day."""
+"""By account and day."""
+
+Growth = dict[tuple[int, int], dict[int, Counts]]
+"""By site and day, and hour of the day: what is added to what is known, stored, shed and nowhere."""
 
 
-def _load(connection: Connection, days: Mapping[int, set[int]], whole: Iterable[int]) -> Days:
-    """The days of accounts: those that are named, or all."""
-    found: Days = defaultdict(Day)
+def _load(connection: Connection, days: Mapping[int, set[int]], whole: Iterable[int]) -> dict[tuple[int, int], bytes]:
+    """The days of accounts, packed: those that are named, or all."""
+    found: dict[tuple[int, int], bytes] = {}
     for number, some in _by_day(days).items():
         for ids in _portions(some):
             for at, raw in connection.execute(_OF_DAY, {"day": number, "ids": ids}):
-                found[at, number] = unpack_day(raw)
+                found[at, number] = bytes(raw)
     for at in whole:
         for number, raw in connection.execute(_OF_ACCOUNT, {"account": at}):
-            found[at, number] = unpack_day(raw)
+            found[at, number] = bytes(raw)
     return found
 
 
@@ -161,7 +170,7 @@ _OF_DAY: Final = select(account_days.c.account_id, account_days.c.counts).where(
 _OF_ACCOUNT: Final = select(account_days.c.day, account_days.c.counts).where(
     account_days.c.account_id == bindparam("account")
 )
-_OF_SITES: Final = select(site_days.c.site_id, site_days.c.counts).where(
+_OF_SITES: Final = select(site_days.c.site_id, site_days.c.counts, site_days.c.states).where(
     site_days.c.site_id.in_(bindparam("ids", expanding=True)), site_days.c.day == bindparam("day")
 )
 
@@ -174,7 +183,7 @@ def _by_day(days: Mapping[int, set[int]]) -> dict[int, list[int]]:
     return found
 
 
-def _numbers(days: Days) -> dict[int, set[int]]:
+def _numbers(days: Iterable[tuple[int, int]]) -> dict[int, set[int]]:
     """Of which days there are counts, by account."""
     found: dict[int, set[int]] = defaultdict(set)
     for at, number in days:
@@ -182,18 +191,36 @@ def _numbers(days: Days) -> dict[int, set[int]]:
     return found
 
 
-def _apply(days: Days, at: int, change: HourChange) -> int:
-    """Add a change to the days of an account; how many more records were told of."""
+def _apply(days: Days, at: int, change: HourChange, growth: Growth) -> int:
+    """Add a change to the days of an account, and to what its site's days grow by; how many more were told of."""
     more = 0
-    for hour, count in change.produced.items():
-        produced, place_ = days[at, hour // HOURS_PER_DAY].produced, hour % HOURS_PER_DAY
-        more += max(0, count - produced[place_])
-        produced[place_] = max(count, produced[place_])
-    for hour, count in change.stored.items():
-        days[at, hour // HOURS_PER_DAY].stored[hour % HOURS_PER_DAY] += count
-    for hour, count in change.shed.items():
-        days[at, hour // HOURS_PER_DAY].shed[hour % HOURS_PER_DAY] += count
+    for hour in {**change.produced, **change.stored, **change.shed}:
+        number, place_ = divmod(hour, HOURS_PER_DAY)
+        day = days[at, number]
+        before, told = day.hour(place_), change.produced.get(hour, 0) - day.produced[place_]
+        if told > 0:
+            day.produced[place_] += told
+            more += told
+        day.stored[place_] += change.stored.get(hour, 0)
+        day.shed[place_] += change.shed.get(hour, 0)
+        _add_hour(growth[change.site_id, number], place_, before, day.hour(place_))
     return more
+
+
+def _add_hour(grown: dict[int, Counts], place_: int, before: Counts, after: Counts) -> None:
+    known, stored_, shed, gap = grown.get(place_, _NO_COUNTS)
+    grown[place_] = (
+        known + after[0] - before[0],
+        stored_ + after[1] - before[1],
+        shed + after[2] - before[2],
+        gap + after[3] - before[3],
+    )
+
+
+def _grow(grown: dict[int, Counts], loaded: bytes, after: Day) -> None:
+    before = unpack_day(loaded)
+    for place_ in range(HOURS_PER_DAY):
+        _add_hour(grown, place_, before.hour(place_), after.hour(place_))
 
 
 def _placed(connection: Connection, mine: Mapping[int, Day], at: int, account: Account) -> Placed:
@@ -216,58 +243,74 @@ def _set_placed(days: Days, mine: Iterable[Day], at: int, placed: Placed) -> Non
 
 def read_receipts(connection: Connection, account: int) -> list[ReceiptHours]:
     """The receipts of an account with their hours, in the order of their arrival."""
-    query = select(receipts.c.first, receipts.c.last, receipts.c.hours).where(receipts.c.account_id == account)
-    rows = connection.execute(query.order_by(receipts.c.id))
+    rows = connection.execute(_RECEIPTS, {"account": account})
     return [ReceiptHours(first, last, unpack_hours(hours)) for first, last, hours in rows]
 
 
 def neighbours_in(connection: Connection, account: int) -> Callable[[Range], tuple[int | None, int | None]]:
     """Looks up the hours of the stored batches before and after a range."""
-    of_account = (batches.c.account_id == account, batches.c.hours.is_not(None))
-    hours = select(batches.c.hours).where(*of_account).limit(1)
 
     def look(span: Range) -> tuple[int | None, int | None]:
-        before = connection.scalar(hours.where(batches.c.first < span[0]).order_by(batches.c.first.desc()))
-        after = connection.scalar(hours.where(batches.c.first > span[1]).order_by(batches.c.first))
+        before = connection.scalar(_BEFORE, {"account": account, "sequence": span[0]})
+        after = connection.scalar(_AFTER, {"account": account, "sequence": span[1]})
         return max(unpack_hours(before), default=None), min(unpack_hours(after), default=None)
 
     return look
 
 
-def _save(connection: Connection, days: Days, before: Mapping[tuple[int, int], Day], sites: Mapping[int, int]) -> None:
-    changed = {key: day for key, day in days.items() if day != before.get(key, _NO_DAY)}
-    if not changed:
-        return
-    rows = [{"account_id": at, "day": number, "counts": day.pack()} for (at, number), day in changed.items()]
+# Making such a statement costs more than running it.
+
+_RECEIPTS: Final = (
+    select(receipts.c.first, receipts.c.last, receipts.c.hours)
+    .where(receipts.c.account_id == bindparam("account"))
+    .order_by(receipts.c.id)
+)
+_NEAR: Final = select(batches.c.hours).where(batches.c.account_id == bindparam("account"), batches.c.hours.is_not(None))
+_BEFORE: Final = _NEAR.where(batches.c.first < bindparam("sequence")).order_by(batches.c.first.desc()).limit(1)
+_AFTER: Final = _NEAR.where(batches.c.first > bindparam("sequence")).order_by(batches.c.first).limit(1)
+
+
+def _save(connection: Connection, days: Days, loaded: Mapping[tuple[int, int], bytes]) -> None:
+    packed = {key: day.pack() for key, day in days.items()}
+    rows = [
+        {"account_id": at, "day": number, "counts": raw}
+        for (at, number), raw in packed.items()
+        if raw != loaded.get((at, number), _NO_DAY)
+    ]
     upsert(connection, account_days, rows, ["counts"])
-    more: Days = defaultdict(Day)
-    for (at, number), day in changed.items():
-        more[sites[at], number].grow(day, before.get((at, number), _NO_DAY))
-    add_to_sites(connection, more)
 
 
-_NO_DAY: Final = Day()
+_NO_DAY: Final = Day().pack()
+_NO_COUNTS: Final = (0, 0, 0, 0)
 
 
-def add_to_sites(connection: Connection, more: Mapping[tuple[int, int], Day]) -> None:
+def _add_to_sites(connection: Connection, growth: Growth) -> None:
     """Add counts, which may be negative, to the days of sites."""
-    wanted: dict[int, set[int]] = defaultdict(set)
-    for site_id, number in more:
-        wanted[site_id].add(number)
-    found: Days = {}
-    for number, some in _by_day(wanted).items():
+    grown = {key: hours for key, of in growth.items() if (hours := {at: more for at, more in of.items() if any(more)})}
+    wanted: dict[int, list[int]] = defaultdict(list)
+    for site_id, number in grown:
+        wanted[number].append(site_id)
+    found: dict[tuple[int, int], tuple[Day, bytes]] = {}
+    for number, some in wanted.items():
         for ids in _portions(some):
-            for site_id, raw in connection.execute(_OF_SITES, {"day": number, "ids": ids}):
-                found[site_id, number] = unpack_day(raw)
-    rows = [site_row(key, found.get(key, _NO_DAY).plus(day)) for key, day in more.items()]
+            for site_id, raw, states in connection.execute(_OF_SITES, {"day": number, "ids": ids}):
+                found[site_id, number] = unpack_day(raw), bytes(states)
+    rows = []
+    for key, hours in grown.items():
+        day, states = found.get(key) or (Day(), NO_STATES)
+        rows.append(_site_row(key, day, day.add(hours, states)))
     upsert(connection, site_days, rows, ["states", "produced", "stored", "counts"])
 
 
 def site_row(key: tuple[int, int], day: Day) -> dict[str, Any]:
     """A row of `site_days`, for a site and a day."""
+    return _site_row(key, day, day.states())
+
+
+def _site_row(key: tuple[int, int], day: Day, states: bytes) -> dict[str, Any]:
     site_id, number = key
     totals = {"produced": bounded(sum(day.produced)), "stored": bounded(sum(day.stored))}
-    return {"site_id": site_id, "day": number, "states": day.states(), "counts": day.pack(), **totals}
+    return {"site_id": site_id, "day": number, "states": states, "counts": day.pack(), **totals}
 
 
 def _portions(items: Sequence[int]) -> Iterable[Sequence[int]]:
