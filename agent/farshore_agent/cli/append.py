@@ -14,6 +14,7 @@ import click
 from farshore_agent.cli import options
 from farshore_agent.cli.output import print_json
 from farshore_agent.errors import AgentError, ExitCode
+from farshore_protocol.names import BadName, check_stream
 from farshore_shell.commands import print_error
 
 if TYPE_CHECKING:
@@ -69,8 +70,15 @@ class _Tally:
             print_error(f"line {each['line']}{where}: {each['why']}")
 
 
+def _stream_name(_context: click.Context, _parameter: click.Parameter, given: str) -> str:
+    try:
+        return check_stream(given)
+    except BadName as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @click.command("append")
-@click.argument("stream")
+@click.argument("stream", callback=_stream_name)
 @options.config
 @options.as_json
 def command(stream: str, config: Path | None, *, as_json: bool) -> None:

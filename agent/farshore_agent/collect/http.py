@@ -34,17 +34,10 @@ MAX_REFUSALS_SHOWN: Final = 1000
 MAX_PORT: Final = 65_535
 
 _JSON: Final = frozenset({"application/json"})
-_NDJSON: Final = frozenset(
-    {
-        "",
-        "application/x-ndjson",
-        "application/ndjson",
-        "application/jsonl",
-        "text/plain",
-        "application/octet-stream",
-        "application/x-www-form-urlencoded",  # what curl says unless it is told otherwise
-    }
-)
+_NDJSON: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "text/plain"})
+_UNSAID: Final = frozenset({"", "application/octet-stream", "application/x-www-form-urlencoded"})
+"""What programs say that were not told what they send (the last is curl's): the body tells, no record is an array."""
+
 _UNIX: Final = "unix:"
 
 
@@ -165,13 +158,13 @@ class _Door:
 
     def _admitted(self, request: Request, policy: StreamPolicy) -> Admitted:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind not in _JSON | _NDJSON:
+        if kind not in _JSON | _NDJSON | _UNSAID:
             raise HttpError(415, f"{kind[:80]!r} is not taken: send application/x-ndjson or application/json")
         encoding = request.headers.get("content-encoding", "")
         body = inflate(request.body, encoding, max_bytes=self.max_body_bytes)
-        read = admit_json if kind in _JSON else admit_ndjson
+        is_json = kind in _JSON or (kind in _UNSAID and body.lstrip()[:1] == b"[")
         try:
-            admitted = read(body, policy, self.context.clock.now_us())
+            admitted = (admit_json if is_json else admit_ndjson)(body, policy, self.context.clock.now_us())
         except TooMuch as error:
             raise HttpError(413, str(error)) from None
         if not admitted.records and not admitted.refused:

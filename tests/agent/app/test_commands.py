@@ -158,6 +158,7 @@ async def test_refused_records_are_named_and_the_others_kept(shell: Shell, runni
         (("export", "x"), 4, "farshore-agent enrol"),
         (("enrol", "nonsense"), 2, "join token"),
         (("append", "Boiler!"), 2, "stream"),
+        (("append", "a/b"), 2, "'a/b' is not a stream name"),
         (("--config", "missing.toml", "status"), 3, "missing.toml"),
         (("nonsense",), 2, "nonsense"),
         (("import-ack", "missing"), 2, "missing"),

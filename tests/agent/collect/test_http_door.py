@@ -91,6 +91,18 @@ async def test_a_json_array_and_a_single_object_are_taken_too(door: Door) -> Non
         assert (status, document["appended"]) == (200, count)
 
 
+@pytest.mark.parametrize("kind", ["", "application/x-www-form-urlencoded", "application/octet-stream"])
+async def test_an_array_is_taken_from_a_program_that_does_not_say_what_it_sends(door: Door, kind: str) -> None:
+    status, document = await door.post(b"\n [" + GOOD + b", 5,\n" + GOOD + b"]", content_type=kind)
+    assert (status, document["appended"]) == (200, 2)
+    assert document["refused"] == [{"line": 2, "field": None, "why": "a record is an object, not a number"}]
+
+
+async def test_what_is_said_to_be_lines_is_read_as_lines(door: Door) -> None:
+    status, document = await door.post(b"[1]\n" + GOOD, content_type="application/x-ndjson")
+    assert (status, document["appended"], document["refused_count"]) == (200, 1, 1)
+
+
 @pytest.mark.parametrize(
     ("encoding", "pack"), [("gzip", gzip.compress), ("zstd", zstandard.ZstdCompressor().compress), ("identity", bytes)]
 )
