@@ -91,6 +91,9 @@ MAX_BROKER_CHARS: Final = 300
 MAX_SETTINGS_CHARS: Final = 96 * KIB
 """Settings that a site is sent, as TOML."""
 
+MAX_SETTINGS_DEPTH: Final = 32
+"""Of any TOML: tables and lists inside one another, and parts of one dotted key."""
+
 MAX_ORDER_BYTES: Final = 400 * KIB
 MAX_ANSWER_ORDERS: Final = 2
 """The desired settings and a command."""

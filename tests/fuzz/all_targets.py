@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from tests.fuzz.target import TARGETS, Target
-from tests.fuzz.targets import collect, columns, http, hub, hub_http, identity, messages, mqtt, settings
+from tests.fuzz.targets import (
+    backup,
+    collect,
+    columns,
+    http,
+    hub,
+    hub_http,
+    identity,
+    messages,
+    mqtt,
+    orders,
+    settings,
+    tables,
+)
 
-ROOMS = (columns, messages, collect, http, settings, identity, hub, hub_http, mqtt)
+ROOMS = (columns, messages, collect, http, settings, identity, hub, hub_http, mqtt, orders, tables, backup)
 
 
 def find(name: str) -> Target:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from farshore_agent.settings.read import closest, read_table, shown
 from farshore_agent.settings.streams import StreamSettings
 from farshore_agent.settings.table import Reading
 from farshore_protocol.limits import KIB
+from farshore_protocol.toml import read_toml
 
 MAX_BYTES: Final = 1024 * KIB
 """Of a settings file: a thousand streams take a tenth of it."""
@@ -69,10 +69,8 @@ def tables_of(text: str, source: str) -> dict[str, Any]:
         SettingsError: it is none.
     """
     try:
-        return tomllib.loads(text)
-    except RecursionError:
-        raise SettingsError(source, [Problem("", "is not TOML that can be read: it is nested too deep")]) from None
-    except ValueError as error:  # TOMLDecodeError, and what Python says of a number of too many digits
+        return read_toml(text)
+    except ValueError as error:
         raise SettingsError(source, [Problem("", f"is not TOML: {error}")]) from None
 
 

@@ -74,10 +74,17 @@ def read_manifest(raw: bytes, where: str) -> Manifest:
             remedy="take another backup, or the farshore-hub that made it",
         ) from None
     for each in found.files:
-        path = PurePosixPath(each.path)
-        if path.is_absolute() or ".." in path.parts or str(path) != each.path or each.path in {".", FILE}:
+        if not _is_inside(each.path):
             raise Invalid(f"{where} names a file outside of the backup: {each.path[:200]!r}")
+    if len({each.path for each in found.files}) < len(found.files):
+        raise Invalid(f"{where} names a file twice")
     return found
+
+
+def _is_inside(given: str) -> bool:
+    path = PurePosixPath(given)
+    is_plain = str(path) == given and "\0" not in given and given not in {".", FILE}
+    return is_plain and not path.is_absolute() and ".." not in path.parts
 
 
 def name_of(hub: str, made_us: int) -> str:

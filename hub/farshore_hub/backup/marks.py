@@ -37,7 +37,24 @@ _MARKS: Final = msgspec.msgpack.Decoder(list[Mark])
 
 def marks_of(connection: Connection) -> bytes:
     """The marks of all accounts, as of this connection's moment."""
-    return msgspec.msgpack.encode([Mark(*each) for each in watermarks(connection)])
+    return pack([Mark(*each) for each in watermarks(connection)])
+
+
+def pack(marks: list[Mark]) -> bytes:
+    """As they stand in a backup."""
+    return msgspec.msgpack.encode(marks)
+
+
+def read_marks(raw: bytes) -> list[Mark]:
+    """Read the marks of a backup.
+
+    Raises:
+        Invalid: these are no marks.
+    """
+    try:
+        return _MARKS.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Invalid(f"the marks of the backup cannot be read: {error}") from None
 
 
 def apply_marks(engine: Engine, raw: bytes) -> int:
@@ -46,10 +63,7 @@ def apply_marks(engine: Engine, raw: bytes) -> int:
     Raises:
         Invalid: these are no marks.
     """
-    try:
-        marks = _MARKS.decode(raw)
-    except msgspec.MsgspecError as error:
-        raise Invalid(f"the marks of the backup cannot be read: {error}") from None
+    marks = read_marks(raw)
     for start in range(0, len(marks), _ACCOUNTS_AT_ONCE):
         some = marks[start : start + _ACCOUNTS_AT_ONCE]
         with writing(engine) as connection:

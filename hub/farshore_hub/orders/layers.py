@@ -7,13 +7,13 @@ file says is an agent's settings, as in the agent's own file; its table `[layer]
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from farshore_protocol.limits import KIB
 from farshore_protocol.names import BadName, check_site
+from farshore_protocol.toml import read_toml
 
 FLEET: Final = "fleet.toml"
 ABOUT: Final = "layer"
@@ -22,7 +22,6 @@ ABOUT: Final = "layer"
 MAX_FILES: Final = 20_000
 MAX_FILE_CHARS: Final = 256 * KIB
 MAX_ALL_CHARS: Final = 8 * 1024 * KIB
-MAX_DEPTH: Final = 32
 DEFAULT_PROBE_S: Final = 60
 MAX_PROBE_S: Final = 86_400
 
@@ -138,12 +137,9 @@ def _layer(path: str, text: str, problems: list[Problem]) -> Layer:
         problems.append(Problem(path, (), f"has more than {MAX_FILE_CHARS} characters"))
         return Layer(path)
     try:
-        settings = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
+        settings = read_toml(text)
+    except ValueError as error:
         problems.append(Problem(path, (), f"is not TOML: {error}"))
-        return Layer(path)
-    if _depth(settings) > MAX_DEPTH:
-        problems.append(Problem(path, (), f"is nested deeper than {MAX_DEPTH}"))
         return Layer(path)
     about = settings.pop(ABOUT, {})
     if not isinstance(about, dict):
@@ -188,8 +184,3 @@ def _labels(path: str, given: object, problems: list[Problem]) -> dict[str, tupl
 
 def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _depth(value: object) -> int:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 1 + max(map(_depth, inner), default=0)

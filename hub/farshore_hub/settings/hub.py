@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
-
 from pydantic import Field, ValidationError
 
 from farshore_hub.errors import SettingsInvalid
@@ -26,6 +24,7 @@ from farshore_hub.settings.rooms import (
     Web,
 )
 from farshore_hub.settings.watch import WatchTables
+from farshore_protocol.toml import read_toml
 
 
 class HubSettings(WatchTables):
@@ -73,10 +72,8 @@ def parse(text: str, where: str) -> HubSettings:
 
 def _toml(text: str, where: str) -> dict[str, object]:
     try:
-        return tomllib.loads(text)
-    except RecursionError:
-        raise SettingsInvalid(f"{where} is not TOML that can be read: it is nested too deep") from None
-    except ValueError as error:  # TOMLDecodeError, and what Python says of a number of too many digits
+        return read_toml(text)
+    except ValueError as error:
         raise SettingsInvalid(f"{where} is not TOML: {error}") from None
 
 

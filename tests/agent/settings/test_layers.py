@@ -88,6 +88,7 @@ def test_the_owner_says_what_may_be_changed_and_two_things_never_may() -> None:
         ),
         ("[forward]\nmax_parcel_bytes = '64 KiB'", "with the hub's settings over it: seal.max_bytes"),
         ("nonsense", "is not TOML"),
+        (".".join("a" * 40_000) + " = 1", "is not TOML: a key has more than 32 parts"),
         ("[tables.x]\ndatabase = 'x'", "does not let its hub change it"),
     ],
 )

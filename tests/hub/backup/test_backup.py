@@ -16,6 +16,7 @@ from farshore_hub.backup.database import dump, load_postgresql
 from farshore_hub.backup.folder import BackupFolder, manifest_of
 from farshore_hub.backup.make import make
 from farshore_hub.backup.manifest import FILE, CopiedFile, Manifest, is_name, name_of, read_manifest, too_many
+from farshore_hub.backup.marks import read_marks
 from farshore_hub.backup.restore import restore, verify
 from farshore_hub.errors import Conflict, Invalid
 from farshore_hub.fleet import sites
@@ -49,11 +50,24 @@ def test_a_manifest_says_what_was_written() -> None:
     assert manifest.size == 3
 
 
-@pytest.mark.parametrize("path", ["../hub.db", "/etc/passwd", "lake/../../x", "a//b", "./a", "", ".", FILE, "a/"])
+@pytest.mark.parametrize(
+    "path", ["../hub.db", "/etc/passwd", "lake/../../x", "a//b", "./a", "", ".", FILE, "a/", "a\0"]
+)
 def test_a_manifest_that_leads_out_of_its_folder_is_refused(path: str) -> None:
     manifest = msgspec.structs.replace(MANIFEST, files=[msgspec.structs.replace(A_FILE, path=path)])
     with pytest.raises(Invalid, match="outside"):
         read_manifest(manifest.write(), "here")
+
+
+def test_a_manifest_that_names_a_file_twice_is_refused() -> None:
+    manifest = msgspec.structs.replace(MANIFEST, files=[A_FILE, A_FILE])
+    with pytest.raises(Invalid, match="twice"):
+        read_manifest(manifest.write(), "here")
+
+
+def test_marks_that_are_none_are_refused() -> None:
+    with pytest.raises(Invalid, match="marks"):
+        read_marks(b"\x91\x94\xa1\xff\xc4\x08incarnat\xa1a\x01")
 
 
 @given(st.binary(max_size=300))

@@ -126,6 +126,14 @@ def test_everything_that_is_wrong_with_a_folder_is_said_at_once() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "value", [".".join("a" * 100_000) + " = 1", "a = 0x" + "f" * 4_000, "a = " + "[" * 99 + "]" * 99]
+)
+def test_what_would_keep_the_hub_busy_or_break_it_later_is_a_problem(value: str) -> None:
+    with pytest.raises(LayersInvalid, match="is not TOML"):
+        read_layers({"fleet.toml": value})
+
+
 def test_settings_that_no_order_can_carry_are_said() -> None:
     assert size_problem("x" * 98_304) is None
     assert size_problem("x" * 98_305) is not None
