@@ -12,7 +12,7 @@ from tests.acceptance.producing import load_on
 from tests.acceptance.settled import assert_settled
 from tests.acceptance.site import Site
 
-CYCLES: Final = 12
+CYCLES: Final = 20
 _LONGEST_LIFE_S: Final = 0.8
 _LONGEST_START_S: Final = 1.2
 
