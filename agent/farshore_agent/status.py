@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -112,12 +112,10 @@ def identity_document(identity: Identity | None, problem: str = "") -> dict[str,
 
 def link_document(link: LinkReport) -> dict[str, Any]:
     """How the link stands."""
-    told = asdict(link)
+    told = msgspec.to_builtins(link)
     offset = told.pop("offset")
     return {
         **told,
-        "exchanges": dict(link.exchanges),
-        "refusals": dict(link.refusals),
         "clock_offset_us": offset["offset_us"] if offset else None,
         "clock_offset_error_us": offset["error_us"] if offset else None,
     }

@@ -138,15 +138,11 @@ def traced() -> Iterator[None]:
         apsw.connection_hooks.remove(_trace)
 
 
-@contextmanager
-def looking_at(path: Path) -> Iterator[apsw.Connection]:
+def looking_at(path: Path) -> apsw.Connection:
     """A database that is in use, for looking at it: opened with the library that has it open, and with no faults."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     connection.exec_trace = None
-    try:
-        yield connection
-    finally:
-        connection.close()
+    return connection
 
 
 @cache

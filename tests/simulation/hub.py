@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Final, Literal
 
+import apsw
 from sqlalchemy.exc import OperationalError
 
 from farshore_agent.net.messages import Response
@@ -37,7 +38,7 @@ from farshore_protocol.ports import Runner
 from farshore_shell.system import World as Outside
 from farshore_shell.system import real_world
 from tests.simulation import oracle
-from tests.simulation.disk import DISKS, HUB, Disk, Image, image_of, lay_out, point_to
+from tests.simulation.disk import DISKS, HUB, Disk, Image, image_of, lay_out, looking_at, point_to
 from tests.simulation.loop import Process
 from tests.simulation.network import Question
 from tests.simulation.ports import Dice, Timepiece, Worker
@@ -109,6 +110,7 @@ class SimHub:
         self._receiver: Receiver | None = None
         self._hub: OpenedHub | None = None
         self._run: Runner | None = None
+        self._eye: apsw.Connection | None = None
 
     @property
     def is_up(self) -> bool:
@@ -125,6 +127,12 @@ class SimHub:
     @property
     def database(self) -> Path:
         return self._folder / "hub.db"
+
+    def looked_at(self) -> apsw.Connection:
+        """The running hub's database, for the oracle: one connection for all looks, for opening costs most."""
+        if self._eye is None:
+            self._eye = looking_at(self.database)
+        return self._eye
 
     # ---------------------------------------------------------- life and death
 
@@ -157,9 +165,16 @@ class SimHub:
             self._image = image_of(self._folder)
             self.process.alive = False
             self.world.loop.bury()
+            self.close_eye()
             shutil.rmtree(self._folder)
             self.world.count("hub killed")
             self.world.say(f"hub dies at point {self.process.points}")
+
+    def close_eye(self) -> None:
+        """Look no more at what is there now."""
+        if self._eye is not None:
+            self._eye.close()
+            self._eye = None
 
     def crash(self, down_s: float) -> None:
         """Die, and come back after a while."""

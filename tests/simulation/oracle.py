@@ -20,7 +20,7 @@ from farshore_hub.store.days import unpack_day
 from farshore_hub.store.engine import reading
 from farshore_protocol.messages import Reason
 from farshore_protocol.ranges import EMPTY, RangeSet
-from tests.simulation.disk import hub_engine, looking_at
+from tests.simulation.disk import hub_engine
 from tests.simulation.site import load_of
 from tests.simulation.truth import Key, opened, taken
 
@@ -75,15 +75,13 @@ def _audit_agent(site: SimSite) -> Iterator[str]:
 
 def _audit_hub(world: World) -> Iterator[str]:
     """The accounts say what the batches are: every stored sequence once, and in the account."""
-    with looking_at(world.hub.database) as connection:
-        yield from audit_hub(connection)
+    yield from audit_hub(world.hub.looked_at())
 
 
 def ignorance(hub: SimHub) -> Iterator[str]:
     """What the hub was told and does not know."""
     query = "SELECT s.name, a.incarnation, a.stream, a.head FROM accounts a JOIN sites s ON s.id = a.site_id"
-    with looking_at(hub.database) as connection:
-        heads = {(site, life, stream): head for site, life, stream, head in connection.execute(query)}
+    heads = {(site, life, stream): head for site, life, stream, head in hub.looked_at().execute(query)}
     for key, head in hub.known.items():
         if heads.get(key, 0) < head:
             yield f"{key}: the hub was told of {head} records and knows of {heads.get(key, 0)}"
@@ -125,9 +123,8 @@ def standing(site: SimSite) -> str:
     return f"pending {pending}, {status.open_receipts} open receipts; {link.state}, {link.doing}, {link.last_error}"
 
 
-def judge(world: World) -> Iterator[str]:
-    """What is wrong when everything is drained."""
-    ledger = read_ledger(world)
+def judge(world: World, ledger: Ledger) -> Iterator[str]:
+    """What is wrong when everything is drained; `ledger` is what the hub has by then."""
     yield from ledger.wrong
     yield from _content(world, ledger)
     yield from _promises(world, ledger)
@@ -266,8 +263,8 @@ def _receipts(world: World, ledger: Ledger) -> Iterator[str]:
             yield f"{key}: {first}…{last} were given up as {reason}, for which this seed has no cause"
 
 
-def digest(world: World) -> Iterator[str]:
+def digest(ledger: Ledger) -> Iterator[str]:
     """What the hub has, a line per account, for comparing runs."""
-    for key, records in sorted(read_ledger(world).stored.items()):
+    for key, records in sorted(ledger.stored.items()):
         names = " ".join(f"{at}={name}" for at, name in sorted(records.items()))
         yield f"{key} {hashlib.sha256(names.encode()).hexdigest()}"

@@ -69,6 +69,7 @@ class World:
         self.network.hub = self.hub
         self.sites: dict[str, SimSite] = {}
         self.quiet_s = 0.0
+        self.ledger: oracle.Ledger | None = None
         self.blob_bytes = plan.blob_bytes
         self.garbage = plan.garbage
         self._tasks: list[asyncio.Task[Any]] = []
@@ -147,7 +148,8 @@ class World:
         self.count("messages carried", self.network.carried)
         self.count("statements failed", sum(disk.hits for disk, _ in self._machines()))
         self._audit()
-        self.wrong += oracle.judge(self)
+        self.ledger = oracle.read_ledger(self)
+        self.wrong += oracle.judge(self, self.ledger)
 
     def _pacify(self) -> None:
         self.network.weather = Weather()
@@ -168,6 +170,7 @@ class World:
         """Let nothing of it do anything any more."""
         for _, process in self._machines():
             process.alive = False
+        self.hub.close_eye()
         self.loop.end()
 
     def _audit(self) -> None:
@@ -177,8 +180,9 @@ class World:
 
     def fingerprint(self) -> str:
         """Of the trace, the counts, and what the hub has."""
+        ledger = self.ledger or oracle.read_ledger(self)
         summary = "\n".join(
-            [*self.trace, repr(sorted(self.counts.items())), str(self.loop.steps), *oracle.digest(self)]
+            [*self.trace, repr(sorted(self.counts.items())), str(self.loop.steps), *oracle.digest(ledger)]
         )
         return hashlib.sha256(summary.encode()).hexdigest()[:16]
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import msgspec
 
 from farshore_agent.errors import AgentError
 from farshore_agent.forward.bell import Bell
@@ -88,7 +90,8 @@ class Push:
 
     def status(self) -> dict[str, Any]:
         """For the status document."""
-        return asdict(self.report)
+        shown: dict[str, Any] = msgspec.to_builtins(self.report)
+        return shown
 
     async def run(self) -> NoReturn:
         """Be connected whenever there is a broker, until cancelled."""

@@ -66,6 +66,16 @@ _KEY: Final = tuple_(accounts.c.site_id, accounts.c.incarnation, accounts.c.stre
 _OF_KEYS: Final = select(accounts.c.id, accounts.c.site_id, accounts.c.incarnation, accounts.c.stream, *_FACTS).where(
     _KEY.in_(bindparam("keys", expanding=True))
 )
+_SETS_OF: Final = _INTERVALS.where(intervals.c.account_id.in_(bindparam("ids", expanding=True)))
+_UNSETTLED_OF: Final = select(accounts.c.site_id, accounts.c.incarnation, accounts.c.stream).where(
+    ~_SETTLED, accounts.c.site_id.in_(bindparam("sites", expanding=True))
+)
+_SAVE: Final = update(accounts).where(accounts.c.id == bindparam("account"))
+_DELETE_INTERVAL: Final = delete(intervals).where(
+    intervals.c.account_id == bindparam("account"),
+    intervals.c.kind == bindparam("of_kind"),
+    intervals.c.first == bindparam("start"),
+)
 
 
 def open_accounts(connection: Connection, keys: set[AccountKey]) -> dict[AccountKey, tuple[int, Account]]:
@@ -85,7 +95,7 @@ def open_existing(connection: Connection, keys: set[AccountKey]) -> dict[Account
 
 def _loaded(connection: Connection, found: Mapping[AccountKey, _Row]) -> dict[AccountKey, tuple[int, Account]]:
     ids = _portions([row.id for row in found.values()])
-    portions = (connection.execute(_INTERVALS.where(intervals.c.account_id.in_(some))) for some in ids)
+    portions = (connection.execute(_SETS_OF, {"ids": some}) for some in ids)
     sets = _range_sets(chain.from_iterable(portions))
     return {key: (row.id, _account(row, sets[row.id])) for key, row in found.items()}
 
@@ -98,8 +108,7 @@ def _rows(connection: Connection, keys: set[AccountKey]) -> dict[AccountKey, _Ro
 def unsettled(connection: Connection, site_ids: Iterable[int]) -> dict[int, set[AccountKey]]:
     """By site: its accounts with records that are neither stored nor receipted. Every site asked for is there."""
     found: dict[int, set[AccountKey]] = {site_id: set() for site_id in site_ids}
-    query = select(accounts.c.site_id, accounts.c.incarnation, accounts.c.stream).where(~_SETTLED)
-    for row in connection.execute(query.where(accounts.c.site_id.in_(sorted(found)))) if found else ():
+    for row in connection.execute(_UNSETTLED_OF, {"sites": sorted(found)}) if found else ():
         found[row.site_id].add((row.site_id, bytes(row.incarnation), row.stream))
     return found
 
@@ -109,7 +118,7 @@ def save_accounts(connection: Connection, changed: Mapping[int, tuple[Account, A
     rows = [_row(account_id, after, now_us) for account_id, (before, after) in changed.items() if before != after]
     if not rows:
         return
-    connection.execute(update(accounts).where(accounts.c.id == bindparam("account")), rows)
+    connection.execute(_SAVE, rows)
     _save_sets(connection, changed)
 
 
@@ -267,12 +276,7 @@ def _save_sets(connection: Connection, changed: Mapping[int, tuple[Account, Acco
                 if was.get(first) != last
             ]
     if gone:
-        one = delete(intervals).where(
-            intervals.c.account_id == bindparam("account"),
-            intervals.c.kind == bindparam("of_kind"),
-            intervals.c.first == bindparam("start"),
-        )
-        connection.execute(one, gone)
+        connection.execute(_DELETE_INTERVAL, gone)
     upsert(connection, intervals, put, ["last"])
 
 

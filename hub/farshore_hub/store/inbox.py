@@ -33,6 +33,19 @@ def starting_at(connection: Connection, account_id: int, first: int) -> list[Sto
     ]
 
 
+_EPOCH: Final = (
+    select(key_epochs.c.message, key_epochs.c.signed_by)
+    .join(sites, sites.c.id == key_epochs.c.site_id)
+    .where(sites.c.name == bindparam("site"), key_epochs.c.epoch == bindparam("named"))
+)
+_SITES: Final = select(sites.c.id).where(sites.c.id.in_(bindparam("ids", expanding=True))).order_by(sites.c.id)
+_ACTIVE_SITES: Final = _SITES.where(sites.c.state == "active")
+_SEEN_US: Final[BindParameter[int]] = bindparam("seen_us")
+_HEARD: Final = (
+    update(sites)
+    .where(sites.c.id == bindparam("site"))
+    .values(last_seen_us=case((sites.c.last_seen_us > _SEEN_US, sites.c.last_seen_us), else_=_SEEN_US))
+)
 _STARTING_AT: Final = select(
     batches.c.first, batches.c.count, batches.c.digest, batches.c.content_digest, batches.c.take
 ).where(batches.c.account_id == bindparam("account"), batches.c.first == bindparam("start"))
@@ -63,8 +76,7 @@ def add_epochs(connection: Connection, site_id: int, signed_by: Ed25519PublicKey
 
 def find_epoch(connection: Connection, site: str, epoch: bytes) -> tuple[KeyEpoch, Ed25519PublicKey] | None:
     """A site's sealed key epoch, and the key that signed it: a site that joins again has another one since."""
-    query = select(key_epochs.c.message, key_epochs.c.signed_by).join(sites, sites.c.id == key_epochs.c.site_id)
-    row = connection.execute(query.where(sites.c.name == site, key_epochs.c.epoch == epoch)).one_or_none()
+    row = connection.execute(_EPOCH, {"site": site, "named": epoch}).one_or_none()
     if row is None:
         return None
     sealed = wire.unpack(KEY_EPOCH, bytes(row.message), what="stored key epoch", max_bytes=MAX_BATCH_BYTES)
@@ -95,19 +107,15 @@ def _of_dictionary(column: Column[Any], site: str, dictionary: bytes) -> Select[
 
 def active_sites(connection: Connection, ids: Iterable[int]) -> set[int]:
     """Which of these sites may still deliver; they cannot be revoked before this transaction ends."""
-    query = select(sites.c.id).where(sites.c.id.in_(sorted(set(ids))), sites.c.state == "active").order_by(sites.c.id)
-    return set(connection.scalars(locked(connection, query)))
+    return set(connection.scalars(locked(connection, _ACTIVE_SITES), {"ids": sorted(set(ids))}))
 
 
 def lock_sites(connection: Connection, ids: Iterable[int]) -> None:
     """Let nobody else write the accounts of these sites before this transaction ends."""
-    query = select(sites.c.id).where(sites.c.id.in_(sorted(set(ids)))).order_by(sites.c.id)
-    connection.execute(locked(connection, query)).all()
+    connection.execute(locked(connection, _SITES), {"ids": sorted(set(ids))}).all()
 
 
 def heard_from(connection: Connection, rows: Rows) -> None:
     """Note what was heard of sites: `site`, `seen_us` (never set back), `clock_offset_us`, `agent_version`."""
     if rows:
-        seen_us: BindParameter[int] = bindparam("seen_us")
-        latest = case((sites.c.last_seen_us > seen_us, sites.c.last_seen_us), else_=seen_us)
-        connection.execute(update(sites).where(sites.c.id == bindparam("site")).values(last_seen_us=latest), rows)
+        connection.execute(_HEARD, rows)
