@@ -33,6 +33,7 @@ def starting_at(connection: Connection, account_id: int, first: int) -> list[Sto
     ]
 
 
+# Making such a statement costs as much as running it, and every parcel runs these.
 _EPOCH: Final = (
     select(key_epochs.c.message, key_epochs.c.signed_by)
     .join(sites, sites.c.id == key_epochs.c.site_id)
