@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from farshore_hub.opening import OpenedHub
 from farshore_hub.settings.watch import MqttTable, WebhookTable
 from farshore_hub.watch.book import Book
 from farshore_hub.watch.desk import Desk
+from farshore_hub.watch.outbox import Audience, Outbox
 from farshore_hub.watch.promises import Promises
 from farshore_hub.watch.seeing import Eyes
 from farshore_hub.watch.watcher import Watcher, WatchSettings
@@ -27,7 +28,7 @@ MQTT_TLS_PORT: Final = 8883
 
 def desk_of(hub: OpenedHub) -> Desk:
     """Where people look after this hub's alerts."""
-    return Desk(hub.engine, hub.fleet.clock, hub.place.settings.alerts.runbooks)
+    return Desk(hub.engine, hub.fleet.clock, _outbox(hub))
 
 
 def promises_of(hub: OpenedHub) -> Promises:
@@ -47,22 +48,29 @@ def channels_of(hub: OpenedHub, runner: Runner) -> list[Channel]:
     return [*channels, _mqtt(hub, settings.mqtt, runner)] if settings.mqtt else channels
 
 
-def watcher_of(hub: OpenedHub, channels: Sequence[Channel], lake_fault: Callable[[], str], runner: Runner) -> Watcher:
+def watcher_of(hub: OpenedHub, lake_fault: Callable[[], str], runner: Runner) -> Watcher:
     """This hub's watcher."""
     settings, place = hub.place.settings, hub.place
     rules = settings.rules(settings.completeness.silent_after)
     folders = {"data": place.data_dir, "lake": place.lake}
     eyes = Eyes(hub.engine, rules, folders, lake_fault, promises_of(hub))
-    book = Book(hub.keys.hub.hex(), rules, channels, hub.fleet.random.token, settings.alerts.runbooks)
+    book = Book(rules, _outbox(hub))
     times = settings.alerts
     watch = WatchSettings(times.every, times.grace, times.keep, times.give_up)
     return Watcher(hub.engine, eyes, book, hub.fleet.clock, runner, watch)
 
 
+def _outbox(hub: OpenedHub) -> Outbox:
+    settings = hub.place.settings
+    tables: list[WebhookTable | MqttTable] = [*settings.webhook, *([settings.mqtt] if settings.mqtt else [])]
+    audiences = [Audience(each.channel, frozenset(each.kinds), each.sites, each.selector) for each in tables]
+    return Outbox(hub.keys.hub.hex(), audiences, hub.fleet.random.token, settings.alerts.runbooks)
+
+
 def _webhook(hub: OpenedHub, table: WebhookTable) -> Webhook:
     tls = _tls(hub, table.ca) if urlsplit(table.url).scheme == "https" else None
-    secret, kinds = table.secret.get_secret_value(), frozenset(table.kinds)
-    return Webhook(table.channel, table.url, secret, table.timeout, tls, kinds, table.sites, hub.fleet.clock)
+    secret = table.secret.get_secret_value()
+    return Webhook(table.channel, table.url, secret, table.timeout, tls, hub.fleet.clock)
 
 
 def _mqtt(hub: OpenedHub, table: MqttTable, runner: Runner) -> Mqtt:
@@ -72,7 +80,7 @@ def _mqtt(hub: OpenedHub, table: MqttTable, runner: Runner) -> Mqtt:
     tls = _tls(hub, table.ca) if secure else None
     password = table.password.get_secret_value()
     broker = Broker(parts.hostname or "", port, tls, table.username, password, table.timeout)
-    return Mqtt(broker, table.topic, frozenset(table.kinds), table.sites, runner)
+    return Mqtt(broker, table.topic, runner, table.channel)
 
 
 def _tls(hub: OpenedHub, ca: Path | None) -> ssl.SSLContext:

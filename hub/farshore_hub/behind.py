@@ -104,7 +104,7 @@ def put_together(hub: OpenedHub, opener: BatchOpener, door: SitesDoor, run: Runn
     merger = _merger(hub, opener, writer, threads(stack, "merge"))
     merging = Loop("merge", merger.run, clock, retry_s=RETRY_S)
     channels = channels_of(hub, threads(stack, "broker"))
-    watcher = watcher_of(hub, channels, lambda: lake.fault or writer.fault, threads(stack, "watch"))
+    watcher = watcher_of(hub, lambda: lake.fault or writer.fault, threads(stack, "watch"))
     watch = Loop("watch", watcher.run, clock, retry_s=RETRY_S)
     courier = Courier(hub.engine, channels, clock, hub.fleet.random, threads(stack, "courier"), watcher.has_duty)
     post = Loop("alert delivery", courier.run, clock, retry_s=RETRY_S)

@@ -61,6 +61,8 @@ def test_a_silent_site_and_a_gap_are_told_taken_care_of_and_cleared(own_hub: Hub
         number = _raised(own_hub, receiver, "site-silent", site.name)
         said = own_hub.do("alerts", "ack", number, "--note", "on my way", "--by", "ann").out
         assert "ann" in said
+        until("it is told who takes care", lambda: bool(_told(receiver, "acknowledged", "site-silent")))
+        assert _told(receiver, "acknowledged")[0]["note"] == "on my way"
         again = own_hub.run("alerts", "ack", number)
         assert (again.code, "ann" in again.err) == (6, True)
         assert own_hub.run("alerts", "list", "--check").code == 0

@@ -25,6 +25,7 @@ from farshore_hub.store.engine import open_engine, writing
 from farshore_hub.store.ranges import pack_ranges
 from farshore_hub.store.schema import account_days, accounts, intervals, sites
 from farshore_hub.watch.book import Book
+from farshore_hub.watch.outbox import Outbox
 from farshore_hub.watch.promises import Promises
 from farshore_hub.watch.seeing import Eyes
 from farshore_hub.watch.watcher import Watcher, WatchSettings
@@ -65,7 +66,7 @@ def _say(what: str, seconds: float) -> None:
 def _look_s(engine: Engine, clock: StoppedClock, promises: Promises) -> float:
     rules = Rules()
     eyes = Eyes(engine, rules, {}, lambda: "", promises)
-    book = Book("hub", rules, [], CountingRandom().token, "")
+    book = Book(rules, Outbox("hub", [], CountingRandom().token, ""))
     watcher = Watcher(engine, eyes, book, clock, inline, WatchSettings(every_s=30))
     watcher.look()
     return min(_cpu_s(watcher.look) for _ in range(LOOKS))

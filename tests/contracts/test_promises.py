@@ -17,6 +17,7 @@ from farshore_hub.store.dialect import upsert
 from farshore_hub.store.engine import writing
 from farshore_hub.store.schema import account_days, accounts, sites
 from farshore_hub.watch.desk import Desk
+from farshore_hub.watch.outbox import Outbox
 from farshore_hub.watch.promises import Promises
 from tests.contracts.hub_world import HubWorld
 
@@ -162,7 +163,9 @@ async def test_hours_of_maintenance_burn_nothing(hub: HubWorld) -> None:
     await fleet.join("ship-1", "boiler")
     hour = fleet.hour
     fleet.look()
-    Desk(hub.engine, hub.clock, "").maintain("ship-1", hour * HOUR_US, (hour + 1) * HOUR_US, "", "me")
+    Desk(hub.engine, hub.clock, Outbox("hub", [], hub.random.token, "")).maintain(
+        "ship-1", hour * HOUR_US, (hour + 1) * HOUR_US, "", "me"
+    )
     fleet.tell("ship-1", hour, 100, 0)
     fleet.pass_hours(3, "ship-1")
     fleet.look()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, insert, select, update
 
 from farshore_hub.alerts.kinds import Kind
 from farshore_hub.alerts.rules import Change, Rules
@@ -20,7 +20,7 @@ from farshore_hub.expect.calendar import parse_calendar, parse_zone
 from farshore_hub.ledger.account import Account
 from farshore_hub.notify.channel import NotDelivered
 from farshore_hub.notify.courier import MOST_REFUSALS, Courier
-from farshore_hub.store import messages
+from farshore_hub.store import labels, messages
 from farshore_hub.store.accounts import open_accounts, read_accounts, read_troubled, save_accounts
 from farshore_hub.store.alerts import Asked
 from farshore_hub.store.engine import reading, writing
@@ -28,6 +28,7 @@ from farshore_hub.store.messages import Message
 from farshore_hub.store.schema import accounts, batches, intervals, sites
 from farshore_hub.watch.book import Book
 from farshore_hub.watch.desk import Desk
+from farshore_hub.watch.outbox import Audience, Outbox
 from farshore_hub.watch.promises import Promises
 from farshore_hub.watch.seeing import Eyes
 from farshore_hub.watch.watcher import Watcher, WatchSettings
@@ -37,6 +38,7 @@ from tests.contracts.hub_world import HubWorld, inline
 
 EVERY_S = 300
 HOUR_S = 3600
+EVERYBODY = Audience("ears")
 NOISE = (Kind.CLOCK_OFFSET, Kind.LAKE_STUCK)
 """What the sites of these tests are guilty of too; switched off where it is not the matter."""
 
@@ -46,14 +48,10 @@ class Ears:
     """A channel that the test listens with."""
 
     name: str = "ears"
-    kinds: frozenset[Kind] = frozenset(Kind)
     told: list[dict[str, Any]] = field(default_factory=list)
     faults: list[NotDelivered] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     heard: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def wants(self, kind: Kind, site: str) -> bool:
-        return kind in self.kinds
 
     async def send(self, message: Message) -> None:
         self.keys.append(message.key)
@@ -77,7 +75,12 @@ class Watch:
     """A watcher over a hub's store, and what it tells."""
 
     def __init__(
-        self, hub: HubWorld, *changes: Change, folders: dict[str, Path] | None = None, **settings: int
+        self,
+        hub: HubWorld,
+        *changes: Change,
+        folders: dict[str, Path] | None = None,
+        audience: Audience = EVERYBODY,
+        **settings: int,
     ) -> None:
         self.hub = hub
         self.ears = Ears()
@@ -85,10 +88,11 @@ class Watch:
         self.rules = Rules([*(Change(kind, off=True) for kind in NOISE), *changes])
         promises = Promises(hub.engine, [], [], 900)
         self.eyes = Eyes(hub.engine, self.rules, folders or {}, lambda: self.lake_fault, promises)
-        book = Book("hub", self.rules, [self.ears], hub.random.token, "docs/runbooks/")
+        outbox = Outbox("hub", [audience], hub.random.token, "docs/runbooks/")
+        book = Book(self.rules, outbox)
         self.settings = WatchSettings(**{"every_s": EVERY_S, "grace_s": 0, **settings})
         self.watcher = Watcher(hub.engine, self.eyes, book, hub.clock, inline, self.settings)
-        self.desk = Desk(hub.engine, hub.clock, "docs/runbooks/")
+        self.desk = Desk(hub.engine, hub.clock, outbox)
         self.courier = Courier(
             hub.engine, [self.ears], hub.clock, hub.random, inline, is_ours=lambda: self.watcher.is_ours
         )
@@ -364,11 +368,71 @@ async def test_a_message_that_is_refused_lets_the_next_ones_pass(hub: HubWorld) 
 async def test_who_does_not_want_a_kind_is_not_told_of_it(hub: HubWorld) -> None:
     hub.add_site("a")
     heard(hub, "a")
-    watch = Watch(hub)
-    watch.ears.kinds = frozenset({Kind.FORK})
+    watch = Watch(hub, audience=Audience("ears", frozenset({Kind.FORK})))
     await watch.pass_(HOUR_S)
     assert watch.stands() == {("site-silent", "a", "")}
     assert watch.ears.keys == []
+
+
+async def test_those_who_were_told_of_an_alert_are_told_who_takes_care_of_it(hub: HubWorld) -> None:
+    hub.add_site("a")
+    heard(hub, "a")
+    watch = Watch(hub)
+    await watch.pass_(20 * 60)
+    [alert] = watch.desk.listed(Asked())
+    watch.desk.acknowledge(alert.id, "ann", "on my way")
+    await watch.courier.deliver(watch.ears)
+    assert watch.said() == [("raised", "site-silent"), ("acknowledged", "site-silent")]
+    told = watch.ears.told[-1]
+    assert (told["id"], told["acknowledged_by"], told["note"]) == (alert.id, "ann", "on my way")
+    assert told["acknowledged_us"] == hub.clock.now_us()
+    with pytest.raises(Conflict):
+        watch.desk.acknowledge(alert.id, "bob")
+    await watch.pass_(EVERY_S)
+    assert len(watch.ears.told) == 2
+
+
+async def test_an_alert_that_nobody_was_told_of_is_taken_care_of_quietly(hub: HubWorld) -> None:
+    hub.add_site("a")
+    heard(hub, "a")
+    watch = Watch(hub)
+    watch.desk.silence(None, "*", "*", HOUR_S, "", "ann")
+    await watch.pass_(20 * 60)
+    [alert] = watch.desk.listed(Asked())
+    watch.desk.acknowledge(alert.id, "ann")
+    await watch.pass_(EVERY_S)
+    assert watch.said() == []
+    await watch.pass_(HOUR_S)
+    assert [(each["change"], each["acknowledged_by"]) for each in watch.ears.told] == [("raised", "ann")]
+
+
+async def test_rules_and_channels_go_by_the_labels_of_sites(hub: HubWorld) -> None:
+    for name, region in (("a", "north"), ("b", "south"), ("c", "")):
+        hub.add_site(name)
+        heard(hub, name)
+        label(hub, name, region)
+    watch = Watch(
+        hub,
+        Change(Kind.SITE_SILENT, off=True, labels={"region": ("west", "south")}),
+        audience=Audience("ears", labels={"region": ("north", "south")}),
+    )
+    await watch.pass_(20 * 60)
+    assert watch.stands() == {("site-silent", "a", ""), ("site-silent", "c", "")}
+    assert [each["site"] for each in watch.ears.told] == ["a"]
+    for alert in watch.desk.listed(Asked()):
+        watch.desk.acknowledge(alert.id, "ann")
+    await watch.courier.deliver(watch.ears)
+    assert [(each["site"], each["change"]) for each in watch.ears.told] == [("a", "raised"), ("a", "acknowledged")]
+    # Labels may change while an alert stands.
+    label(hub, "a", "west")
+    await watch.pass_(2 * EVERY_S)
+    assert watch.stands() == {("site-silent", "c", "")}
+
+
+def label(hub: HubWorld, site: str, region: str) -> None:
+    with writing(hub.engine) as connection:
+        site_id = connection.scalar(select(sites.c.id).where(sites.c.name == site))
+        labels.set_labels(connection, site_id or 0, {"region": region} if region else {}, ["region"])
 
 
 async def test_alerts_that_are_long_over_are_forgotten(hub: HubWorld) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 from farshore_hub.alerts.hysteresis import Look, Phase, Standing, step
 from farshore_hub.alerts.kinds import FACTS, Kind, Severity
 from farshore_hub.alerts.rules import Rule, Rules
+from farshore_hub.expect.selector import NO_LABELS, Labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +80,39 @@ class Decision:
         return self.after.phase is Phase.QUIET and self.before is not None and self.before.phase.is_up
 
 
+_NOBODYS: Final[Mapping[str, Labels]] = MappingProxyType({})
+
+
 def decide(
-    standing: Mapping[Subject, Standing], seen: Mapping[Subject, Observation], rules: Rules, look: Circumstances
+    standing: Mapping[Subject, Standing],
+    seen: Mapping[Subject, Observation],
+    rules: Rules,
+    look: Circumstances,
+    labels: Mapping[str, Labels] = _NOBODYS,
 ) -> list[Decision]:
-    """Decide about every subject that stands or was seen; only those are returned whose standing changes."""
+    """Decide about every subject that stands or was seen; only those are returned whose standing changes.
+
+    Args:
+        standing: what stands.
+        seen: what was seen.
+        rules: which levels hold.
+        look: the circumstances.
+        labels: of sites, by name, if a rule goes by them.
+    """
     decisions = (
-        _decide(subject, standing.get(subject), seen.get(subject), rules, look) for subject in {**standing, **seen}
+        _decide(subject, standing.get(subject), seen.get(subject), _rule_of(rules, subject, labels), look)
+        for subject in {**standing, **seen}
     )
     return [each for each in decisions if each.after != (each.before or Standing())]
 
 
+def _rule_of(rules: Rules, subject: Subject, labels: Mapping[str, Labels]) -> Rule:
+    return rules.of(subject.kind, subject.site, subject.stream, labels.get(subject.site, NO_LABELS))
+
+
 def _decide(
-    subject: Subject, before: Standing | None, seen: Observation | None, rules: Rules, look: Circumstances
+    subject: Subject, before: Standing | None, seen: Observation | None, rule: Rule, look: Circumstances
 ) -> Decision:
-    rule = rules.of(subject.kind, subject.site, subject.stream)
     may_raise = look.settled or not FACTS[subject.kind].of_silence
     value, mark = (seen.value, seen.mark) if seen and not rule.off else (None, "")
     looked = Look(value, look.now_us, mark, may_raise=may_raise, unbroken=look.unbroken)

@@ -13,6 +13,7 @@ from farshore_hub.alerts.hysteresis import Levels
 from farshore_hub.alerts.kinds import FACTS, Kind, Severity
 from farshore_hub.expect.calendar import Calendar
 from farshore_hub.expect.patterns import matches
+from farshore_hub.expect.selector import NO_LABELS, Labels, Selector, selects
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Change:
     severity: Severity | None = None
     off: bool | None = None
     quiet: Calendar | None = None
+    labels: Selector = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Rules:
     """All rules of a hub; finding one twice costs nothing."""
 
     changes: Sequence[Change] = ()
-    _found: dict[tuple[Kind, str, str], Rule] = field(default_factory=dict)
+    _found: dict[tuple[Kind, str, str, frozenset[tuple[str, str]]], Rule] = field(default_factory=dict)
     _of_kind: dict[Kind, list[Change]] = field(default_factory=dict)
     _bases: dict[Kind, Rule] = field(default_factory=dict)
 
@@ -60,13 +62,18 @@ class Rules:
             self._of_kind[kind] = [each for each in self.changes if each.kind is kind]
             self._bases[kind] = _base(kind)
 
-    def of(self, kind: Kind, site: str = "", stream: str = "") -> Rule:
-        """The rule for one subject."""
+    @property
+    def is_by_labels(self) -> bool:
+        """Whether it matters which labels sites have."""
+        return any(each.labels for each in self.changes)
+
+    def of(self, kind: Kind, site: str = "", stream: str = "", labels: Labels = NO_LABELS) -> Rule:
+        """The rule for one subject; `labels` are those of its site."""
         if not self._of_kind[kind]:
             return self._bases[kind]
-        key = kind, site, stream
+        key = kind, site, stream, frozenset(labels.items())
         if key not in self._found:
-            fitting = (each for each in self._of_kind[kind] if _fits(each, site, stream))
+            fitting = (each for each in self._of_kind[kind] if _fits(each, site, stream, labels))
             self._found[key] = reduce(changed, fitting, self._bases[kind])
         return self._found[key]
 
@@ -84,8 +91,8 @@ class Rules:
         )
 
 
-def _fits(change: Change, site: str, stream: str) -> bool:
-    return matches(change.sites, site) and matches(change.streams, stream)
+def _fits(change: Change, site: str, stream: str, labels: Labels) -> bool:
+    return matches(change.sites, site) and matches(change.streams, stream) and selects(change.labels, labels)
 
 
 def _base(kind: Kind) -> Rule:

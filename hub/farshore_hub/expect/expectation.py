@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from farshore_hub.expect.calendar import HOUR_US, Calendar
 from farshore_hub.expect.patterns import matches
 from farshore_hub.expect.rate import Rate
+from farshore_hub.expect.selector import NO_LABELS, Labels, Selector, selects
 
 MIN_SILENT_S: Final = 900
 SILENT_INTERVALS: Final = 3
@@ -18,7 +19,7 @@ _WILD: Final = frozenset("*?")
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """The promise of the streams that fit two patterns.
+    """The promise of the streams that fit two patterns, at sites that are selected by their labels.
 
     Attributes:
         tolerance: the share of what is expected that may be missing without counting as missing.
@@ -31,6 +32,11 @@ class Expectation:
     calendar: Calendar
     tolerance: float = 0.0
     silent_after_s: int | None = None
+    labels: Selector = field(default_factory=dict)
+
+    def is_of(self, site: str, labels: Labels) -> bool:
+        """Whether a site's streams promise it."""
+        return matches(self.sites, site) and selects(self.labels, labels)
 
     @property
     def allowed_silence_s(self) -> float:
@@ -85,16 +91,21 @@ class ExpectedStream:
     silent_since_us: int | None
 
 
-def expectation_of(found: Sequence[Expectation], site: str, stream: str) -> Expectation | None:
-    """The promise of a stream: of those that fit the last one says."""
-    fitting = (each for each in reversed(found) if matches(each.streams, stream) and matches(each.sites, site))
+def expectation_of(
+    found: Sequence[Expectation], site: str, stream: str, labels: Labels = NO_LABELS
+) -> Expectation | None:
+    """The promise of a stream: of those that fit the last one says. `labels` are those of its site."""
+    fitting = (each for each in reversed(found) if matches(each.streams, stream) and each.is_of(site, labels))
     return next(fitting, None)
 
 
-def named_streams(found: Sequence[Expectation], sites: Iterable[str]) -> set[tuple[str, str]]:
-    """Site and stream of every promise that names its stream, whether anything was ever heard of it or not."""
+def named_streams(found: Sequence[Expectation], sites: Mapping[str, Labels]) -> set[tuple[str, str]]:
+    """Site and stream of every promise that names its stream, whether anything was ever heard of it or not.
+
+    `sites` has the labels of each by its name.
+    """
     named = [each for each in found if each.names_one_stream]
-    return {(site, each.streams) for site in sites for each in named if matches(each.sites, site)}
+    return {(site, each.streams) for site, labels in sites.items() for each in named if each.is_of(site, labels)}
 
 
 def expected_hours(

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from farshore_hub.expect.patterns import matches
+from farshore_hub.expect.selector import NO_LABELS, Labels, Selector, selects
 
 
 class Basis(enum.StrEnum):
@@ -26,7 +27,7 @@ class Basis(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """An objective for all streams that fit two patterns, together.
+    """An objective for all streams that fit two patterns, at sites that are selected by their labels, together.
 
     Attributes:
         target: the share that has to be stored.
@@ -41,10 +42,11 @@ class Objective:
     within_s: int
     period_s: int
     of: Basis = Basis.PRODUCED
+    labels: Selector = field(default_factory=dict)
 
-    def covers(self, site: str, stream: str) -> bool:
-        """Whether a stream counts."""
-        return matches(self.streams, stream) and matches(self.sites, site)
+    def covers(self, site: str, stream: str, labels: Labels = NO_LABELS) -> bool:
+        """Whether a stream counts; `labels` are those of its site."""
+        return matches(self.streams, stream) and matches(self.sites, site) and selects(self.labels, labels)
 
     def due_hour(self, now_us: int) -> int:
         """The last hour whose time is over."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from farshore_hub.alerts.kinds import Kind
 from farshore_hub.store.messages import Message
 
 
@@ -28,10 +27,6 @@ class Channel(Protocol):
     @property
     def name(self) -> str:
         """What its messages are kept under; for logs and figures."""
-        ...
-
-    def wants(self, kind: Kind, site: str) -> bool:
-        """Whether it is to be told of such alerts."""
         ...
 
     async def send(self, message: Message) -> None:

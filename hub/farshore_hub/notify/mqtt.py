@@ -18,8 +18,6 @@ from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from farshore_hub.alerts.kinds import Kind
-from farshore_hub.expect.patterns import matches
 from farshore_hub.notify.channel import NotDelivered
 from farshore_hub.store.messages import Message
 from farshore_protocol.ports import Runner
@@ -45,14 +43,8 @@ class Mqtt:
 
     broker: Broker
     prefix: str
-    kinds: frozenset[Kind]
-    sites: str
     runner: Runner
     name: str = "mqtt"
-
-    def wants(self, kind: Kind, site: str) -> bool:
-        """Whether it is to be told of such alerts."""
-        return kind in self.kinds and matches(self.sites, site)
 
     async def send(self, message: Message) -> None:
         """Publish what a message tells.

@@ -14,8 +14,6 @@ from urllib.parse import urlsplit
 
 import h11
 
-from farshore_hub.alerts.kinds import Kind
-from farshore_hub.expect.patterns import matches
 from farshore_hub.notify.addresses import addresses_of
 from farshore_hub.notify.channel import NotDelivered
 from farshore_hub.notify.signing import signed_headers
@@ -44,16 +42,10 @@ class Webhook:
     secret: str
     timeout_s: float
     tls: ssl.SSLContext | None
-    kinds: frozenset[Kind]
-    sites: str
     clock: Clock
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
-
-    def wants(self, kind: Kind, site: str) -> bool:
-        """Whether it is to be told of such alerts."""
-        return kind in self.kinds and matches(self.sites, site)
 
     async def send(self, message: Message) -> None:
         """Post a message.

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from farshore_hub.expect.selector import Labels, Selector, selects
 from farshore_protocol.limits import KIB
 from farshore_protocol.names import BadName, check_site
 from farshore_protocol.toml import read_toml
@@ -68,13 +69,13 @@ class Layer:
 
     file: str
     settings: dict[str, Any] = field(default_factory=dict)
-    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    labels: Selector = field(default_factory=dict)
     order: int = 0
     probe_s: int | None = None
 
-    def selects(self, labels: Mapping[str, str]) -> bool:
+    def selects(self, labels: Labels) -> bool:
         """Whether a site with these labels is in this group."""
-        return all(labels.get(key) in values for key, values in self.labels.items())
+        return selects(self.labels, labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Layers:
     groups: tuple[Layer, ...]
     sites: Mapping[str, Layer]
 
-    def of(self, site: str, labels: Mapping[str, str]) -> list[Layer]:
+    def of(self, site: str, labels: Labels) -> list[Layer]:
         """The layers of one site; each wins over those before it."""
         own = self.sites.get(site)
         return [self.fleet, *(each for each in self.groups if each.selects(labels)), *([own] if own else [])]

@@ -20,7 +20,9 @@ from farshore_hub.expect.expectation import Expectation
 from farshore_hub.expect.objective import Basis, Objective
 from farshore_hub.expect.patterns import check_pattern
 from farshore_hub.expect.rate import Rate, parse_rate
+from farshore_hub.expect.selector import Selector
 from farshore_hub.fleet.addresses import is_loopback
+from farshore_hub.fleet.labels import KEY_PATTERN, VALUE_PATTERN
 from farshore_hub.settings.strict import StrictTable
 from farshore_hub.texts.durations import Seconds, parse_duration_s
 
@@ -47,7 +49,25 @@ Pattern = Annotated[str, AfterValidator(check_pattern)]
 Name = Annotated[str, Field(pattern=f"^{_NAME}$")]
 
 
-class _WithHours(StrictTable):
+_Key = Annotated[str, Field(pattern=f"^{KEY_PATTERN}$")]
+_Value = Annotated[str, Field(pattern=f"^{VALUE_PATTERN}$")]
+
+
+class _OfSites(StrictTable):
+    """For sites whose name fits and whose labels have one of the values for each key, as groups of settings say it."""
+
+    sites: Pattern = Field(default="*", description="a pattern of names, as in 'ship-*'")
+    labels: dict[_Key, _Value | Annotated[list[_Value], Field(min_length=1)]] = Field(
+        default={}, description="labels that sites have, as in { region = 'north' } or { region = ['north', 'west'] }"
+    )
+
+    @property
+    def selector(self) -> Selector:
+        """The labels, a list of values for each."""
+        return {key: (of,) if isinstance(of, str) else tuple(of) for key, of in self.labels.items()}
+
+
+class _WithHours(_OfSites):
     hours: str = Field(default="", description="business hours, as in 'Mon-Fri 06:00-18:00'; empty: always")
     time_zone: str = Field(default="UTC", description="in which these hours are, as in 'Europe/Berlin'")
 
@@ -73,7 +93,6 @@ class Expect(_WithHours):
     """What streams promise, so that a source that falls silent before the agent shows too."""
 
     streams: Pattern = Field(description="a pattern of names, as in 'boiler*'")
-    sites: Pattern = "*"
     rate: str | None = Field(default=None, description="as in '1 per 10 s'")
     every: Seconds | None = Field(default=None, ge=1, description="one record in that time")
     tolerance: str = Field(default="0 %", description="how much of it may be missing without counting as missing")
@@ -104,15 +123,15 @@ class Expect(_WithHours):
         """The promise."""
         rate = parse_rate(self.rate) if self.rate is not None else Rate(1, self.every or 1)
         share = parse_percent(self.tolerance) / 100
-        return Expectation(self.sites, self.streams, rate, self.calendar(), share, self.silent_after)
+        calendar = self.calendar()
+        return Expectation(self.sites, self.streams, rate, calendar, share, self.silent_after, self.selector)
 
 
-class ObjectiveTable(StrictTable):
+class ObjectiveTable(_OfSites):
     """Which share of the records of an hour has to be stored, within which time."""
 
     name: Name
     streams: Pattern = "*"
-    sites: Pattern = "*"
     target: str = Field(description="as in '99.5 %'")
     within: Seconds = Field(default=86_400, ge=3600, description="after the end of their hour")
     period: Seconds = Field(default=30 * 86_400, ge=86_400, le=400 * 86_400, description="of the error budget")
@@ -128,7 +147,8 @@ class ObjectiveTable(StrictTable):
     def objective(self) -> Objective:
         """The objective."""
         share = parse_percent(self.target) / 100
-        return Objective(self.name, self.sites, self.streams, share, self.within, self.period, self.of)
+        times = (self.within, self.period)
+        return Objective(self.name, self.sites, self.streams, share, *times, self.of, self.selector)
 
 
 class Alerts(StrictTable):
@@ -145,7 +165,6 @@ class AlertTable(_WithHours):
     """Other levels than the default, for some sites or streams; of those that fit the last one says."""
 
     kind: Kind
-    sites: Pattern = "*"
     streams: Pattern = "*"
     raise_at: float | None = Field(default=None, description="as in '2 h', '90 %' or 100, by the kind")
     clear_below: float | None = Field(default=None, description="the same; empty: the default's share of raise_at")
@@ -173,7 +192,8 @@ class AlertTable(_WithHours):
         quiet = self.calendar() if self.quiet else None
         times = (self.after, self.clear_after)
         levels = (self.raise_at, self.clear_below)
-        return Change(self.kind, self.sites, self.streams, *levels, *times, self.severity, self.off or None, quiet)
+        which = (self.kind, self.sites, self.streams)
+        return Change(*which, *levels, *times, self.severity, self.off or None, quiet, self.selector)
 
 
 def _level(unit: Unit, value: object) -> float:
@@ -186,9 +206,8 @@ def _level(unit: Unit, value: object) -> float:
     raise ValueError(f"{str(value)[:40]!r} is not a number of {unit}: write it as in 100")
 
 
-class _Listening(StrictTable):
+class _Listening(_OfSites):
     kinds: list[Kind] = Field(default_factory=lambda: list(Kind), description="of what it is told")
-    sites: Pattern = "*"
     ca: Path | None = Field(default=None, description="certificates to trust instead of the system's")
 
 
@@ -227,6 +246,11 @@ class MqttTable(_Listening):
     password: SecretStr = SecretStr("")
     topic: str = Field(default="farshore", pattern=r"^[^+#/$][^+#]{0,199}$", description="what topics begin with")
     timeout: Seconds = Field(default=10, ge=1, le=120)
+
+    @property
+    def channel(self) -> str:
+        """What its messages are kept under."""
+        return "mqtt"
 
     @field_validator("url")
     @classmethod

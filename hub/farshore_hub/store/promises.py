@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import Connection, delete, func, select
 
 from farshore_hub.expect.objective import Hour, Reliability
+from farshore_hub.expect.selector import NO_LABELS, Labels
 from farshore_hub.ledger.hours import HOURS_PER_DAY, base_if_quarantine
 from farshore_hub.store.days import UNTOLD, Day, bounded, unpack_day
 from farshore_hub.store.dialect import upsert
 from farshore_hub.store.fleet import SiteState
+from farshore_hub.store.labels import all_labels
 from farshore_hub.store.schema import account_days, accounts, objective_hours, objective_open, sites, source_shares
 from farshore_protocol.hours import HOUR_US
 
@@ -41,6 +43,7 @@ class SiteFacts:
     joined_hour: int
     heard_us: int
     untold_from: int | None
+    labels: Labels = field(default_factory=dict)
 
     def has_told(self, hour: int) -> bool:
         """Whether it has spoken after the end of an hour, and said what it produced in it."""
@@ -69,11 +72,12 @@ def site_facts(connection: Connection) -> dict[str, SiteFacts]:
     oldest_us = func.min(func.coalesce(accounts.c.oldest_us, 0))
     rows = connection.execute(select(accounts.c.site_id, oldest_us).where(UNTOLD).group_by(accounts.c.site_id))
     untold = {site_id: int(since_us) // HOUR_US for site_id, since_us in rows}
+    labels = all_labels(connection)
     query = select(
         sites.c.id, sites.c.name, func.coalesce(sites.c.enrolled_us, 0), func.coalesce(sites.c.last_seen_us, 0)
     )
     return {
-        name: SiteFacts(id_, joined_us // HOUR_US, heard_us, untold.get(id_))
+        name: SiteFacts(id_, joined_us // HOUR_US, heard_us, untold.get(id_), labels.get(name, NO_LABELS))
         for id_, name, joined_us, heard_us in connection.execute(query.where(_ACTIVE))
     }
 

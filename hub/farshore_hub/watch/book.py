@@ -2,54 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Final, Protocol
 
 from sqlalchemy import Connection
 
 from farshore_hub.alerts.decide import Decision, Subject
 from farshore_hub.alerts.hysteresis import Phase, Standing
-from farshore_hub.alerts.kinds import Kind
 from farshore_hub.alerts.rules import Rule, Rules
-from farshore_hub.store import alerts, declared, messages
+from farshore_hub.expect.selector import NO_LABELS, Labels
+from farshore_hub.store import alerts, declared
+from farshore_hub.store import labels as store_labels
 from farshore_hub.store.alerts import AlertRow, EventRow
-from farshore_hub.watch.telling import CLEARED, RAISED, Declared, bodies_of, document_of, text_of
-
-_KEY_BYTES: Final = 16
-
-
-class Listener(Protocol):
-    """A channel, as far as the book has to know it."""
-
-    @property
-    def name(self) -> str:
-        """What its messages are kept under."""
-        ...
-
-    def wants(self, kind: Kind, site: str) -> bool:
-        """Whether it is to be told of such alerts."""
-        ...
+from farshore_hub.watch.outbox import News, Outbox
+from farshore_hub.watch.telling import CLEARED, RAISED, Declared, text_of
 
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """Where alerts are written down.
+    """Where alerts are written down, and those who listen are told by way of the outbox."""
 
-    Attributes:
-        hub: the hub's name, in every message.
-        listeners: who is told.
-        token: draws so many random bytes.
-        runbooks: what the address of every runbook begins with.
-    """
-
-    hub: str
     rules: Rules
-    listeners: Sequence[Listener]
-    token: Callable[[int], bytes]
-    runbooks: str
+    outbox: Outbox
 
-    def write(self, connection: Connection, rows: Sequence[AlertRow], made: Sequence[Decision], now_us: int) -> None:
+    def labels(self, connection: Connection) -> dict[str, dict[str, str]]:
+        """The labels of the sites, by name, if anything here goes by them."""
+        return store_labels.all_labels(connection) if self.rules.is_by_labels or self.outbox.is_by_labels else {}
+
+    def write(
+        self,
+        connection: Connection,
+        rows: Sequence[AlertRow],
+        made: Sequence[Decision],
+        labels: Mapping[str, Labels],
+        now_us: int,
+    ) -> None:
         """Write what was decided about `rows`, which are all that stand, and about what is new."""
         by_subject = {subject_of(row): row for row in rows}
         changed = {each.subject: _after(by_subject.get(each.subject), each, now_us) for each in made}
@@ -58,12 +45,14 @@ class Book:
         alerts.forget(connection, [row.id for row in known if _never_was(row)])
         stay = [row for row in known if not _never_was(row)]
         untouched = [row for at, row in by_subject.items() if at not in changed]
-        told = self._tell(connection, [*untouched, *stay, *added], now_us)
+        told = self._tell(connection, [*untouched, *stay, *added], labels, now_us)
         alerts.change(connection, [*(row for row in stay if row.id not in told), *told.values()])
         written = {row.id: row for row in [*stay, *added]}
         alerts.add_events(connection, [*_events(made, written.values(), now_us)])
 
-    def _tell(self, connection: Connection, rows: Sequence[AlertRow], now_us: int) -> dict[int, AlertRow]:
+    def _tell(
+        self, connection: Connection, rows: Sequence[AlertRow], labels: Mapping[str, Labels], now_us: int
+    ) -> dict[int, AlertRow]:
         """Put into the outbox what nobody was told yet; the rows that this changes."""
         open_ = [row for row in rows if row.raised_us is not None and row.told_us is None and row.cleared_us is None]
         ended = [row for row in rows if row.told_us is not None and row.cleared_us == now_us]
@@ -72,19 +61,14 @@ class Book:
         holds = Declared.at(
             now_us, declared.silences_after(connection, now_us), declared.maintenances_after(connection, now_us)
         )
-        loud = [row for row in open_ if not holds.keeps_quiet(row, self._rule(row), now_us)]
+        loud = [row for row in open_ if not holds.keeps_quiet(row, self._rule(row, labels), now_us)]
         told = {row.id: replace(row, told_us=now_us) for row in loud}
-        news = [*((row, RAISED) for row in told.values()), *((row, CLEARED) for row in ended)]
-        for listener in self.listeners:
-            wanted = [
-                document_of(row, change, self.runbooks) for row, change in news if listener.wants(row.kind, row.site)
-            ]
-            bodies = bodies_of(self.hub, wanted, now_us)
-            messages.put(connection, [(listener.name, self.token(_KEY_BYTES).hex(), body) for body in bodies], now_us)
+        news = [*(News(row, RAISED) for row in told.values()), *(News(row, CLEARED) for row in ended)]
+        self.outbox.put(connection, news, labels, now_us)
         return told
 
-    def _rule(self, row: AlertRow) -> Rule:
-        return self.rules.of(row.kind, row.site, row.stream)
+    def _rule(self, row: AlertRow, labels: Mapping[str, Labels]) -> Rule:
+        return self.rules.of(row.kind, row.site, row.stream, labels.get(row.site, NO_LABELS))
 
 
 def _never_was(row: AlertRow) -> bool:

@@ -10,11 +10,12 @@ from sqlalchemy import Engine
 from farshore_hub.alerts.kinds import Kind
 from farshore_hub.errors import Conflict, Invalid, Unknown
 from farshore_hub.expect.patterns import check_pattern
-from farshore_hub.store import alerts, declared, messages
+from farshore_hub.store import alerts, declared, labels, messages
 from farshore_hub.store.alerts import AlertRow, Asked, EventRow
 from farshore_hub.store.declared import Maintenance, Silence
 from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.messages import Waiting
+from farshore_hub.watch.outbox import News, Outbox
 from farshore_hub.watch.telling import ACKNOWLEDGED
 from farshore_hub.watch.views import AlertStoryView, AlertView, MaintenanceView, SilenceView, alert_view, story_view
 from farshore_protocol.ports import Clock
@@ -31,7 +32,12 @@ class Desk:
 
     engine: Engine
     clock: Clock
-    runbooks: str
+    outbox: Outbox
+
+    @property
+    def runbooks(self) -> str:
+        """What the address of every runbook begins with."""
+        return self.outbox.runbooks
 
     def listed(self, asked: Asked) -> list[AlertView]:
         """The alerts that were asked for, the newest first."""
@@ -50,7 +56,7 @@ class Desk:
         return story_view(_found(row, number), events, self.runbooks)
 
     def acknowledge(self, number: int, by: str, note: str = "") -> AlertView:
-        """Note who takes care of an alert.
+        """Note who takes care of an alert, and tell everybody who was told of it.
 
         Raises:
             Unknown: there is none of that number.
@@ -65,7 +71,11 @@ class Desk:
                 over = row.cleared_us is not None
                 raise Conflict(f"alert {number} is over" if over else f"{row.acknowledged_by} takes care of it already")
             alerts.add_events(connection, [EventRow(number, now_us, ACKNOWLEDGED, by, note)])
-            return alert_view(_found(alerts.find(connection, number), number), self.runbooks)
+            row = _found(alerts.find(connection, number), number)
+            if row.told_us is not None:
+                of_sites = labels.all_labels(connection) if self.outbox.is_by_labels else {}
+                self.outbox.put(connection, [News(row, ACKNOWLEDGED, note)], of_sites, now_us)
+            return alert_view(row, self.runbooks)
 
     def silences(self) -> list[SilenceView]:
         """All silences that are not over."""

@@ -64,7 +64,7 @@ def judge(objective: Objective, hour: int, evidence: Evidence, streams: set[Stre
     verdict = Verdict()
     for site, stream in streams:
         facts = evidence.sites.get(site)
-        if facts is not None and facts.joined_hour <= hour and objective.covers(site, stream):
+        if facts is not None and facts.joined_hour <= hour and objective.covers(site, stream, facts.labels):
             _judge_stream(verdict, objective, hour, evidence, (site, stream), facts)
     return verdict
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -25,6 +25,7 @@ from farshore_hub.expect.expectation import (
     standing_of,
 )
 from farshore_hub.expect.objective import FAST, Budget, Hour, Objective, budget_of
+from farshore_hub.expect.selector import NO_LABELS, Labels
 from farshore_hub.ledger.hours import base_if_quarantine
 from farshore_hub.store import declared, promises
 from farshore_hub.store.days import read_site_hours
@@ -88,7 +89,7 @@ class Promises:
         hours = range(now_hour - 24 * self._window_days() + 1, now_hour + 1)
         with reading(self.engine) as connection:
             facts = promises.site_facts(connection)
-            known = promises.streams_of_all(connection) | named_streams(self.expectations, facts)
+            known = promises.streams_of_all(connection) | named_streams(self.expectations, _labels(facts))
             produced = promises.produced_by_hour(connection, hours)
         return list(self._standing(facts, known, produced, hours, now_us))
 
@@ -101,8 +102,10 @@ class Promises:
             counts = read_site_hours(connection, facts.id, hours)
         streams = {base_if_quarantine(stream) for stream in counts.untold_from}
         lines: list[tuple[ExpectedHour, bool]] = []
-        for _, stream in sorted({(site, each) for each in streams} | named_streams(self.expectations, [site])):
-            promise = expectation_of(self.expectations, site, stream)
+        for _, stream in sorted(
+            {(site, each) for each in streams} | named_streams(self.expectations, {site: facts.labels})
+        ):
+            promise = expectation_of(self.expectations, site, stream, facts.labels)
             if promise is not None:
                 produced: Counter[int] = Counter()
                 for (name, hour), of in counts.counts.items():
@@ -122,7 +125,8 @@ class Promises:
         now_us: int,
     ) -> Iterator[tuple[ExpectedStream, bool]]:
         for site, stream in sorted(known):
-            promise, of = expectation_of(self.expectations, site, stream), facts.get(site)
+            of = facts.get(site)
+            promise = expectation_of(self.expectations, site, stream, of.labels) if of is not None else None
             if promise is not None and of is not None:
                 since_hour = max(hours.start, of.joined_hour)
                 found = standing_of(site, stream, promise, produced.get((site, stream), {}), since_hour, now_us)
@@ -186,17 +190,18 @@ class Promises:
             evidence = Evidence(
                 counts,
                 facts,
-                self._promise(),
+                self._promise(facts),
                 promises.reliabilities(connection, objective.name),
                 declared.maintenances_after(connection, hour * HOUR_US),
             )
             # A silent site's streams have no row for the hour yet.
-            known = promises.streams_of_all(connection) | named_streams(self.expectations, facts)
+            known = promises.streams_of_all(connection) | named_streams(self.expectations, _labels(facts))
         verdict = judge(objective, hour, evidence, known | counts.keys())
         self._write(objective, hour, verdict)
 
-    def _promise(self) -> Callable[[str, str], Expectation | None]:
-        return cache(lambda site, stream: expectation_of(self.expectations, site, stream))
+    def _promise(self, facts: Mapping[str, SiteFacts]) -> Callable[[str, str], Expectation | None]:
+        labels = _labels(facts)
+        return cache(lambda site, stream: expectation_of(self.expectations, site, stream, labels.get(site, NO_LABELS)))
 
     def _write(self, objective: Objective, hour: int, verdict: Verdict) -> None:
         with writing(self.engine) as connection:
@@ -241,8 +246,14 @@ def _produced(connection: Connection, objective: Objective, facts: SiteFacts | N
         return 0
     counts = read_site_hours(connection, facts.id, range(at.hour, at.hour + 1)).counts
     return sum(
-        of.produced for (stream, _), of in counts.items() if objective.covers(at.site, base_if_quarantine(stream))
+        of.produced
+        for (stream, _), of in counts.items()
+        if objective.covers(at.site, base_if_quarantine(stream), facts.labels)
     )
+
+
+def _labels(facts: Mapping[str, SiteFacts]) -> dict[str, Labels]:
+    return {site: of.labels for site, of in facts.items()}
 
 
 def _with(judged: JudgedHour, site: str, due: int, late: int) -> JudgedHour:

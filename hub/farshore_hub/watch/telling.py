@@ -34,8 +34,8 @@ def runbook_of(row: AlertRow, runbooks: str) -> str:
     return f"{runbooks}{row.kind}.md"
 
 
-def document_of(row: AlertRow, change: str, runbooks: str) -> dict[str, Any]:
-    """An alert for programs; times are microseconds since 1970."""
+def document_of(row: AlertRow, change: str, runbooks: str, note: str = "") -> dict[str, Any]:
+    """An alert for programs; times are microseconds since 1970, `note` is what a person had to say of the change."""
     return {
         "id": row.id,
         "change": change,
@@ -47,7 +47,10 @@ def document_of(row: AlertRow, change: str, runbooks: str) -> dict[str, Any]:
         "value": row.value,
         "unit": FACTS[row.kind].unit.value,
         "text": row.text,
+        "note": note,
         "raised_us": row.raised_us,
+        "acknowledged_us": row.acknowledged_us,
+        "acknowledged_by": row.acknowledged_by,
         "cleared_us": row.cleared_us,
         "runbook": runbook_of(row, runbooks),
     }

@@ -110,6 +110,7 @@ class ObjectiveView(BaseModel):
 
     name: str
     sites: str
+    labels: dict[str, list[str]] = Field(description="the labels by which sites are selected; empty: all of them")
     streams: str
     of: Basis
     target: float
@@ -143,6 +144,7 @@ def objective_view(standing: ObjectiveStanding) -> ObjectiveView:
     return ObjectiveView(
         name=of.name,
         sites=of.sites,
+        labels={key: list(values) for key, values in of.labels.items()},
         streams=of.streams,
         of=of.of,
         target=of.target,

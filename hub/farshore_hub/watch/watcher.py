@@ -59,7 +59,7 @@ class Watcher:
         self._clock = clock
         self._runner = runner
         self._settings = settings
-        self._holder = book.token(8)
+        self._holder = book.outbox.token(8)
         self._began_s = clock.monotonic_s()
         self._forget_at_s = 0.0
         self._looked_s: float | None = None
@@ -91,13 +91,13 @@ class Watcher:
             return
         seen = self._eyes.look(now_us)
         with reading(self._engine) as connection:
-            rows = alerts.standing(connection)
+            rows, labels = alerts.standing(connection), self._book.labels(connection)
         stand = {subject_of(row): standing_of(row) for row in rows}
-        made = decide(stand, seen, self._book.rules, self._circumstances(now_us, now_s))
+        made = decide(stand, seen, self._book.rules, self._circumstances(now_us, now_s), labels)
         untold = any(row.raised_us is not None and row.told_us is None for row in rows)
         if made or untold:
             with writing(self._engine) as connection:
-                self._book.write(connection, rows, made, now_us)
+                self._book.write(connection, rows, made, labels, now_us)
             _report(made)
         self._tidy(now_us, now_s)
         self._looked_s, self.looked_us = now_s, now_us

@@ -36,6 +36,7 @@ target = "99.5 %"
 within = "24 h"
 period = "30 d"
 of = "expected"
+labels = {{ region = ["north", "west"], kind = "ship" }}
 
 [[alert]]
 kind = "pending-age"
@@ -78,6 +79,12 @@ def test_everything_that_can_be_set_is_read() -> None:
     assert rules.of(Kind.SITE_SILENT, "a").levels.raise_at == 900
     assert rules.of(Kind.SITE_SILENT, "a").quiet is not None
     assert [each.expected(498_826) for each in found.expectations()] == [360, 1]
+    [objective] = found.objectives()
+    assert objective.labels == {"region": ("north", "west"), "kind": ("ship",)}
+    assert [objective.covers("a", "boiler", labels) for labels in ({}, {"region": "west", "kind": "ship"})] == [
+        False,
+        True,
+    ]
     [objective] = found.objectives()
     assert objective.target == pytest.approx(0.995)
     assert (objective.within_s, objective.of.value) == (86_400, "expected")

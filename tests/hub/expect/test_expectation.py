@@ -88,7 +88,16 @@ def test_of_the_promises_that_fit_the_last_one_says() -> None:
     assert expectation_of(found, "ship-1", "boiler") is special
     assert expectation_of(found, "shop", "boiler") is EVERY_10_S
     assert expectation_of(found, "shop", "pump") is None
-    assert named_streams(found, ["ship-1", "shop"]) == {("ship-1", "boiler")}
+    assert named_streams(found, {"ship-1": {}, "shop": {}}) == {("ship-1", "boiler")}
+
+
+def test_a_promise_may_be_of_sites_with_labels() -> None:
+    northern = Expectation("*", "boiler", Rate(1, 60), ALWAYS, labels={"region": ("north", "west"), "kind": ("ship",)})
+    found, ship = [EVERY_10_S, northern], {"region": "north", "kind": "ship"}
+    assert expectation_of(found, "a", "boiler", ship) is northern
+    for other in ({}, {"region": "north"}, {"region": "south", "kind": "ship"}):
+        assert expectation_of(found, "a", "boiler", other) is EVERY_10_S
+    assert named_streams(found, {"a": ship, "b": {}}) == {("a", "boiler")}
 
 
 def test_patterns_of_names() -> None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from farshore_hub.alerts.kinds import Kind
 from farshore_hub.notify.channel import NotDelivered
 from farshore_hub.notify.mqtt import Broker, Mqtt
 from farshore_hub.store.messages import Message
@@ -33,7 +32,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBroker]:
 
 def channel(port: int, prefix: str = "farshore", **changed: Any) -> Mqtt:  # noqa: ANN401
     facts: dict[str, Any] = {"tls": None, "username": USER, "password": PASSWORD, "timeout_s": 20}
-    return Mqtt(Broker("127.0.0.1", port, **facts | changed), prefix, frozenset(Kind), "*", threaded)
+    return Mqtt(Broker("127.0.0.1", port, **facts | changed), prefix, threaded)
 
 
 async def why(told: Mqtt) -> str:

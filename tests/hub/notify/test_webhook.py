@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from farshore_hub.alerts.kinds import Kind
 from farshore_hub.notify.addresses import addresses_of, is_forbidden
 from farshore_hub.notify.channel import NotDelivered
 from farshore_hub.notify.signing import signed_headers
@@ -28,7 +27,7 @@ MESSAGE = Message(1, "webhook test", "key-of-this-message", json.dumps({"alerts"
 
 
 def webhook(url: str, *, tls: ssl.SSLContext | None = None, timeout_s: float = 30) -> Webhook:
-    return Webhook("webhook test", url, SECRET, timeout_s, tls, frozenset(Kind), "*", StoppedClock())
+    return Webhook("webhook test", url, SECRET, timeout_s, tls, StoppedClock())
 
 
 async def why(hook: Webhook) -> str:
