@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import socket
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +25,7 @@ import psycopg
 from tests.benchmarks.rig.command import Benchmark, Figure
 from tests.benchmarks.rig.link import Link
 from tests.benchmarks.rig.meters import Meter
+from tests.benchmarks.rig.peer import free_port, hand_over
 from tests.benchmarks.rig.workload import FIELDS, Workload
 from tests.postgres import DURABLE, USER, Cluster, private_cluster
 
@@ -114,7 +114,7 @@ def measure(options: argparse.Namespace, _folder: Path) -> list[Figure]:
 
 @contextmanager
 def _running() -> Iterator[Server]:
-    port = _free_port()
+    port = free_port()
     settings = {
         **DURABLE,
         "listen_addresses": "127.0.0.1",
@@ -123,11 +123,6 @@ def _running() -> Iterator[Server]:
     }
     with private_cluster(settings, port=port) as cluster:
         yield Server(cluster, port)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def _blocks(records: int) -> list[bytes]:
@@ -139,27 +134,14 @@ def _blocks(records: int) -> list[bytes]:
 
 def _accept(server: Server, blocks: Sequence[bytes]) -> float:
     """Hand over the blocks, a transaction each; seconds."""
-    waiting = iter(blocks)
-    lock = threading.Lock()
-
-    def hand_over(connection: psycopg.Connection[Any]) -> None:
-        while True:
-            with lock:
-                block = next(waiting, None)
-            if block is None:
-                return
-            with connection.cursor().copy("COPY pumps FROM STDIN") as copy:
-                copy.write(block)
-
     with ExitStack() as stack:
         connections = [stack.enter_context(server.connect()) for _ in range(CONNECTIONS)]
-        threads = [threading.Thread(target=hand_over, args=(each,)) for each in connections]
-        began_s = time.monotonic()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return time.monotonic() - began_s
+        return hand_over(blocks, [partial(_copy, connection) for connection in connections])
+
+
+def _copy(connection: psycopg.Connection[Any], block: bytes) -> None:
+    with connection.cursor().copy("COPY pumps FROM STDIN") as copy:
+        copy.write(block)
 
 
 def _until_applied(edge: Server) -> float:
