@@ -4,6 +4,10 @@ Every change of such a cell is an entry, known by its batch and its place in tha
 What the cell holds is a function of the entries of the row's present life, so the order in which they came does not
 matter, and nothing of a former life comes back with a row. An entry that no late delete can bring back to bear, because
 a later one has all that it has, is dropped.
+
+A counter keeps all entries, and what it holds is their sum. So that a hot one is not summed anew with each merge, what
+a piece adds is added to it (`add`) where that is the same: no row of its comes or goes, and all is after the latest
+insert. A change that comes late, or again, and a row that is deleted or made are summed over the whole history.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from sqlalchemy import (
     Table,
     Update,
     and_,
+    bindparam,
     case,
     delete,
     distinct,
@@ -31,6 +36,7 @@ from sqlalchemy import (
     insert,
     literal,
     literal_column,
+    not_,
     or_,
     select,
     tuple_,
@@ -45,6 +51,9 @@ from farshore_hub.merge.types import C_TEXT, SQL, Type
 
 BEGINNING: Final = -1
 """The batch of what stood in a cell before it had a history."""
+
+_ADDED_TO: Final = 2**61
+"""A sum beyond it is worked out anew: it may come to a bound of 64 bits, where the order of adding matters."""
 
 _LOW_BITS: Final = 32
 _LOW: Final = 2**_LOW_BITS - 1
@@ -125,11 +134,71 @@ class History:
             return None
         by_newer = select(literal(1)).where(self._joins(newer.c, one.c), _later(newer.c, one.c), beaten)
         staged = self._statements.staged
-        touched = tuple_(*(one.c[key] for key in self._keys)).in_(select(*(staged.c[key] for key in self._keys)))
+        touched = tuple_(*(one.c[key] for key in self._keys)).in_(
+            select(*(staged.c[key] for key in self._keys)).where(self._is_touched())
+        )
         return delete(one).where(touched, one.c.is_opening == 0, by_newer.correlate(one).exists())
 
-    def settle(self, dialect: str) -> Update:
-        """Work out the cell in the rows that are staged."""
+    def entered(self) -> Select[Any]:
+        """Whether something of the piece is among the entries already: it is merged again. Matters before `add`.
+
+        Its parameters, as those of `add` and of `settle` after it: the `batch`, and the numbers `first` and `last` of
+        its entries.
+        """
+        staged, one = self._statements.staged, self.entries
+        found = select(literal(1)).select_from(staged.join(one, self._joins(staged.c, one.c)))
+        return found.where(self._is_of_piece(one.c)).limit(1)
+
+    def add(self) -> Update | None:
+        """Add what the piece has entered to sums that have only to be added to; None where the cell is no sum."""
+        if self._policy is not Policy.SUM:
+            return None
+        merged, name, added = self._statements.merged, self._name, self._added()
+        at, by = merged.c[f"{name}_at"], merged.c[f"{name}_by"]
+        is_later = or_(added.c.last_at > at, and_(added.c.last_at == at, added.c.by > by))
+        moved = case((added.c.value.is_(None), merged.c[name]), else_=func.coalesce(merged.c[name], 0) + added.c.value)
+        new = {
+            name: moved.cast(BigInteger),
+            f"{name}_at": case((is_later, added.c.last_at), else_=at),
+            f"{name}_by": case((is_later, added.c.by), else_=by),
+        }
+        return update(merged).values(new).where(self._joins(merged.c, added.c), self._is_added_to(added.c))
+
+    def _added(self) -> Any:  # noqa: ANN401 - a subquery
+        """What the piece has entered, by row. All of a piece is by one site."""
+        staged, one = self._statements.staged, self.entries
+        keys = [staged.c[key] for key in self._keys]
+        found = select(
+            *keys,
+            staged.c.n,
+            func.sum(one.c.value).cast(BigInteger).label("value"),
+            func.min(one.c.at).label("first_at"),
+            func.max(one.c.at).label("last_at"),
+            func.max(one.c.by).label("by"),
+        )
+        found = found.select_from(staged.join(one, self._joins(staged.c, one.c)))
+        found = found.where(self._is_of_piece(one.c), not_(self._comes_or_goes()))
+        return found.group_by(*keys, staged.c.n).subquery("added")
+
+    def _not_added_to(self) -> Select[Any]:
+        """The staged rows whose sums `add` has left alone, though something was entered."""
+        merged, added = self._statements.merged, self._added()
+        found = select(added.c.n).select_from(added.join(merged, self._joins(added.c, merged.c)))
+        return found.where(not_(self._is_added_to(added.c)))
+
+    def _is_of_piece(self, entry: Any) -> ColumnElement[bool]:  # noqa: ANN401 - a collection of columns
+        first, last = bindparam("first", type_=BigInteger), bindparam("last", type_=BigInteger)
+        return and_(entry.batch == bindparam("batch", type_=BigInteger), entry.n.between(first, last))
+
+    def _is_added_to(self, added: Any) -> ColumnElement[bool]:  # noqa: ANN401 - a collection of columns
+        """Whether what was added is a part of the row's present life in any case, and the sum far from its bounds."""
+        merged = self._statements.merged.c
+        sum_ = func.coalesce(merged[self._name], 0)
+        is_there = and_(merged.present_at > merged.deleted_at, added.first_at > merged.present_at)
+        return and_(is_there, sum_ < _ADDED_TO, sum_ > -_ADDED_TO)
+
+    def settle(self, dialect: str, *, after_adding: bool = False) -> Update:
+        """Work out the cell in the rows that are staged; or in those of them where `add` has not."""
         winner, name = self._winner(), self._name
         merged, staged = self._statements.merged, self._statements.staged
         columns: dict[str, ColumnElement[Any]] = {
@@ -147,8 +216,20 @@ class History:
             joined = joined.outerjoin(competing, self._joins(staged.c, competing.c))
             columns[f"{name}_open"] = func.coalesce(competing.c.value, 0)
         found = select(*(staged.c[key] for key in self._keys), *(value.label(each) for each, value in columns.items()))
-        new = found.select_from(joined).subquery("settled")
+        found = found.select_from(joined).where(self._is_touched())
+        if after_adding:
+            found = found.where(or_(self._comes_or_goes(), staged.c.n.in_(self._not_added_to())))
+        new = found.subquery("settled")
         return update(merged).values({each: new.c[each] for each in columns}).where(self._joins(merged.c, new.c))
+
+    def _comes_or_goes(self) -> ColumnElement[bool]:
+        """Whether a staged row is inserted or deleted."""
+        staged = self._statements.staged.c
+        return or_(staged.present_at > NEVER, staged.deleted_at > NEVER)
+
+    def _is_touched(self) -> ColumnElement[bool]:
+        """Whether the cell of a staged row can be another one than before."""
+        return or_(self._statements.staged.c[f"{self._name}_at"] > NEVER, self._comes_or_goes())
 
     @property
     def _keys(self) -> list[str]:
@@ -180,7 +261,7 @@ class History:
             alive.append(or_(merged.c.deleted_at == NEVER, one.c.at >= func.coalesce(self.opened(), NEVER)))
         if self._policy.is_replaced_by_hub:
             alive.append(one.c.at >= func.coalesce(self._replaced(), NEVER))
-        return select(*one.columns).select_from(joined).where(*alive)
+        return select(*one.columns).select_from(joined).where(self._is_touched(), *alive)
 
     def opened(self) -> Any:  # noqa: ANN401 - a scalar subquery
         """When the first insert after the row's delete was: what came between them belongs to no life."""

@@ -53,7 +53,8 @@ class Statements:
 
     Attributes:
         merged: the table; the rows of all sites.
-        staged: a temporary table for the changes that are merged into it at one time.
+        staged: a temporary table for the changes that are merged into it at one time. A connection keeps it: where it
+            is made anew, SQLite has to prepare all statements again.
         by_version: an index of it.
         declared: the policies of the cells, in their order.
         policies: those that are followed: where one does not fit its column, nothing is ever written to that.
@@ -84,7 +85,8 @@ class Statements:
         )
         self.by_version = Index(f"merged_{table_id}_version", self.merged.c.version)
         self.staged = Table(
-            f"merging_{table_id}",
+            # One for each layout: columns are only ever added.
+            f"merging_{table_id}_{len(cells)}",
             metadata,
             Column("n", BigInteger, primary_key=True, autoincrement=False),
             Column("by", BigInteger, nullable=False),
@@ -92,6 +94,7 @@ class Statements:
             *(_at(name) for name in _ROW),
             *(column for name, type_ in cells for column in (Column(name, type_), _at(name))),
             prefixes=["TEMPORARY"],
+            postgresql_on_commit="DELETE ROWS",
         )
 
     def merge(self, dialect: str) -> Any:  # noqa: ANN401 - two dialects' classes without a common one
@@ -128,11 +131,16 @@ class Statements:
         found = select(new["n"], *self.merged.columns, self.is_present().label("is_present"))
         return found.join_from(self.staged, self.merged, self.same()).where(or_(*met, *deleting, deleted))
 
-    def settled(self, numbers: Sequence[int], *more: ColumnElement[Any]) -> Select[Any]:
-        """The merged rows of staged ones, whether each `is_present`, and what its cells show (`c0_shown`…)."""
+    def settled(self, *more: ColumnElement[Any]) -> Select[Any]:
+        """The merged rows of staged ones, whether each `is_present`, and what its cells show (`c0_shown`…).
+
+        Its parameter `numbers` says of which.
+        """
         shown = [self.shown(name).label(f"{name}_shown") for name in self.cells]
         found = select(self.staged.c.n, *self.merged.columns, self.is_present().label("is_present"), *shown, *more)
-        return found.join_from(self.staged, self.merged, self.same()).where(self.staged.c.n.in_(numbers))
+        return found.join_from(self.staged, self.merged, self.same()).where(
+            self.staged.c.n.in_(bindparam("numbers", expanding=True))
+        )
 
     def same(self) -> ColumnElement[bool]:
         """Whether a staged row and a merged one have the same key."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, insert
-from sqlalchemy.schema import CreateTable, DropTable
+from sqlalchemy import Connection, delete, insert
+from sqlalchemy.schema import CreateTable
 
 from farshore_hub.merge import filters
 from farshore_hub.merge.changes import Staging, stage
@@ -117,7 +117,7 @@ class OpenTable:
         self, connection: Connection, staging: Staging, before: int, entered: tuple[int, int], now_us: int
     ) -> None:
         statements, dialect = self.statements, connection.dialect.name
-        connection.execute(CreateTable(statements.staged))
+        connection.execute(CreateTable(statements.staged, if_not_exists=True))
         connection.execute(insert(statements.staged), staging.rows)
         contested = connection.execute(self._sql.contested).mappings().all()
         self._note_departures(connection, before)
@@ -126,12 +126,17 @@ class OpenTable:
         batch, start = entered
         for place, history in self._sql.histories.items():
             entries = [entry | {"batch": batch, "n": entry["n"] + start} for entry in staging.entries.get(place, ())]
+            if not (entries or is_ending):
+                continue
+            numbers = [entry["n"] for entry in entries] or [start]
+            piece = {"batch": batch, "first": min(numbers), "last": max(numbers)}
+            is_sum = statements.policies[place] is Policy.SUM
+            is_again = is_sum and connection.execute(self._sql.entered(place), piece).first() is not None
             insert_missing(connection, history.entries, entries)
-            if entries or is_ending:
-                for each in self._sql.settling(place, dialect):
-                    connection.execute(each)
+            for each in self._sql.settling(place, dialect, is_again=is_again):
+                connection.execute(each, piece)
         self._note_conflicts(connection, staging, {row["n"]: dict(row) for row in contested}, now_us)
-        connection.execute(DropTable(statements.staged))
+        connection.execute(delete(statements.staged))
 
     def _note_conflicts(
         self, connection: Connection, staging: Staging, before: dict[int, dict[str, Any]], now_us: int
@@ -139,9 +144,7 @@ class OpenTable:
         """Keep what has lost; `before` has the contested rows as they were."""
         lost = [passed_over(self.statements, each) for each in staging.passed]
         if before:
-            since = [history.opened().label(f"c{place}_since") for place, history in self._sql.histories.items()
-                     if not self.statements.policies[place].has_losers]  # fmt: skip
-            after = connection.execute(self.statements.settled([*before], *since)).mappings()
+            after = connection.execute(self._sql.settled, {"numbers": [*before]}).mappings()
             changes = {row["n"]: row for row in staging.rows}
             for row in after:
                 n = row["n"]
@@ -180,12 +183,20 @@ class _Prepared:
         places = [place for place, policy in enumerate(statements.policies) if policy is not Policy.LAST_WRITE]
         self.histories = {place: History(table_id, statements, place) for place in places}
         self._merges: dict[str, Any] = {}
-        self._settling: dict[tuple[int, str], list[Any]] = {}
+        self._entered: dict[int, Any] = {}
+        self._settling: dict[tuple[int, str, bool], list[Any]] = {}
 
     @cached_property
     def contested(self) -> Any:  # noqa: ANN401 - a Select
         """The one that finds what meets others' values."""
         return self._statements.contested()
+
+    @cached_property
+    def settled(self) -> Any:  # noqa: ANN401 - a Select
+        """The one that reads what became of rows; with `c0_since`, when the life of a counter's or set's row began."""
+        since = [history.opened().label(f"c{place}_since") for place, history in self.histories.items()
+                 if not self._statements.policies[place].has_losers]  # fmt: skip
+        return self._statements.settled(*since)
 
     def merge(self, dialect: str) -> Any:  # noqa: ANN401 - as of `Statements.merge`
         """The one that merges."""
@@ -193,13 +204,20 @@ class _Prepared:
             self._merges[dialect] = self._statements.merge(dialect)
         return self._merges[dialect]
 
-    def settling(self, place: int, dialect: str) -> list[Any]:
+    def entered(self, place: int) -> Any:  # noqa: ANN401 - a Select
+        """The one that tells whether a piece is merged again."""
+        if place not in self._entered:
+            self._entered[place] = self.histories[place].entered()
+        return self._entered[place]
+
+    def settling(self, place: int, dialect: str, *, is_again: bool) -> list[Any]:
         """Those that work a cell out of its history."""
-        if (place, dialect) not in self._settling:
+        if (place, dialect, is_again) not in self._settling:
             history = self.histories[place]
-            steps = [history.prune(), history.settle(dialect)]
-            self._settling[place, dialect] = [step for step in steps if step is not None]
-        return self._settling[place, dialect]
+            adding = None if is_again else history.add()
+            steps = [history.prune(), adding, history.settle(dialect, after_adding=adding is not None)]
+            self._settling[place, dialect, is_again] = [step for step in steps if step is not None]
+        return self._settling[place, dialect, is_again]
 
 
 def rows_of(connection: Connection, table_id: int, layout: Layout, rules: Rules, limit: int) -> list[dict[str, Any]]:

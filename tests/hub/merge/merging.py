@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, insert, select
 
 from farshore_hub.merge.policy import Policy
 from farshore_hub.merge.statements import HUB
 from farshore_hub.merged.table import OpenTable, Origin, rows_of
 from farshore_hub.store.engine import reading, writing
-from farshore_hub.store.merge import conflicts_of
-from farshore_hub.store.schema import sites
+from farshore_hub.store.schema import sites, table_conflicts
 from farshore_hub.texts import exact_json
 from tests.hub.merge.worlds import COLUMNS, Batch, World, last_words, rules, schema_record, stories
 
@@ -27,13 +26,22 @@ def add_sites(engine: Engine, count: int) -> None:
         connection.execute(insert(sites), rows)
 
 
-def merge_all(engine: Engine, world: World, batches: Sequence[Batch], again: random.Random | None = None) -> None:
-    """Merge; with `again` some batches twice, and some only in part before that, as after a crash."""
+def merge_all(
+    engine: Engine,
+    world: World,
+    batches: Sequence[Batch],
+    again: random.Random | None = None,
+    after_each: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Merge; with `again` some batches twice, and some only in part before that, as after a crash.
+
+    `after_each` is told how many batches are merged.
+    """
     declared = rules(world.deletes)
     with writing(engine) as connection:
         table = OpenTable.opened(connection, NAME, declared, 0)
         table.take_in(connection, [schema_record()])
-    for batch in batches:
+    for done, batch in enumerate(batches, 1):
         turns = [len(batch.changes)]
         if again is not None and batch.by != HUB and again.random() < 0.2:
             turns.insert(0, again.randint(1, len(batch.changes)))
@@ -41,6 +49,7 @@ def merge_all(engine: Engine, world: World, batches: Sequence[Batch], again: ran
             with writing(engine) as connection:
                 origin = Origin(batch.by, batch.received_us, batch.number)
                 table.merge(connection, batch.changes[:count], origin, 0)
+        after_each(done)
 
 
 def merged_rows(engine: Engine, world: World) -> dict[str, dict[str, Any]]:
@@ -55,21 +64,20 @@ def _any(value: str | None) -> Any:  # noqa: ANN401 - any value
     return None if value is None else exact_json.loads(value)
 
 
-def ledger(engine: Engine, world: World) -> list[dict[str, Any]]:
-    with reading(engine) as connection:
-        table = OpenTable.opened(connection, NAME, rules(world.deletes), 0)
-        return conflicts_of(connection, table.id, 10**9)
-
-
 def lost_for_good(engine: Engine, world: World) -> list[object]:
     """What sites wrote last, and neither stands in the table nor in the ledger."""
-    lost = ledger(engine, world)
-    told = {(json.loads(each["key"])[0], each["column"], each["lost"]["value"]) for each in lost}
+    told: set[tuple[str, str, str | None]] = set()
     ended: dict[tuple[str, str], int] = {}
-    for each in lost:
-        cell = json.loads(each["key"])[0], each["column"]
-        if each["policy"] == "deleted":
-            ended[cell] = max(each["kept"]["at_us"], each["lost"]["at_us"], ended.get(cell, 0))
+    one = table_conflicts.c
+    columns = (one.row_key, one.column, one.policy, one.lost_value, one.lost_at, one.kept_at)
+    with reading(engine) as connection:
+        table = OpenTable.opened(connection, NAME, rules(world.deletes), 0)
+        query = select(*columns).where(one.table_id == table.id).execution_options(yield_per=1_000)
+        for row_key, column, policy, value, lost_at, kept_at in connection.execute(query):
+            key = json.loads(row_key)[0]
+            told.add((key, column, value))
+            if policy == "deleted":
+                ended[key, column] = max(kept_at, lost_at, ended.get((key, column), 0))
     rows = merged_rows(engine, world)
     told_of = stories(world)
     missing: list[object] = []

@@ -10,6 +10,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from farshore_hub.merge.policy import Deletes, Policy, Rules
@@ -111,7 +112,7 @@ class Site:
         return self.chance.choice(_VALUES.get(name, _TEXTS))
 
 
-@dataclass
+@dataclass(eq=False)
 class World:
     """Everything that was said, in batches."""
 
@@ -119,15 +120,24 @@ class World:
     deletes: Deletes
 
 
-def make_world(seed: int, sites: int, edits: int, keys: int) -> World:
-    """Sites that do something all the time and are heard of now and then; the hub writes too."""
+def make_world(seed: int, sites: int, edits: int, keys: int, max_batch: int = MAX_BATCH, hubs: int = 1) -> World:
+    """Sites that do something all the time and are heard of now and then; the hub writes too.
+
+    Args:
+        seed: of everything.
+        sites: how many.
+        edits: of all of them.
+        keys: of the rows that they share.
+        max_batch: changes of a batch.
+        hubs: edits of the hub that go into its table together.
+    """
     chance = random.Random(seed)
     # Of each third one the clock is right, and of each third one it was corrected to some seconds.
     errors = [(0, chance.randint(-5, 5) * SECOND_US, chance.randint(-2 * YEAR_US, 2 * YEAR_US))[by % 3]
               for by in range(1, sites + 1)]  # fmt: skip
     fleet = [Site(by, chance, errors[by - 1]) for by in range(1, sites + 1)]
     # Within a cut-off site's absence others go on: some are heard of once in all.
-    patience = [chance.choice([5, MAX_BATCH, MAX_BATCH, edits]) for _ in fleet]
+    patience = [chance.choice([5, max_batch, max_batch, edits]) for _ in fleet]
     hub = Site(HUB, chance, 0)
     batches: list[Batch] = []
     now_us = START_US
@@ -136,20 +146,28 @@ def make_world(seed: int, sites: int, edits: int, keys: int) -> World:
         place = chance.randrange(sites)
         if chance.random() < 0.05:
             hub.act(now_us, f"key {chance.randrange(keys)}")
-            batches.append(Batch(len(batches) + 1, HUB, now_us, [hub.told.pop()]))
+            if len(hub.told) >= hubs:
+                _tell_hubs(hub, batches, now_us)
             continue
         site = fleet[place]
         site.act(now_us, f"key {chance.randrange(keys)}")
         if len(site.told) >= patience[place]:
-            _send(site, batches, now_us + 1_000 * SECOND_US, chance)
+            _send(site, batches, now_us + 1_000 * SECOND_US, chance, max_batch)
+    _tell_hubs(hub, batches, now_us)
     for site in fleet:
-        _send(site, batches, now_us + site.by * 1_000 * SECOND_US, chance)
+        _send(site, batches, now_us + site.by * 1_000 * SECOND_US, chance, max_batch)
     return World(batches, chance.choice([Deletes.WIN, Deletes.WIN, Deletes.LOSE]))
 
 
-def _send(site: Site, batches: list[Batch], received_us: int, chance: random.Random) -> None:
+def _tell_hubs(hub: Site, batches: list[Batch], now_us: int) -> None:
+    if hub.told:
+        batches.append(Batch(len(batches) + 1, HUB, now_us, [*hub.told]))
+        hub.told.clear()
+
+
+def _send(site: Site, batches: list[Batch], received_us: int, chance: random.Random, max_batch: int) -> None:
     while site.told:
-        count = chance.randint(1, MAX_BATCH)
+        count = chance.randint(1, max_batch)
         received_us += 100 * SECOND_US
         batches.append(Batch(len(batches) + 1, site.by, received_us, site.told[:count]))
         del site.told[:count]
@@ -158,7 +176,7 @@ def _send(site: Site, batches: list[Batch], received_us: int, chance: random.Ran
 # ------------------------------------------------------------------ the plain way
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Write:
     """A value of a cell."""
 
@@ -176,7 +194,9 @@ class RowStory:
     writes: dict[str, list[Write]] = field(default_factory=lambda: defaultdict(list))
 
 
+@lru_cache(maxsize=1)
 def stories(world: World) -> dict[str, RowStory]:
+    """By key."""
     rows: dict[str, RowStory] = defaultdict(RowStory)
     for batch in world.batches:
         for place, change in enumerate(batch.changes):
