@@ -232,6 +232,7 @@ def test_a_counter_that_would_overflow_stays_at_its_end(stored: Stored) -> None:
     with stored.engine.begin() as connection:
         # As many changes would have made it.
         connection.execute(text(f"UPDATE history_{hub.table.id}_1 SET value = {2**63 - 1}"))
+        connection.execute(text(f"UPDATE merged_{hub.table.id} SET c1 = {2**63 - 1}"))
     for number in range(1, 4):
         hub.send("b", [schema_record(), change("update", 1, T + number, stock=0) | {"deltas": {"stock": 2**48}}])
     hub.merge()
