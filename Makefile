@@ -30,7 +30,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 SOURCES := protocol shell agent hub demo packaging tests docs_site
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test pytest lint types imports format demo docs bench bench-bytes fuzz fuzz-api bombs powerloss diskfaults bitrot soak soak-kills powercut links herd ledger-seeds converge push pins deb pyz test-packages lint-containers clean system-packages
+.PHONY: help venv test pytest lint types imports format demo docs bench bench-bytes fuzz fuzz-api bombs powerloss diskfaults bitrot soak soak-kills powercut links herd ledger-seeds converge push pins deb pyz test-packages test-objects lint-containers clean system-packages
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -131,6 +131,9 @@ pyz: $(TOOLS) ## the agent in one file in dist/; ARCH=arm64
 test-packages: deb ## install, use, upgrade, remove and purge the packages in a clean SUITE=bookworm that is booted (root)
 	@sh packaging/ensure-clean-root.sh
 	PATH="$$PATH:/usr/sbin" FARSHORE_SUITE=$(SUITE) $(BIN)/pytest -v -x tests/packages tests/packages/journey.py
+
+test-objects: $(STAMP) ## all tests of the lake and of its audit, the lake in an object store (SeaweedFS) instead of a folder
+	FARSHORE_LAKE=objects $(BIN)/pytest -n $(WORKERS) --dist loadgroup tests/hub/lake tests/hub/audit
 
 lint-containers: $(TOOLS) ## lint the container and compose files, without an engine
 	@sh packaging/lint-containers.sh $(BIN)/hadolint

@@ -6,7 +6,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.postgres"]
+pytest_plugins = ["tests.postgres", "tests.objects"]
 
 # No deadline and no check for slow generation: a busy machine is not a bug.
 _COMMON = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])

@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from farshore_hub.errors import SettingsInvalid
+from farshore_hub.lake.files.opening import lake_of
 from farshore_hub.notify.channel import Channel
 from farshore_hub.notify.mqtt import Broker, Mqtt
 from farshore_hub.notify.webhook import Webhook
@@ -52,7 +53,8 @@ def watcher_of(hub: OpenedHub, lake_fault: Callable[[], str], runner: Runner) ->
     """This hub's watcher."""
     settings, place = hub.place.settings, hub.place
     rules = settings.rules(settings.completeness.silent_after)
-    folders = {"data": place.data_dir, "lake": place.lake}
+    lake = lake_of(place).folder
+    folders = {"data": place.data_dir} | ({"lake": lake} if lake else {})
     eyes = Eyes(hub.engine, rules, folders, lake_fault, promises_of(hub))
     book = Book(rules, _outbox(hub))
     times = settings.alerts

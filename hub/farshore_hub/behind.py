@@ -20,6 +20,8 @@ from farshore_hub.alerting import channels_of, desk_of, promises_of, watcher_of
 from farshore_hub.audit.auditor import Auditor, AuditPace
 from farshore_hub.audit.lake import LakeCare
 from farshore_hub.broker.road import MqttRoad, road_of
+from farshore_hub.lake.files.opening import lake_of, lock_file_of
+from farshore_hub.lake.lease import lease_for
 from farshore_hub.lake.loading import Loader
 from farshore_hub.lake.reader import LakeReader
 from farshore_hub.lake.settings import LakeSettings
@@ -124,7 +126,7 @@ def opened_reader(hub: OpenedHub, opener: BatchOpener, *, at_once: bool = False)
         if at_once:
             workers.warm()
         spill = Spill(hub.place.spill, hub.place.settings.lake.max_spill_bytes)
-        yield LakeReader(hub.engine, opener, LakeTables(hub.place.lake, hub.keys.hub), workers, spill)
+        yield LakeReader(hub.engine, opener, LakeTables(lake_of(hub.place), hub.keys.hub), workers, spill)
     finally:
         workers.close()
 
@@ -134,12 +136,13 @@ def _lake_writer(hub: OpenedHub, opener: BatchOpener, runner: ThreadRunner) -> L
     settings = LakeSettings(
         within_us=rules.lake.within * _US_PER_S, payloads_kept_us=rules.retention.payloads * _US_PER_S
     )
-    return LakeWriter(hub.engine, opener, LakeTables(hub.place.lake, hub.keys.hub), hub.fleet.clock, runner, settings)
+    tables, lease = LakeTables(lake_of(hub.place), hub.keys.hub), lease_for(hub.engine, lock_file_of(hub.place))
+    return LakeWriter(hub.engine, opener, tables, lease, hub.fleet.clock, runner, settings)
 
 
 def lake_care(hub: OpenedHub, opener: BatchOpener) -> LakeCare:
     """Holds the lake against the ledger, and repairs it."""
-    tables = LakeTables(hub.place.lake, hub.keys.hub)
+    tables = LakeTables(lake_of(hub.place), hub.keys.hub)
     return LakeCare(hub.engine, tables, Loader(hub.engine, opener), hub.fleet.clock)
 
 

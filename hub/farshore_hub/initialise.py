@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -40,7 +41,13 @@ addresses = {addresses}
 # empty: hub.db in this folder; or postgresql://USER:PASSWORD@HOST/NAME
 url = {url}
 
-# [lake]
+[lake]
+# empty: in the folder `path`; or s3://BUCKET/PREFIX in an object store, with its credentials in the environment
+# (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) or in credentials_file
+url = {lake}
+# https://HOST:PORT of the object store; empty: Amazon's
+endpoint = {endpoint}
+# region = "us-east-1"
 # path = "lake"            # the Delta tables
 # within = "60 s"          # a stored record is in its table after this; of busy streams after seconds
 # max_spill_bytes = 4294967296  # of one query or export: what goes to the folder `spill` when it does not fit memory
@@ -76,7 +83,24 @@ url = {url}
 """
 
 
-def initialise(data_dir: Path, addresses: list[str], listen: str | None, url: str, clock: Clock, random: Random) -> str:
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where a hub keeps what it stores; empty: in its folder.
+
+    Attributes:
+        database: URL of a PostgreSQL database.
+        lake: s3://BUCKET/PREFIX.
+        lake_endpoint: https://HOST:PORT of that object store.
+    """
+
+    database: str = ""
+    lake: str = ""
+    lake_endpoint: str = ""
+
+
+def initialise(
+    data_dir: Path, addresses: list[str], listen: str | None, stores: Stores, clock: Clock, random: Random
+) -> str:
     """Make the hub and return the first admin token.
 
     Raises:
@@ -89,7 +113,9 @@ def initialise(data_dir: Path, addresses: list[str], listen: str | None, url: st
         )
     port = urlsplit(addresses[0]).port or 443
     listen = listen or f"0.0.0.0:{port}"
-    text = _TEMPLATE.format(listen=json.dumps(listen), addresses=json.dumps(addresses), url=json.dumps(url))
+    given = {"listen": listen, "addresses": addresses, "url": stores.database}
+    given |= {"lake": stores.lake, "endpoint": stores.lake_endpoint}
+    text = _TEMPLATE.format(**{name: json.dumps(value) for name, value in given.items()})
     place = Place(data_dir, settings.parse(text, "the command line"))
     make_private_folder(data_dir)
     keys = HubKeys.create(place.keys, clock, random)

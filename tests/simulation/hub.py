@@ -23,7 +23,7 @@ from farshore_hub.fleet import signin, sites
 from farshore_hub.fleet.enrol import enrol
 from farshore_hub.fleet.keys import HubKeys
 from farshore_hub.fleet.renew import renew
-from farshore_hub.initialise import initialise
+from farshore_hub.initialise import Stores, initialise
 from farshore_hub.opening import OpenedHub, fleet_of
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.receive.receiver import Receiver
@@ -66,7 +66,7 @@ def blank_hub() -> Blank:
     folder = Path(mkdtemp(prefix="farshore-hub-"))
     try:
         outside = real_world()
-        initialise(folder, [ADDRESS], None, "", outside.clock, outside.random)
+        initialise(folder, [ADDRESS], None, Stores(), outside.clock, outside.random)
         place = settings.load(folder)
         image = {name: content for name, content in image_of(folder).items() if name.startswith("hub.db")}
         return Blank(image, place.settings, HubKeys.load(place.keys))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -44,17 +43,16 @@ class Evidence:
 class Evident:
     """Gathers evidence: from a table, from what was set aside of it, and from the sealed batches that are kept."""
 
-    def __init__(self, loader: Loader, names: ColumnMap, aside: Path) -> None:
+    def __init__(self, loader: Loader, names: ColumnMap, aside: str) -> None:
         self._loader = loader
         self._names = names
         self._aside = aside
 
     def of(self, table: StreamTable, entries: Sequence[LakeEntry], sealed: Sequence[LakeBatch]) -> Iterator[Evidence]:
         """The evidence of each entry; `sealed` are their batches. In memory are all rows of these entries."""
-        files = table.files()
         schema = table.rows().schema
-        remains = _readable(files, schema, entries)
-        set_aside = _readable(_files_in(self._aside, schema), schema, entries)
+        remains = _readable(table.files(), schema, entries)
+        set_aside = _readable(table.files_beside(self._aside), schema, entries)
         by_id = {batch.id: batch for batch in sealed}
         for entry, rows, others in zip(entries, remains, set_aside, strict=True):
             yield self._judge(entry, rows, others, by_id[entry.id])
@@ -80,12 +78,6 @@ class Evident:
             return None
         # What opens is authentic, by its tag: it also judges what was written by a version that kept no digest.
         return rows if entry.digest is None or digest_of(rows) == entry.digest else None
-
-
-def _files_in(folder: Path, schema: pa.Schema) -> Iterator[TableFile]:
-    for path in sorted(folder.glob("*.parquet")):
-        [fragment] = pads.dataset(path, schema=schema, format="parquet").get_fragments()
-        yield TableFile(str(path), path.stat().st_size, fragment, schema)
 
 
 def _readable(files: Iterable[TableFile], schema: pa.Schema, entries: Sequence[LakeEntry]) -> list[pa.Table]:

@@ -10,10 +10,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-import pyarrow.parquet as pq
 from sqlalchemy import Engine
 
 from farshore_hub.audit.differences import Cure, Difference, Kind
@@ -31,7 +29,7 @@ from farshore_protocol.ports import Clock
 from farshore_protocol.ranges import RangeSet
 
 DAMAGED: Final = ".damaged"
-"""Under the lake's folder: files and rows that were taken out of it. Nothing reads it but people."""
+"""Beside the tables: files and rows that were taken out of it. Nothing reads it but people."""
 
 MAX_RECORDS_AT_ONCE: Final = 200_000
 MAX_BATCHES_AT_ONCE: Final = 50
@@ -93,7 +91,7 @@ class LakeCare:
             OSError, deltalake.exceptions.DeltaError: of the disk; the next audit goes on.
         """
         if found.bad_files:
-            self._table(stream).set_aside([file.path for file in found.bad_files], self._aside(stream))
+            self._table(stream).set_aside([file.path for file in found.bad_files], _aside(stream))
         for some in _portions(found.wrong):
             self._heal(stream, self._evidence(stream, some))
 
@@ -104,7 +102,7 @@ class LakeCare:
             ids = [entry.id for entry in entries]
             current = store.lake_entries_of(connection, stream, table.last_commit, ids)
             sealed = lake_store.batches_by_id(connection, ids)
-        evident = Evident(self.loader, self.loader.names(stream), self._aside(stream))
+        evident = Evident(self.loader, self.loader.names(stream), _aside(stream))
         return list(evident.of(table, current, sealed))
 
     def _heal(self, stream: str, evidence: Sequence[Evidence]) -> None:
@@ -131,12 +129,12 @@ class LakeCare:
         """What is left of batches that nothing can prove, for whoever wants to look."""
         rows = joined([each.remains for each in lost])
         if rows.num_rows:
-            folder = self._aside(stream)
-            folder.mkdir(parents=True, exist_ok=True)
-            pq.write_table(rows, folder / f"rows-{self.clock.now_us()}-{lost[0].entry.id}.parquet")
+            name = f"rows-{self.clock.now_us()}-{lost[0].entry.id}.parquet"
+            self.tables.files.write_table(rows, f"{_aside(stream)}/{name}")
 
-    def _aside(self, stream: str) -> Path:
-        return self.tables.path / DAMAGED / stream
+
+def _aside(stream: str) -> str:
+    return f"{DAMAGED}/{stream}"
 
 
 def _portions(entries: Sequence[LakeEntry]) -> Iterator[list[LakeEntry]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
-from errno import EIO, ENOENT
 
 import pyarrow.dataset as pads
 
@@ -12,9 +11,6 @@ from farshore_hub.audit.rows import Expected, Sums
 from farshore_hub.lake.naming import SITE
 from farshore_hub.lake.tables import UNREADABLE, StreamTable, TableFile
 from farshore_hub.store.audit import LakeEntry
-
-_OF_THE_FILE = (None, EIO, ENOENT)
-"""Error numbers that tell of the file. Others tell of the machine: too many open files, say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +53,7 @@ def check_table(table: StreamTable, entries: list[LakeEntry], where: pads.Expres
     """Read all rows that a condition holds for; yields how many bytes of the files were read since.
 
     Raises:
-        OSError: of the machine, not of a file.
+        OSError: of the machine or of the object store, not of a file.
     """
     expected, found = Expected(entries), Found()
     total = Sums(expected)
@@ -66,7 +62,7 @@ def check_table(table: StreamTable, entries: list[LakeEntry], where: pads.Expres
         try:
             yield from _read(file, where, sums, found)
         except UNREADABLE as error:
-            if isinstance(error, OSError) and error.errno not in _OF_THE_FILE:
+            if not file.is_to_blame(error):
                 raise
             found.bad_files.append(BadFile(file.path, file.size, _first_line(error)))
         else:

@@ -2,7 +2,8 @@
 
 So the lake is as of that moment or ahead of it; one that is ahead is rolled back when a restored hub starts, as after
 any restore (`lake.commits`). The files of a table and of its log are written once and never changed, and those that
-no version needs go after two days. Therefore the log is copied before the files that it names.
+no version needs go after two days. Therefore the log is copied before the files that it names. A lake in an object
+store stays where it is: to keep it is the store's part.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from farshore_hub.backup.database import dump, kind_of
 from farshore_hub.backup.folder import BackupFolder, manifest_of
 from farshore_hub.backup.manifest import FORMAT, Manifest
 from farshore_hub.errors import Invalid
+from farshore_hub.lake.files.location import in_folder
+from farshore_hub.lake.files.opening import lake_of
 from farshore_hub.lake.tables import LakeTables
 from farshore_hub.opening import OpenedHub
 from farshore_hub.settings import FILE as SETTINGS
@@ -64,9 +67,11 @@ def make(hub: OpenedHub, target: Path, *, keep: int, with_keys: bool, tell: Call
         tell("the database")
         _copy_database(hub, copier, draft)
         _copy_small_files(hub, copier, with_keys=with_keys)
-        for stream in LakeTables(hub.place.lake, hub.keys.hub).streams():
-            tell(f"the lake: {stream}")
-            _copy_table(hub, stream, copier, draft)
+        lake = lake_of(hub.place)
+        if lake.folder is not None:
+            for stream in LakeTables(lake, hub.keys.hub).streams():
+                tell(f"the lake: {stream}")
+                _copy_table(hub, lake.folder / stream, copier, draft)
         manifest = Manifest(
             FORMAT,
             folder.hub,
@@ -76,6 +81,7 @@ def make(hub: OpenedHub, target: Path, *, keep: int, with_keys: bool, tell: Call
             version.newest(),
             with_keys,
             copier.files,
+            lake.url if lake.is_remote else "",
         )
         path = folder.keep(draft, manifest)
     gone = folder.remove_oldest(keep)
@@ -99,13 +105,13 @@ def _copy_small_files(hub: OpenedHub, copier: Copier, *, with_keys: bool) -> Non
             copier.add(each, f"{KEYS}/{each.name}")
 
 
-def _copy_table(hub: OpenedHub, stream: str, copier: Copier, draft: Path) -> None:
-    source = hub.place.lake / stream
+def _copy_table(hub: OpenedHub, source: Path, copier: Copier, draft: Path) -> None:
+    stream = source.name
     for each in [*_files(source / _LOG), *_files(source)]:
         # What was there a moment ago and is gone was needed by versions only that are older than two days.
         with suppress(FileNotFoundError):
             copier.add(each, f"{LAKE}/{stream}/{each.relative_to(source).as_posix()}")
-    copied = LakeTables(draft / LAKE, hub.keys.hub).open(stream)
+    copied = LakeTables(in_folder(draft / LAKE), hub.keys.hub).open(stream)
     if copied is None or (missing := copied.missing_files()):
         raise Invalid(
             f"the lake's table of {stream} is not whole: {', '.join(missing[:3]) if copied else 'it has no log'}",

@@ -39,6 +39,7 @@ class Manifest(Struct, frozen=True):
         database: which database it was.
         schema: the version of the database.
         has_keys: whether the hub's keys are in it.
+        lake: where the lake is if it is not in it, in an object store.
     """
 
     format: Literal[1]
@@ -49,6 +50,7 @@ class Manifest(Struct, frozen=True):
     schema: str
     has_keys: bool
     files: list[CopiedFile]
+    lake: str = ""
 
     @property
     def size(self) -> int:

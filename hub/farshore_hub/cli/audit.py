@@ -19,8 +19,8 @@ from farshore_hub.behind import lake_care
 from farshore_hub.cli.options import Time, as_json, data_dir, print_json, print_table, shown_time
 from farshore_hub.errors import Unknown
 from farshore_hub.fleet import sites
+from farshore_hub.lake.files.opening import lock_file_of
 from farshore_hub.lake.lease import Lease, lease_for
-from farshore_hub.lake.tables import LakeTables
 from farshore_hub.opening import OpenedHub, open_hub
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.reports import check_stream
@@ -96,7 +96,7 @@ def _audit(hub: OpenedHub, scope: Scope, *, repair: bool, quiet: bool) -> AuditV
     clock, report = hub.fleet.clock, AuditReport()
     care = lake_care(hub, BatchOpener(hub.engine, hub.keys))
     tell, read_bytes, started_us = progress_of("audit", quiet=quiet), 0, clock.now_us()
-    lease = lease_for(hub.engine, LakeTables(hub.place.lake, hub.keys.hub).path)
+    lease = lease_for(hub.engine, lock_file_of(hub.place))
     try:
         for step in Round(hub.engine, care, clock, report, scope, repairs=repair).steps(Position()):
             read_bytes += step.read_bytes

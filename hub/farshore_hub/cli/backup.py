@@ -38,9 +38,9 @@ def create(*, target: Path, keep: int, with_keys: bool, as_json: bool, data_dir:
     """Make a backup in the folder TARGET, which may have earlier ones; the hub goes on meanwhile.
 
     It has the database as of one moment, the lake, and hub.toml. Lake files that the backup before has are linked, so
-    that a further one takes little room. The hub's keys are left out: keep them elsewhere, without them nothing can be
-    opened. With `archive = "backup"` in hub.toml, sites are told to forget what the oldest backup that is kept
-    contains. A PostgreSQL database is copied with pg_dump.
+    that a further one takes little room; a lake in an object store stays there. The hub's keys are left out: keep them
+    elsewhere, without them nothing can be opened. With `archive = "backup"` in hub.toml, sites are told to forget what
+    the oldest backup that is kept contains. A PostgreSQL database is copied with pg_dump.
 
     \b
     Examples:
@@ -56,6 +56,7 @@ def create(*, target: Path, keep: int, with_keys: bool, as_json: bool, data_dir:
         print_json({**_document(made.path, made.manifest), "copied_bytes": made.copied_bytes, "removed": made.gone})
         return
     click.echo(f"{made.path}: {_mib(made.manifest.size)}, of which {_mib(made.copied_bytes)} are new")
+    _say_where_the_lake_is(made.manifest)
     for name in made.gone:
         click.echo(f"removed: {name}")
 
@@ -111,6 +112,7 @@ def verify(*, backup: Path, as_json: bool) -> None:
         print_json(_document(backup, manifest))
         return
     click.echo(f"{len(manifest.files):,} files, {_mib(manifest.size)}: as they were made")
+    _say_where_the_lake_is(manifest)
 
 
 @command.command("restore")
@@ -133,6 +135,7 @@ def restore(*, backup: Path, keys: Path | None, data_dir: Path) -> None:
     """
     with _disk():
         manifest = restoring.restore(backup, data_dir, keys, _counter())
+    _say_where_the_lake_is(manifest)
     click.echo(f"{data_dir} is the hub as of {shown_time(manifest.made_us)} UTC")
     click.echo(f"start it: farshore-hub serve --data-dir {data_dir}")
 
@@ -155,9 +158,15 @@ def _document(path: Path, manifest: Manifest) -> dict[str, object]:
         "database": manifest.database,
         "schema": manifest.schema,
         "has_keys": manifest.has_keys,
+        "lake": manifest.lake or None,
         "files": len(manifest.files),
         "bytes": manifest.size,
     }
+
+
+def _say_where_the_lake_is(manifest: Manifest) -> None:
+    if manifest.lake:
+        click.echo(f"the lake is not in it: it stays at {manifest.lake}, which has to be kept by the object store")
 
 
 def _teller() -> Callable[[str], None]:

@@ -22,6 +22,7 @@ from farshore_hub.doctor.place import look_at_folder, look_at_keys, look_at_port
 from farshore_hub.errors import NotReady
 from farshore_hub.fleet import sites
 from farshore_hub.fleet.keys import HubKeys
+from farshore_hub.lake.files.opening import lake_of
 from farshore_hub.lake.tables import LakeTables
 from farshore_hub.opening import fleet_of, opened_engine, schema_fault
 from farshore_hub.settings import Place
@@ -86,7 +87,7 @@ def _look_at_database(
     damaged = damaged_batches(engine, tell)
     _note(report, "stored batches", map(about_batch, damaged))
     _note(report, "ledger", look_at_ledger(engine))
-    tables = LakeTables(place.lake, keys.hub)
+    tables = LakeTables(lake_of(place), keys.hub)
     _note(report, "lake", look_at_lake(engine, tables))
     _note(report, "sites", _silent(place, keys, engine, clock.now_us()))
     if repairs:

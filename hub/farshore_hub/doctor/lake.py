@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from deltalake.exceptions import DeltaError
 from sqlalchemy import Engine
 
+from farshore_hub.errors import NotReady
 from farshore_hub.lake.tables import LakeTables
 from farshore_hub.store import audit as store
 from farshore_hub.store import lake as lake_store
@@ -17,12 +18,19 @@ _REBUILD = (
     "run: farshore-hub audit --repair; it writes rows again from sealed batches that are kept (retention.payloads), "
     "and asks the sites for the others"
 )
+_REACH = "is the object store there, and are [lake] in hub.toml and its credentials right? Sites deliver meanwhile"
 _WRITE_ANEW = "move the table's folder away, then run: farshore-hub audit --repair"
 
 
 def look_at_lake(engine: Engine, tables: LakeTables) -> Iterator[Finding]:
     """Every stream's table, and what could not be written."""
-    for stream in tables.streams():
+    try:
+        streams = tables.streams()
+    except (OSError, NotReady) as error:
+        what = f"the lake cannot be reached: {error}"
+        yield Finding("lake-away", Severity.TO_DO, what, Fault.OPERATOR, _REACH)
+        return
+    for stream in streams:
         try:
             yield from _look_at_table(engine, tables, stream)
         except (OSError, DeltaError, ValueError) as error:

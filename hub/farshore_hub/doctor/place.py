@@ -12,6 +12,7 @@ from cryptography import x509
 
 from farshore_hub.fleet.addresses import split_listen
 from farshore_hub.fleet.keys import HubKeys
+from farshore_hub.lake.files.opening import lake_of
 from farshore_hub.settings import FILE, Place
 from farshore_shell.findings import Fault, Finding, Severity
 
@@ -29,7 +30,7 @@ def look_at_folder(place: Place) -> Iterator[Finding]:
         if path.exists() and path.stat().st_mode & _OTHERS:
             what = f"others than its owner may use {path}"
             yield Finding("open-to-others", Severity.TO_DO, what, Fault.OPERATOR, f"run: chmod go= {path}")
-    for path in (place.data_dir, place.lake):
+    for path in filter(None, (place.data_dir, lake_of(place).folder)):
         if path.exists() and (free := shutil.disk_usage(path).free) < MIN_FREE_BYTES:
             what = f"the disk under {path} has {free >> 20} MiB free"
             remedy = "make room: sites keep their records meanwhile, as far as their own disks allow"

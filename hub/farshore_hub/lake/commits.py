@@ -58,8 +58,13 @@ class Commits:
         """After taking the lease: bring tables that are ahead of the store back to what it knows.
 
         After a restore from a backup the hub asks the sites for what came later, and would write it twice.
+
+        Raises:
+            NotReady: the object store loses commits, or a table has no version that is old enough.
+            OSError, deltalake.exceptions.DeltaError: the disk or the object store does not answer.
         """
         self._kept.clear()
+        self._tables.check_commits()
         for stream in self._tables.streams():
             if (table := self._tables.open(stream)) is not None:
                 self._reconcile(stream, table)
@@ -76,7 +81,7 @@ class Commits:
         except DeltaError as error:
             raise NotReady(
                 f"the lake's table of {stream} has rows that the database does not know, and no older version: {error}",
-                remedy=f"move {self._tables.path / stream} away; sites send again what they still have",
+                remedy=f"move {self._tables.location.of(stream)} away; sites send again what they still have",
             ) from error
         with writing(self._engine) as connection:
             store.note_commit(connection, LakeCommit(ahead, stream), self._clock.now_us())

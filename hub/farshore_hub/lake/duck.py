@@ -1,7 +1,7 @@
 """A DuckDB that can only read, only the views of streams, within bounds; and its errors in the hub's terms.
 
-It reads the files of the tables itself and no others, has no network, and its configuration is locked. What does not
-fit its memory goes to a folder of its own, up to a bound.
+It reads the files of the tables itself and no others, reaches nothing else, and its configuration is locked. What does
+not fit its memory goes to a folder of its own, up to a bound.
 """
 
 from __future__ import annotations
@@ -10,15 +10,19 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 import pyarrow as pa
 
 from farshore_hub.errors import HubError, Invalid, OverLimit, Unknown
 from farshore_hub.lake.contents import Contents
+from farshore_hub.lake.files.lake_files import REMOTE, LakeFiles
 from farshore_hub.lake.settings import MIB
 from farshore_hub.lake.views import is_identifier, named_in, quoted, raw_rows, select_sql, view_columns
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 _SHOWN_STREAMS: Final = 50
 _BATCH_ROWS: Final = 2_048
@@ -57,12 +61,19 @@ def ask(connection: duckdb.DuckDBPyConnection, sql: str, params: Sequence[Any] =
 
 @contextmanager
 def connected(
-    contents: Mapping[str, Contents], *, memory_bytes: int, threads: int, spill: str = "", spill_bytes: int = 0
+    contents: Mapping[str, Contents],
+    lake: LakeFiles | None = None,
+    *,
+    memory_bytes: int,
+    threads: int,
+    spill: str = "",
+    spill_bytes: int = 0,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB of one's own that knows these streams.
 
     Args:
         contents: of each stream.
+        lake: where the files are that `names_of` has named.
         memory_bytes: what it may take before it puts off to disk.
         threads: how many it may start.
         spill: a folder for what does not fit memory; empty: there is none.
@@ -80,6 +91,8 @@ def connected(
     )
     try:
         connection.execute("SET TimeZone = 'UTC'")
+        if lake is not None and lake.location.is_remote:
+            connection.register_filesystem(_queried(lake))
         # Given to `connect`, it would not hold (DuckDB 2.0).
         connection.execute(f"SET max_temp_directory_size = '{spill_bytes}B'")
         connection.execute("SET parquet_metadata_cache = true")
@@ -91,6 +104,13 @@ def connected(
         yield connection
     finally:
         connection.close()
+
+
+def names_of(lake: LakeFiles, paths: Iterable[str]) -> list[str]:
+    """What files of the lake are called in SQL."""
+    if lake.location.is_remote:
+        return [f"{REMOTE}://{path}" for path in paths]
+    return [f"{lake.location.url}/{path}" for path in paths]
 
 
 @contextmanager
@@ -112,6 +132,12 @@ def explained(sql: str, streams: Sequence[str]) -> Iterator[None]:
         if any(words in str(error) for words in _NO_MEMORY):
             raise too_much_memory("an allocation failed") from None
         raise Invalid(str(error), remedy=_quotes_remedy(sql, streams)) from None
+
+
+def _queried(lake: LakeFiles) -> AbstractFileSystem:
+    from farshore_hub.lake.files.queried import QueriedFiles  # noqa: PLC0415 - of no use for a folder
+
+    return QueriedFiles(lake)
 
 
 def warm_up() -> None:

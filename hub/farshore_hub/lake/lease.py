@@ -1,7 +1,7 @@
 """Who may write the lake: one process at a time, however many serve the hub.
 
 A lease ends with its holder, even by SIGKILL: on PostgreSQL it is an advisory lock of a connection's session, with
-SQLite (one machine) a lock on a file in the lake. Should a session break while its holder writes on, the tables'
+SQLite (one machine) a lock on a file. Should a session break while its holder writes on, the tables'
 application transactions still keep a commit from being appended twice.
 """
 
@@ -19,8 +19,6 @@ from sqlalchemy.exc import SQLAlchemyError
 LOCK_KEY: Final = 0x6661_7273_686F_7265
 """Of PostgreSQL's advisory lock: "farshore"."""
 
-LOCK_FILE: Final = ".writer.lock"
-
 
 class Lease(Protocol):
     """The right to write the lake."""
@@ -34,9 +32,9 @@ class Lease(Protocol):
         ...
 
 
-def lease_for(engine: Engine, lake: Path) -> Lease:
+def lease_for(engine: Engine, lock_file: Path) -> Lease:
     """The kind of lease that goes with the store."""
-    return SessionLease(engine) if engine.dialect.name == "postgresql" else FileLease(lake / LOCK_FILE)
+    return SessionLease(engine) if engine.dialect.name == "postgresql" else FileLease(lock_file)
 
 
 class FileLease:

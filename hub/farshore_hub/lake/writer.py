@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from farshore_hub.errors import Busy
 from farshore_hub.lake.commits import Commits
-from farshore_hub.lake.lease import lease_for
+from farshore_hub.lake.lease import Lease
 from farshore_hub.lake.loading import Loader
 from farshore_hub.lake.ports import Opener
 from farshore_hub.lake.settings import LakeSettings
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class LakeWriter:
-    """Writes the lake. All its work is done on `runner`, one piece after the other.
+    """Writes the lake while it has the lease. All its work is done on `runner`, one piece after the other.
 
     Attributes:
         fault: what is wrong with which streams, as of the last turn; empty when all is well.
@@ -43,6 +43,7 @@ class LakeWriter:
         engine: Engine,
         opener: Opener,
         tables: LakeTables,
+        lease: Lease,
         clock: Clock,
         runner: Runner,
         settings: LakeSettings = DEFAULTS,
@@ -53,7 +54,7 @@ class LakeWriter:
         self._settings = settings
         self._commits = Commits(engine, Loader(engine, opener), tables, clock, settings)
         self._upkeep = Upkeep(engine, tables, settings)
-        self._lease = lease_for(engine, tables.path)
+        self._lease = lease
         self.fault = ""
         self._is_ours = False
         self._forget_at_s = 0.0

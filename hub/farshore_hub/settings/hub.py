@@ -9,13 +9,13 @@ from farshore_hub.fleet.addresses import MAX_ADDRESSES
 from farshore_hub.merge.filters import Filter
 from farshore_hub.merge.policy import Rules
 from farshore_hub.settings.broker import Broker
+from farshore_hub.settings.lake import Lake
 from farshore_hub.settings.rooms import (
     Address,
     Audit,
     Certificates,
     Completeness,
     Database,
-    Lake,
     Listen,
     MergedTable,
     Retention,

@@ -1,4 +1,4 @@
-"""The data directory: where its settings, keys, lake and database lie."""
+"""The data directory: where its settings, keys and database lie."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ class Place:
         self.data_dir = data_dir
         self.settings = settings
         self.keys = keys_folder(data_dir)
-        self.lake = data_dir / settings.lake.path
         self.spill = data_dir / "spill"
         self.database_url = database_url(data_dir, settings)
 

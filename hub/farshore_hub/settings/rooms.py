@@ -5,7 +5,6 @@ Paths are relative to the data directory.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -52,24 +51,6 @@ class Database(StrictTable):
 
     url: DatabaseUrl = Field(
         default="", description="URL of a PostgreSQL database; empty: hub.db in the data directory"
-    )
-
-
-class Lake(StrictTable):
-    """Where the Delta tables are kept."""
-
-    path: Path = Field(default=Path("lake"), description="folder of the Delta tables")
-    within: Seconds = Field(
-        default=60,
-        ge=1,
-        description="a stored record is in its table after this; of busy streams after seconds. Queries see it at once",
-    )
-
-    max_spill_bytes: int = Field(
-        default=4096 * MIB,
-        ge=64 * MIB,
-        description="of one query or export: what it may put into the folder `spill` of the data directory while it is "
-        "answered; never more than an eighth of what is free there",
     )
 
 

@@ -12,6 +12,7 @@ import msgspec
 import pyarrow as pa
 
 from farshore_hub.errors import HubError
+from farshore_hub.lake.files.location import in_folder
 from farshore_hub.lake.naming import ColumnMap
 from farshore_hub.lake.query import query
 from farshore_hub.lake.rows import rebuild_all, to_table
@@ -35,7 +36,7 @@ atexit.register(WORKERS.close)
 
 _FOLDER = Path(tempfile.mkdtemp(prefix="farshore-fuzz-sql-"))
 _FILE = _FOLDER / "secret.csv"
-TABLES = LakeTables(_FOLDER / "lake", b"hub-id-8")
+TABLES = LakeTables(in_folder(_FOLDER / "lake"), b"hub-id-8")
 SPILL = Spill(Path(tempfile.mkdtemp(prefix="farshore-fuzz-spill-")), 256 * 2**20)
 
 

@@ -5,18 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from farshore_hub.lake.files.location import Location
 from tests.hub.audit.world import AuditWorld
 
 
 @pytest.fixture
-def hub(tmp_path: Path) -> Iterator[AuditWorld]:
-    world = AuditWorld(f"sqlite:///{tmp_path}/hub.db", tmp_path / "lake")
+def hub(tmp_path: Path, lake_location: Location) -> Iterator[AuditWorld]:
+    world = AuditWorld(f"sqlite:///{tmp_path}/hub.db", lake_location, tmp_path / "lock")
     yield world
     world.close()
 
 
 @pytest.fixture
-def hub_on_postgres(postgres_url: str, tmp_path: Path) -> Iterator[AuditWorld]:
-    world = AuditWorld(postgres_url, tmp_path / "lake")
+def hub_on_postgres(postgres_url: str, tmp_path: Path, lake_location: Location) -> Iterator[AuditWorld]:
+    world = AuditWorld(postgres_url, lake_location, tmp_path / "lock")
     yield world
     world.close()

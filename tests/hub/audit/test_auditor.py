@@ -121,7 +121,7 @@ async def test_a_hub_that_is_killed_in_an_audit_goes_on_where_it_was(
 async def test_only_the_process_that_writes_the_lake_audits(hub_on_postgres: AuditWorld) -> None:
     hub = hub_on_postgres
     await hub.fill(hub.add_site("ship"))
-    other = LakeWriter(hub.engine, hub.opener, hub.tables, hub.clock, inline)
+    other = LakeWriter(hub.engine, hub.opener, hub.tables, hub.lease(), hub.clock, inline)
     assert not other._hold()
     ask_for_audit(hub.engine, hub.clock.now_us())
     await watch(hub, writer=other)

@@ -128,7 +128,7 @@ async def test_what_a_rotted_file_held_and_no_sealed_batch_has_is_wanted_again(h
 async def test_a_table_that_is_gone_is_written_again(hub: AuditWorld) -> None:
     await hub.fill(hub.add_site("ship"))
     before = hub.rows()
-    (hub.tables.path / STREAM).rename(hub.tables.path.parent / "elsewhere")
+    (hub.folder / STREAM).rename(hub.folder.parent / "elsewhere")
     assert [each[0] for each in hub.found()] == ["file"]
     hub.audit(repairs=True)
     await hub.writer.drain()

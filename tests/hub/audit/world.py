@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from deltalake import DeltaTable, write_deltalake
 from sqlalchemy import select, update
 
 from farshore_hub.audit.differences import AuditReport, Difference
 from farshore_hub.audit.lake import LakeCare
 from farshore_hub.audit.round import Position, Round
+from farshore_hub.lake.files.location import Location
+from farshore_hub.lake.lease import Lease, lease_for
 from farshore_hub.lake.loading import Loader
 from farshore_hub.lake.settings import LakeSettings
 from farshore_hub.lake.tables import LakeTables
@@ -30,12 +33,19 @@ PER_BATCH = 100
 class AuditWorld(HubWorld):
     """A hub, its lake, and its audit."""
 
-    def __init__(self, url: str, lake: Path) -> None:
+    def __init__(self, url: str, lake: Location, lock_file: Path) -> None:
         super().__init__(url)
         self.tables = LakeTables(lake, self.keys.hub)
+        self.lock_file = lock_file
         self.opener = BatchOpener(self.engine, self.keys)
         self.care = LakeCare(self.engine, self.tables, Loader(self.engine, self.opener), self.clock)
-        self.writer = LakeWriter(self.engine, self.opener, self.tables, self.clock, inline, LakeSettings())
+        self.writer = LakeWriter(
+            self.engine, self.opener, self.tables, self.lease(), self.clock, inline, LakeSettings()
+        )
+
+    def lease(self) -> Lease:
+        """As another process has it."""
+        return lease_for(self.engine, self.lock_file)
 
     def close(self) -> None:
         self.writer._release()
@@ -43,11 +53,20 @@ class AuditWorld(HubWorld):
 
     @property
     def table(self) -> DeltaTable:
-        return DeltaTable(self.tables.path / STREAM)
+        lake = self.tables.location
+        return DeltaTable(lake.of(STREAM), storage_options=dict(lake.options) or None)
 
     @property
     def files(self) -> list[Path]:
-        return [Path(uri) for uri in self.table.file_uris()]
+        """For a test that damages them by hand."""
+        return [self.folder / STREAM / path for path in self.table.file_uris()]
+
+    @property
+    def folder(self) -> Path:
+        """The lake's folder, for a test that looks into it."""
+        if self.tables.location.folder is None:
+            pytest.skip("it looks into the folder")
+        return self.tables.location.folder
 
     async def fill(self, *sites: FakeSite, batches: int = 3) -> None:
         """Every site delivers so many batches; all of it is in the lake then, a file for each delivery."""

@@ -20,7 +20,7 @@ from farshore_hub.backup.marks import read_marks
 from farshore_hub.backup.restore import restore, verify
 from farshore_hub.errors import Conflict, Invalid
 from farshore_hub.fleet import sites
-from farshore_hub.initialise import initialise
+from farshore_hub.initialise import Stores, initialise
 from farshore_hub.opening import OpenedHub, open_hub
 from farshore_hub.store import migrate
 from farshore_hub.store.engine import open_engine, writing
@@ -39,7 +39,7 @@ def silent(_what: object) -> None: ...
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[OpenedHub]:
     world = real_world()
-    initialise(tmp_path / "hub", ["https://127.0.0.1:8443"], None, "", world.clock, world.random)
+    initialise(tmp_path / "hub", ["https://127.0.0.1:8443"], None, Stores(), world.clock, world.random)
     with open_hub(tmp_path / "hub") as opened:
         yield opened
 
@@ -122,7 +122,7 @@ def test_a_damaged_backup_is_not_restored_and_the_file_is_named(hub: OpenedHub, 
 
 def test_keys_of_another_hub_and_a_folder_that_is_in_use_are_refused(hub: OpenedHub, tmp_path: Path) -> None:
     world = real_world()
-    initialise(tmp_path / "other", ["https://127.0.0.1:8443"], None, "", world.clock, world.random)
+    initialise(tmp_path / "other", ["https://127.0.0.1:8443"], None, Stores(), world.clock, world.random)
     made = make(hub, tmp_path / "backups", keep=1, with_keys=False, tell=silent)
     with pytest.raises(Invalid, match="keys are not in this backup"):
         restore(made.path, tmp_path / "new", None, silent)

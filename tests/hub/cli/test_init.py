@@ -70,7 +70,7 @@ def test_an_init_that_was_killed_goes_on_where_it_was(
         raise KeyboardInterrupt
 
     data_dir = tmp_path / "hub"
-    arguments = (data_dir, [ADDRESS], None, "", SystemClock(), SystemRandom())
+    arguments = (data_dir, [ADDRESS], None, initialising.Stores(), SystemClock(), SystemRandom())
     with monkeypatch.context() as patch:
         patch.setattr(f"farshore_hub.initialise.{step}", killed)
         with pytest.raises(KeyboardInterrupt):

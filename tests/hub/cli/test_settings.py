@@ -28,7 +28,8 @@ def test_what_is_not_set_has_its_default() -> None:
 def test_what_the_template_shows_as_default_is_the_default(tmp_path: Path) -> None:
     from farshore_hub.initialise import _TEMPLATE
 
-    filled = _TEMPLATE.format(listen='"0.0.0.0:8443"', addresses='["https://hub.example.org:8443"]', url='""')
+    given = {"listen": '"0.0.0.0:8443"', "addresses": '["https://hub.example.org:8443"]'}
+    filled = _TEMPLATE.format(**given, url='""', lake='""', endpoint='""')
     shown = "\n".join(line.removeprefix("# ") if _is_a_default(line) else line for line in filled.splitlines())
     assert settings.parse(shown, "template") == settings.parse(LEAST, "hub.toml")
 

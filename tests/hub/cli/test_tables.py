@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from farshore_hub.lake.files.location import in_folder
 from farshore_hub.merge.policy import Rules
 from farshore_hub.merged.table import OpenTable, Origin
 from farshore_hub.opening import open_hub
@@ -21,7 +22,7 @@ def orders(run: Run, folder: Path) -> None:
     with (folder / "hub.toml").open("a") as settings:
         settings.write("\n[tables.orders]\n")
     with open_hub(folder) as hub:
-        stored = Stored(hub.engine, folder)
+        stored = Stored(hub.engine, in_folder(folder), folder)
         for site, stock in (("north", 4), ("south", 5)):
             stored.add([schema_record()], stream="orders.changes", site=site)
             with writing(hub.engine) as connection:

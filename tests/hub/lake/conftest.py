@@ -5,24 +5,25 @@ from pathlib import Path
 
 import pytest
 
+from farshore_hub.lake.files.location import Location
 from farshore_hub.store.engine import open_engine
 from tests.hub.lake.stored import Stored, make_schema
 
 
 @pytest.fixture
-def stored(tmp_path: Path) -> Iterator[Stored]:
+def stored(tmp_path: Path, lake_location: Location) -> Iterator[Stored]:
     """An empty hub on SQLite."""
-    yield from _stored(f"sqlite:///{tmp_path / 'hub.db'}", tmp_path / "lake")
+    yield from _stored(f"sqlite:///{tmp_path / 'hub.db'}", lake_location, tmp_path)
 
 
 @pytest.fixture
-def stored_in_postgres(postgres_url: str, tmp_path: Path) -> Iterator[Stored]:
+def stored_in_postgres(postgres_url: str, tmp_path: Path, lake_location: Location) -> Iterator[Stored]:
     """An empty hub on PostgreSQL."""
-    yield from _stored(postgres_url, tmp_path / "lake")
+    yield from _stored(postgres_url, lake_location, tmp_path)
 
 
-def _stored(url: str, lake: Path) -> Iterator[Stored]:
+def _stored(url: str, location: Location, folder: Path) -> Iterator[Stored]:
     engine = open_engine(url)
     make_schema(engine)
-    yield Stored(engine, lake)
+    yield Stored(engine, location, folder)
     engine.dispose()

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection, CursorResult, Engine, insert, select
 
+from farshore_hub.lake.files.location import Location
+from farshore_hub.lake.lease import lease_for
 from farshore_hub.lake.reader import LakeReader
 from farshore_hub.lake.settings import LakeSettings, QuerySettings
 from farshore_hub.lake.spill import Spill
@@ -63,10 +66,11 @@ class HandClock:
 
 @dataclass
 class Stored:
-    """What the accept path would have stored; `lake` is where its tables go."""
+    """What the accept path would have stored; `location` is where its tables go, `folder` is for the rest."""
 
     engine: Engine
-    lake: Path
+    location: Location
+    folder: Path
     clock: HandClock = field(default_factory=HandClock)
     spill_bytes: int = 256 * MIB
     _counter: Iterator[int] = field(default_factory=itertools.count)
@@ -129,17 +133,29 @@ class Stored:
 
     @property
     def tables(self) -> LakeTables:
-        return LakeTables(self.lake, HUB)
+        return LakeTables(self.location, HUB)
+
+    @property
+    def lake(self) -> Path:
+        """The lake's folder, for a test that looks into it."""
+        if self.location.folder is None:
+            pytest.skip("it looks into the folder")
+        return self.location.folder
+
+    @property
+    def lock_file(self) -> Path:
+        return self.folder / "lock"
 
     @property
     def spill(self) -> Spill:
-        return Spill(self.lake.parent / "spill", self.spill_bytes)
+        return Spill(self.folder / "spill", self.spill_bytes)
 
     def writer(self, **settings: float) -> LakeWriter:
         """A fresh writer, as after a start."""
         runner = ThreadRunner("lake")
         chosen = LakeSettings(**settings)  # type: ignore[arg-type]
-        return LakeWriter(self.engine, KeyOpener(), self.tables, self.clock, runner, chosen)
+        lease = lease_for(self.engine, self.lock_file)
+        return LakeWriter(self.engine, KeyOpener(), self.tables, lease, self.clock, runner, chosen)
 
     def reader(self, **settings: float) -> LakeReader:
         chosen = QuerySettings(**settings)  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from farshore_hub.errors import Unknown
 from farshore_hub.lake.export import Wanted
+from farshore_hub.lake.files.location import in_folder
 from farshore_hub.lake.formats import Format
 from farshore_hub.store.engine import open_engine
 from farshore_hub.texts import exact_json
@@ -44,7 +45,7 @@ async def test_every_record_is_exported_exactly(
     folder = tmp_path_factory.mktemp("hub")
     engine = open_engine(f"sqlite:///{folder / 'hub.db'}")
     make_schema(engine)
-    stored = Stored(engine, folder / "lake")
+    stored = Stored(engine, in_folder(folder / "lake"), folder)
     for records, in_lake in batches:
         stored.add(records)
         if in_lake:

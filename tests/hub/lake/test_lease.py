@@ -83,5 +83,5 @@ def test_a_broken_session_holds_no_lease(engines: tuple[Engine, Engine]) -> None
 
 
 def test_the_store_decides_the_kind(stored: Stored, stored_in_postgres: Stored) -> None:
-    assert isinstance(lease_for(stored.engine, stored.lake), FileLease)
-    assert isinstance(lease_for(stored_in_postgres.engine, stored.lake), SessionLease)
+    assert isinstance(lease_for(stored.engine, stored.lock_file), FileLease)
+    assert isinstance(lease_for(stored_in_postgres.engine, stored.lock_file), SessionLease)

@@ -31,7 +31,7 @@ def _write_and_kill(stored: Stored, after_s: float, *, when_it_writes: bool) -> 
     """Kill a writer so long after it has begun, or after its first file: on a slow machine the other half see none."""
     before = _files(stored)
     url, lake = str(stored.engine.url), str(stored.lake)
-    command = [sys.executable, "-m", "tests.hub.lake.writing_process", url, lake]
+    command = [sys.executable, "-m", "tests.hub.lake.writing_process", url, lake, str(stored.folder)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"

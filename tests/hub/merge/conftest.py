@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from farshore_hub.lake.files.location import in_folder
 from farshore_hub.store.engine import open_engine
 from tests.hub.lake.stored import Stored, make_schema
 
@@ -16,5 +17,5 @@ def stored(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stored]:
     url = f"sqlite:///{tmp_path / 'hub.db'}" if is_sqlite else request.getfixturevalue("postgres_url")
     engine = open_engine(url)
     make_schema(engine)
-    yield Stored(engine, tmp_path / "lake")
+    yield Stored(engine, in_folder(tmp_path / "lake"), tmp_path)
     engine.dispose()

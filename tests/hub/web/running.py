@@ -18,7 +18,7 @@ from farshore_hub.app import run_hub
 from farshore_hub.fleet import api_tokens, sites
 from farshore_hub.fleet.api_tokens import Role
 from farshore_hub.fleet.enrol import enrol
-from farshore_hub.initialise import initialise
+from farshore_hub.initialise import Stores, initialise
 from farshore_hub.opening import OpenedHub, open_hub
 from farshore_protocol.enrolment import Membership, read_membership
 from farshore_shell.system import SystemClock, SystemRandom
@@ -116,7 +116,7 @@ def running_hub(
     folder: Path, *, tls: bool = True, extra_settings: str = "", database: str = ""
 ) -> Iterator[RunningHub]:
     data_dir = folder / "hub"
-    admin = initialise(data_dir, ["https://127.0.0.1:8443"], None, database, SystemClock(), SystemRandom())
+    admin = initialise(data_dir, ["https://127.0.0.1:8443"], None, Stores(database), SystemClock(), SystemRandom())
     with (data_dir / "hub.toml").open("a") as settings:
         settings.write(extra_settings)
     with open_hub(data_dir) as hub, served(hub, tls=tls) as address:

@@ -15,7 +15,7 @@ import pytest
 
 from farshore_hub import app
 from farshore_hub.behind import Behind
-from farshore_hub.initialise import initialise
+from farshore_hub.initialise import Stores, initialise
 from farshore_hub.opening import open_hub
 from farshore_hub.web.server import bind
 from farshore_protocol.parcel import PARCEL_TYPE
@@ -61,7 +61,7 @@ async def test_a_hub_that_cannot_load_the_rest_ends_and_says_why(
         raise ImportError("half an upgrade")
 
     monkeypatch.setattr(app, "load_behind", broken)
-    initialise(tmp_path / "hub", ["https://127.0.0.1:8443"], None, "", SystemClock(), SystemRandom())
+    initialise(tmp_path / "hub", ["https://127.0.0.1:8443"], None, Stores(), SystemClock(), SystemRandom())
     with open_hub(tmp_path / "hub") as hub, pytest.raises(ImportError, match="half an upgrade"):
         await app.run_hub(hub, "127.0.0.1:0", tls=True, announce=lambda _: None, stop=asyncio.Event())
 

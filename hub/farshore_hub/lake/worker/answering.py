@@ -12,6 +12,8 @@ from farshore_hub.errors import HubError, Malformed, OverLimit
 from farshore_hub.lake import duck
 from farshore_hub.lake.contents import Contents
 from farshore_hub.lake.duck import Answer
+from farshore_hub.lake.files.lake_files import LakeFiles
+from farshore_hub.lake.files.location import Location
 from farshore_hub.lake.formats import Format, written
 from farshore_hub.lake.naming import ColumnMap
 from farshore_hub.lake.portions import Ask, Rows, in_order
@@ -49,12 +51,13 @@ def converse(channel: Channel) -> None:
 
 
 def _answer(channel: Channel, question: Question) -> None:
-    tables = LakeTables(Path(question.lake), bytes.fromhex(question.hub))
+    tables = LakeTables(Location(question.lake, question.lake_options), bytes.fromhex(question.hub))
     opened = {stream: tables.open(stream) for stream in question.named}
     channel.send(Kind.OPENED, messages.commits_to_bytes({name: _last(table) for name, table in opened.items()}))
-    contents, spill_bytes = _contents(channel, opened, question)
+    contents, spill_bytes = _contents(channel, opened, tables.files, question)
     with duck.connected(
         contents,
+        tables.files,
         memory_bytes=question.memory_bytes,
         threads=question.threads,
         spill=question.spill,
@@ -73,7 +76,7 @@ def _last(table: StreamTable | None) -> int:
 
 
 def _contents(
-    channel: Channel, opened: Mapping[str, StreamTable | None], question: Question
+    channel: Channel, opened: Mapping[str, StreamTable | None], lake: LakeFiles, question: Question
 ) -> tuple[dict[str, Contents], int]:
     """The rows come stream by stream, in the order in which they were named, and after each its columns.
 
@@ -84,8 +87,8 @@ def _contents(
     for number, (stream, table) in enumerate(opened.items()):
         fresh = FreshFiles(Path(question.spill), f"fresh-{number}", room_bytes)
         names = _take(channel, fresh)
-        files = [*fresh.finish(names), *(table.paths() if table else [])]
-        contents[stream], room_bytes = Contents([str(each) for each in files], names), fresh.room_bytes
+        files = [*map(str, fresh.finish(names)), *duck.names_of(lake, table.paths() if table else [])]
+        contents[stream], room_bytes = Contents(files, names), fresh.room_bytes
     return contents, room_bytes
 
 

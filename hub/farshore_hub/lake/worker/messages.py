@@ -33,7 +33,8 @@ class Question:
         params: of the SELECT, as text.
         streams: the names of all streams.
         named: of these, those that the SELECT may be about.
-        lake: folder of the Delta tables.
+        lake: where the Delta tables are.
+        lake_options: of the object store that they are in, secrets among them.
         hub: id of the hub that writes them, in hexadecimal.
         form: of an export, which has all rows in order; empty: the answer has those that there are, within bounds.
         spill: a folder for what does not fit memory, of this question alone.
@@ -49,6 +50,7 @@ class Question:
     streams: Sequence[str]
     named: Sequence[str]
     lake: str
+    lake_options: Mapping[str, str]
     hub: str
     form: str
     spill: str
@@ -79,7 +81,8 @@ class Question:
             params=params,
             streams=streams,
             named=named,
-            lake=str(tables.path.absolute()),
+            lake=tables.location.url,
+            lake_options=tables.location.options,
             hub=tables.hub.hex(),
             form=form,
             spill=str(folder.path.absolute()),
