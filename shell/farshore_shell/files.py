@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from farshore_shell.owner import as_caller
 
@@ -26,6 +26,15 @@ def write_private(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
     draft.replace(path)
     sync_folder(path.parent)
+
+
+def open_private(path: Path) -> BinaryIO:
+    """Open a file for writing; one that was not there is its owner's only, whatever the umask.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY), "wb")
 
 
 def write_as_caller(path: Path, content: bytes) -> None:

@@ -31,10 +31,11 @@ def command(file: Path, config: Path | None) -> None:
     import asyncio
 
     from farshore_agent.errors import AgentError
+    from farshore_shell.files import open_private
 
     try:
         # Before a command that root calls becomes the owner of the state folder.
-        out = file.open("wb")
+        out = open_private(file)
     except OSError as error:
         raise AgentError(f"{file} cannot be written: {error.strerror}", remedy="name another file") from None
     with out:

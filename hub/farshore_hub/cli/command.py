@@ -16,6 +16,7 @@ from farshore_hub.opening import open_hub
 from farshore_hub.orders.commands import CommandDesk, is_settled
 from farshore_hub.orders.desks import OrderDesks
 from farshore_hub.orders.views import CommandView
+from farshore_shell.files import open_private
 
 EXIT_NOT_DONE: Final = 12
 _POLL_S: Final = 0.25
@@ -193,7 +194,7 @@ def show(number: int, to: Path | None, as_json: bool, data_dir: Path) -> None:  
         desk = OrderDesks.of(hub.fleet).commands
         _print(desk.find([number]), as_json=as_json)
         if to is not None:
-            to.write_bytes(desk.data(number))
+            _write(desk.data(number), to)
 
 
 def _send(name: str, arguments: dict[str, str], given: dict[str, Any], to: Path | None = None) -> None:
@@ -226,7 +227,12 @@ def _write_data(desk: CommandDesk, found: list[CommandView], to: Path) -> None:
     to.mkdir(parents=True, exist_ok=True)
     for each in found:
         if each.outcome == "done":
-            (to / f"{each.site}-{each.id}.zip").write_bytes(desk.data(each.id))
+            _write(desk.data(each.id), to / f"{each.site}-{each.id}.zip")
+
+
+def _write(data: bytes, to: Path) -> None:
+    with open_private(to) as file:
+        file.write(data)
 
 
 def _print(found: list[CommandView], *, as_json: bool) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
+import os
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -15,13 +18,14 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from farshore_agent.identity.identity import Identity
 from farshore_protocol.enrolment import read_token
-from tests.acceptance.commands import Daemon, until
+from tests.acceptance.commands import Daemon, succeed, until
 from tests.acceptance.hub import Hub
 from tests.acceptance.settled import drain
 from tests.acceptance.site import Site
 from tests.security.stolen import every_file, files_with, shows
 
 VALUE: Final = "canary-value-5d1e"
+SECRET: Final = "canary-password-93b7c2d04f51"
 _DEBUG: Final = """
 import logging, os, sys
 os.umask(0)
@@ -46,6 +50,9 @@ class Ran:
         self.site.daemon = _debugging(self.site.daemon, "farshore_agent", "cli", "farshore-agent")
         self.token = ""
         self.process_facts = b""
+        self.said = b""
+        self.away = folder.with_name(f"{folder.name}-away")
+        self.backup = self.away
 
     def work(self) -> None:
         self.hub.start()
@@ -53,12 +60,13 @@ class Ran:
         self.site.do("enrol", "-", given=self.token.encode())
         refused = self.site.run("enrol", "-", "--force", given=self.token.encode())
         assert refused.code == 5
-        self.said = (refused.out + refused.err).encode()
+        self.said += (refused.out + refused.err).encode()
         self.site.start()
         taken = self.site.post([{"ts": 1_795_000_000 + n, "what": VALUE, "n": n} for n in range(50)])
         assert taken.status == 200
         bad = self.site.ask("POST", "/v1/streams/readings", f'{{"ts": "{VALUE}"}}\n'.encode())
         assert bad.status in {200, 422}
+        self._steer()
         drain(self.hub, self.site)
         until("the lake has it", lambda: bool(list((self.hub.data / "lake").rglob("*.parquet"))))
         self.said += self.site.do("status").out.encode() + self.site.do("status", "--json").out.encode()
@@ -68,6 +76,46 @@ class Ran:
             assert daemon._child is not None
             proc = Path(f"/proc/{daemon._child.pid}")
             self.process_facts += (proc / "cmdline").read_bytes() + (proc / "environ").read_bytes()
+
+    def _steer(self) -> None:
+        """Settings with a secret in them reach the site; whatever is said of them is listened to."""
+        layer = '[layer]\nprobe_s = 0\n[site_labels]\nwifi_password = "${secret.wifi}"\n'
+        files = {"files": {"fleet.toml": layer}}
+        self._tell("/v1/secrets", name="wifi", value=SECRET)
+        until("the hub knows the site", lambda: self._stands() == "none")
+        self._tell("/v1/config/preview", **files)
+        self._tell("/v1/config", **files, soak="0 s")
+        until("the site has them", lambda: self._stands() == "current")
+        for path in ("/v1/secrets", "/v1/steering/deeds", "/v1/rollouts/1", "/v1/config/revisions/1"):
+            self._hear(self.hub.request("GET", path))
+        self._tell("/v1/config/preview", files={"fleet.toml": layer + "wrong = 1\nseal = 1\n"})
+        self.said += self.site.do("settings", "show").out.encode()
+
+    def _stands(self) -> str:
+        said = self._hear(self.hub.request("GET", f"/v1/sites/{self.site.name}/config"))
+        return str(json.loads(said)["site"]["agreement"])
+
+    def _tell(self, path: str, **said: object) -> None:
+        headers = {"content-type": "application/json"}
+        self._hear(self.hub.request("POST", path, json.dumps(said).encode(), **headers))
+
+    def _hear(self, answer: tuple[int, bytes]) -> bytes:
+        assert answer[0] < 500, answer
+        self.said += answer[1]
+        return answer[1]
+
+    def put_away(self) -> None:
+        """What a person asks for, with umask 0: a support bundle, a backup, and a hub out of it."""
+        self.away.mkdir(mode=0o700)
+        umask = os.umask(0)
+        try:
+            self.site.do("support-bundle", self.away / "site.zip")
+            self.hub.do("backup", "create", self.away / "backups")
+            [self.backup] = (self.away / "backups").iterdir()
+            keys = ("--keys", self.hub.data / "keys")
+            succeed("farshore-hub", "--data-dir", self.away / "restored", "backup", "restore", self.backup, *keys)
+        finally:
+            os.umask(umask)
 
     def end(self) -> None:
         self.site.stop()
@@ -81,6 +129,7 @@ class Ran:
         return {
             "join token": read_token(self.token).secret,
             "API token": self.hub._token.encode(),
+            "setting's secret": SECRET.encode(),
             "site's signing key": identity.keys.signing_key,
             "site's TLS key": _scalar(identity.keys.tls_key.encode()),
             "hub's sealing seed": bytes.fromhex((keys / "sealing.seed").read_text()),
@@ -119,6 +168,7 @@ def ran(session_folder: Path) -> Iterator[Ran]:
     made = Ran(folder)
     try:
         made.work()
+        made.put_away()
         made.end()
         yield made
     finally:
@@ -152,7 +202,7 @@ def test_tokens_are_nowhere_on_a_disk(ran: Ran) -> None:
 
 def test_private_keys_are_in_their_own_files_only(ran: Ran) -> None:
     secrets, where = ran.secrets(), {}
-    for name in ("site's signing key", "site's TLS key", "hub's sealing seed", "hub's CA key", "hub's TLS key"):
+    for name in secrets.keys() - {"join token", "API token"}:
         spelt = {"site's TLS key", "hub's CA key", "hub's TLS key"}
         where[name] = {
             str(path.relative_to(ran.folder))
@@ -165,6 +215,8 @@ def test_private_keys_are_in_their_own_files_only(ran: Ran) -> None:
         "hub's sealing seed": {"hub/keys/sealing.seed"},
         "hub's CA key": {"hub/keys/authority.pem"},
         "hub's TLS key": {"hub/keys/tls.pem"},
+        # In force at the site, and so in its own file; at the hub it is sealed, in the database and in orders.
+        "setting's secret": {"site/state/orders/state.json"},
     }
 
 
@@ -174,6 +226,21 @@ def _holds(path: Path, secret: bytes, in_pem: bool) -> bool:
         return _shown(raw, secret)
     # Line breaks stand inside a PEM's base64.
     return _shown(raw.replace(b"\n", b""), secret)
+
+
+def test_a_support_bundle_shows_no_secret_and_no_record(ran: Ran) -> None:
+    with zipfile.ZipFile(ran.away / "site.zip") as archive:
+        everything = b"".join(archive.read(name) for name in archive.namelist())
+    assert b"site_labels.wifi_password" in everything, "settings of the hub are in it"
+    assert [name for name, secret in ran.secrets().items() if _shown(everything, secret)] == []
+    assert VALUE.encode() not in everything
+
+
+def test_a_thief_of_a_backup_reads_records_in_the_lake_only_and_no_secret(ran: Ran) -> None:
+    assert {path.split("/", 1)[0] for path in files_with(ran.backup, VALUE.encode())} == {"lake"}
+    for name, secret in ran.secrets().items():
+        in_pem = "TLS" in name or "CA" in name
+        assert not [path for path in every_file(ran.backup) if _holds(path, secret, in_pem)], name
 
 
 def test_after_a_stop_a_thief_of_the_sites_folder_reads_no_delivered_record(ran: Ran) -> None:
@@ -187,7 +254,7 @@ def test_a_thief_of_the_hubs_folder_reads_records_in_the_lake_only(ran: Ran) -> 
 
 
 def test_everything_that_agent_and_hub_made_is_their_users_only_even_with_umask_0(ran: Ran) -> None:
-    for top in (ran.site.state, ran.hub.data):
+    for top in (ran.site.state, ran.hub.data, ran.away):
         assert top.stat().st_mode & 0o077 == 0, top
         open_to_others = {
             str(path.relative_to(top)): oct(path.lstat().st_mode & 0o777)
