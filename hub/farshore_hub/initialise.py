@@ -41,14 +41,11 @@ addresses = {addresses}
 # empty: hub.db in this folder; or postgresql://USER:PASSWORD@HOST/NAME
 url = {url}
 
-[lake]
-# empty: in the folder `path`; or s3://BUCKET/PREFIX in an object store, with its credentials in the environment
-# (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) or in credentials_file
-url = {lake}
-# https://HOST:PORT of the object store; empty: Amazon's
-endpoint = {endpoint}
+{mark}[lake]
+{mark}url = {lake}  # s3://BUCKET/PREFIX instead of a folder; credentials: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY
+{mark}endpoint = {endpoint}  # https://HOST:PORT of that object store; empty: Amazon's
 # region = "us-east-1"
-# path = "lake"            # the Delta tables
+# path = "lake"            # the folder of the Delta tables
 # within = "60 s"          # a stored record is in its table after this; of busy streams after seconds
 # max_spill_bytes = 4294967296  # of one query or export: what goes to the folder `spill` when it does not fit memory
 
@@ -115,7 +112,8 @@ def initialise(
     listen = listen or f"0.0.0.0:{port}"
     given = {"listen": listen, "addresses": addresses, "url": stores.database}
     given |= {"lake": stores.lake, "endpoint": stores.lake_endpoint}
-    text = _TEMPLATE.format(**{name: json.dumps(value) for name, value in given.items()})
+    quoted = {name: json.dumps(value) for name, value in given.items()}
+    text = _TEMPLATE.format(mark="" if stores.lake else "# ", **quoted)
     place = Place(data_dir, settings.parse(text, "the command line"))
     make_private_folder(data_dir)
     keys = HubKeys.create(place.keys, clock, random)

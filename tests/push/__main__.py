@@ -1,184 +1,116 @@
-"""Measures orders over MQTT with many connected sites: `python -m tests.push --sites 1000`.
+"""Measures orders over MQTT with many connected sites: `python -m tests.push --sites 10000`.
 
 A real hub with its own broker; sites that are the agent's own way to the broker and nothing else, in processes of their
-own. Says what broker and hub take in memory and CPU; how long an order takes to one site, beside what a bare broker
-takes from publish to receive; how long until nearly all sites have answered an order each; and how fast they come back
-when the broker is killed.
+own, and one real agent. Says what broker and hub take in memory and CPU; how long an order takes to one site and until
+the real agent has applied it, beside what a bare broker takes; how long a rollout of settings takes until nearly all
+sites have reported; and the same when the broker, or the hub, is killed in the middle: nothing may be lost, and the
+sites may not come back as one.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
 import os
-import re
 import signal
-import ssl
-import statistics
-import subprocess
-import sys
 import tempfile
-import threading
 import time
-from datetime import timedelta
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-from farshore_hub.broker.certificates import broker_chain
-from farshore_hub.broker.server import program
-from farshore_hub.fleet.ca import SERIAL_BYTES, Validity, pem_of, private_pem, serial_number
-from farshore_hub.fleet.enrol import certificate_id
 from farshore_hub.opening import OpenedHub, open_hub
-from farshore_hub.orders.making import Maker
-from farshore_hub.store import fleet as store
-from farshore_hub.store.engine import reading, writing
-from farshore_protocol import wire
-from farshore_protocol.enrolment import Membership
-from farshore_protocol.topics import BROKER_NAME
-from farshore_shell.mqtt.client import Endpoint, connected
-from farshore_shell.mqtt.packets import Hello, Message
-from farshore_shell.system import SystemClock
+from farshore_hub.orders.desks import OrderDesks
+from farshore_hub.orders.rollout import Strategy
+from farshore_hub.store.engine import reading
+from farshore_shell.system import allow_many_files
 from tests.acceptance.commands import until
-from tests.acceptance.hub import Hub, free_port
+from tests.acceptance.hub import Hub
 from tests.acceptance.ordering import with_broker
 from tests.acceptance.test_push import broker_of, figure
+from tests.push.figures import Spent, memory_mib, percentiles
+from tests.push.latency import RealAgent, bare_broker, to_a_site
+from tests.push.simulated import Sites, enrolled
 
-LONG_S = 600.0
-
-
-class Sites:
-    """All simulated sites."""
-
-    def __init__(self, folder: Path, place: str, count: int, processes: int) -> None:
-        self.said: list[dict[str, Any]] = [{"up": 0, "made": 0}] * processes
-        self.came: dict[str, list[int]] = {}
-        self.history: list[tuple[float, int]] = []
-        share = -(-count // processes)
-        command = [sys.executable, "-m", "tests.push.sites", str(folder), place]
-        self._children = [
-            subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", *command, str(n * share), str(min(count, (n + 1) * share))],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-            )
-            for n in range(processes)
-        ]
-        for number, child in enumerate(self._children):
-            threading.Thread(target=self._read, args=(number, child), daemon=True).start()
-
-    @property
-    def up(self) -> int:
-        return sum(each["up"] for each in self.said)
-
-    @property
-    def made(self) -> int:
-        return sum(each["made"] for each in self.said)
-
-    def stop(self) -> None:
-        for child in self._children:
-            child.kill()
-            child.wait()
-
-    def _read(self, number: int, child: subprocess.Popen[bytes]) -> None:
-        assert child.stdout is not None
-        for line in child.stdout:
-            said = json.loads(line)
-            for site, at_us in said.pop("came"):
-                self.came.setdefault(site, []).append(at_us)
-            self.said[number] = said
-            self.history.append((said["at_us"] / 1e6, self.made))
+LONG_S = 3600.0
+_REPORTED = "select count(*) from orders where rollout_id = ? and outcome = 'kept'"
 
 
-def enrolled(hub: OpenedHub, folder: Path, count: int) -> list[int]:
-    """Make that many sites with one key and a certificate each, past the API; their ids."""
-    tls, signing = ec.generate_private_key(ec.SECP256R1()), Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-    now_us, ca, keys = hub.fleet.clock.now_us(), hub.keys.ca, hub.keys
-    valid, certificates, ids = Validity.beginning(now_us, timedelta(days=30)), {}, []
-    with writing(hub.engine) as connection:
-        for number in range(count):
-            name, serial = f"site-{number:05}", os.urandom(SERIAL_BYTES)
-            site = store.insert_site(connection, name, now_us)
-            store.activate_site(connection, site, signing.public_key().public_bytes_raw(), now_us)
-            store.insert_certificate(connection, certificate_id(serial_number(serial)), site, now_us, valid.end_us)
-            certificates[name] = pem_of(ca.issue_site(name, tls.public_key(), valid, serial)).decode()
-            ids.append(site)
-    member = Membership(
-        "any", keys.hub, now_us, "", ca.pem.decode(), keys.public_signing_keys, keys.public_sealing_keys, []
-    )
-    (folder / "membership").write_bytes(wire.pack(member))
-    (folder / "key.pem").write_bytes(private_pem(tls))
-    (folder / "certificates").write_text(json.dumps(certificates))
-    return ids
+@dataclass
+class Measurement:
+    """A hub, its broker and many sites."""
+
+    hub: Hub
+    opened: OpenedHub
+    sites: Sites
+    ids: list[int]
+
+    def say(self, what: str) -> None:
+        print(what, flush=True)
+
+    def connect(self) -> None:
+        count, broker, daemon = len(self.ids), broker_of(self.hub), self.hub.daemon.pid
+        spent, began_s = Spent(broker, daemon), time.time()
+        until("all are connected", lambda: self.sites.up == count, deadline_s=LONG_S)
+        until("all have reported", lambda: figure(self.hub, "mqtt_reports") >= count, deadline_s=LONG_S)
+        self.say(f"{count} sites connected after {time.time() - began_s:.0f} s: {self.memory()}")
+        self.say(f"  to connect and take a report of each: {spent}")
+        self.say(f"  the simulated sites: {memory_mib(*self.sites.pids)} MiB in {len(self.sites.pids)} processes")
+
+    def memory(self) -> str:
+        return f"broker {memory_mib(broker_of(self.hub))} MiB, hub {memory_mib(self.hub.daemon.pid)} MiB"
+
+    def latencies(self, folder: Path, times: int) -> None:
+        took = [to_a_site(self.opened, self.sites, n % len(self.ids), self.ids) for n in range(times)]
+        self.say(f"an order, from durable to received: {percentiles(took)}")
+        agent = RealAgent(self.hub, self.opened, folder)
+        try:
+            self.say(f"settings, from durable to applied by a real agent: {percentiles(each(agent, times))}")
+        finally:
+            agent.stop()
+        self.say(f"a bare broker, from publish to receive: {percentiles(bare_broker(self.opened, folder, 5 * times))}")
+
+    def roll_out(self, what: str, linger_ms: int, harm: Callable[[], None] | None = None) -> None:
+        """New settings to all; `harm` is done when a tenth has reported."""
+        count, before = len(self.ids), self.sites.made
+        spent, began_s = Spent(broker_of(self.hub), self.hub.daemon.pid), time.time()
+        files = {"fleet.toml": f'[layer]\nprobe_s = 0\n[seal]\nlinger = "{linger_ms} ms"\n'}
+        applied = OrderDesks.of(self.opened.fleet).config.apply(files, Strategy(("100%",)), "a benchmark")
+
+        def reported() -> int:
+            with reading(self.opened.engine) as connection:
+                return int(connection.exec_driver_sql(_REPORTED, (applied.rollout,)).scalar_one())
+
+        harmed_s, had = began_s, 0
+        if harm:
+            until("a tenth has reported", lambda: reported() >= count // 10, deadline_s=LONG_S)
+            harmed_s, had = time.time(), reported()
+            harm()
+        until("99 % have reported", lambda: reported() >= count - count // 100, deadline_s=LONG_S)
+        self.say(f"{what}: 99 % have reported after {time.time() - began_s:.1f} s")
+        if not harm:
+            self.say(f"  for that: {spent}")
+        until("all have reported", lambda: reported() == applied.sites, deadline_s=LONG_S)
+        self.say(f"  all {applied.sites} after {time.time() - began_s:.1f} s; {self.memory()}")
+        if harm:
+            until("all are back", lambda: self.sites.up == count, deadline_s=LONG_S)
+            made = self.sites.made - before
+            self.say(f"  {had} had reported before; all back {time.time() - harmed_s:.1f} s after, {made} connections")
+            self.say(f"  at most {self.sites.peak_since(harmed_s):.0f} connections in a second")
+        until("the rollout is over", lambda: self._state(applied.rollout) == "done", deadline_s=LONG_S)
+
+    def _state(self, number: int) -> str:
+        return OrderDesks.of(self.opened.fleet).rollouts.story(number).rollout.state.value
+
+    def kill_broker(self) -> None:
+        os.kill(broker_of(self.hub), signal.SIGKILL)
+
+    def restart_hub(self) -> None:
+        self.hub.kill()
+        self.hub.start()
 
 
-def ordered(hub: OpenedHub, ids: list[int]) -> int:
-    """Give each of these sites a command; when they were durable."""
-    now_us = hub.fleet.clock.now_us()
-    maker = Maker(hub.keys, now_us, "a benchmark")
-    with writing(hub.engine) as connection:
-        for site in ids:
-            maker.command(connection, site, "juggle", {}, now_us + 3_600_000_000)
-        assert maker.commands(connection, ids) == len(ids)
-    return time.time_ns() // 1000
-
-
-def open_orders(hub: OpenedHub) -> int:
-    with reading(hub.engine) as connection:
-        return int(connection.exec_driver_sql("select count(*) from orders where state = 'open'").scalar_one())
-
-
-def memory_mib(pid: int) -> int:
-    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
-    assert found
-    return int(found[1]) // 1024
-
-
-def cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def percentiles(values: list[float]) -> str:
-    cuts = statistics.quantiles(values, n=100)
-    return f"p50 {statistics.median(values):.1f} ms, p99 {cuts[98]:.1f} ms ({len(values)} times)"
-
-
-def bare_broker(hub: OpenedHub, folder: Path, times: int) -> list[float]:
-    """From publish to receive at a nats-server that asks nobody, in milliseconds; TLS and our own client, as above."""
-    port, chain = free_port(), folder / "bare.pem"
-    chain.write_bytes(broker_chain(hub.fleet))
-    tls = {"cert_file": str(chain), "key_file": str(chain)}
-    mqtt = {"host": "127.0.0.1", "port": port, "tls": tls}
-    config = {"listen": "127.0.0.1:-1", "server_name": "bare", "jetstream": {"store_dir": str(folder / "bare")}}
-    (folder / "bare.conf").write_text(json.dumps(config | {"mqtt": mqtt}))
-    process = subprocess.Popen([program(), "-c", folder / "bare.conf"], stderr=subprocess.DEVNULL)
-    context = ssl.create_default_context(cadata=hub.keys.ca.pem.decode())
-    at = Endpoint("127.0.0.1", port, context, BROKER_NAME, 1 << 20, 1000)
-
-    async def measure() -> list[float]:
-        clock, took = SystemClock(), []
-        heard: asyncio.Queue[Message] = asyncio.Queue()
-        async with connected(at, Hello("reader", 600), heard.put_nowait, clock) as reader:
-            await reader.subscribe("order")
-            async with connected(at, Hello("writer", 600), lambda _: None, clock) as writer:
-                for _ in range(times):
-                    began = time.perf_counter()
-                    saying = asyncio.create_task(writer.publish(Message("order", os.urandom(1500))))
-                    await heard.get()
-                    took.append((time.perf_counter() - began) * 1000)
-                    await saying
-        return took
-
-    try:
-        time.sleep(1)
-        return asyncio.run(measure())
-    finally:
-        process.kill()
-        process.wait()
+def each(agent: RealAgent, times: int) -> list[float]:
+    return [agent.applies(number) for number in range(times)]
 
 
 def measure(count: int, processes: int, times: int, folder: Path) -> None:
@@ -188,66 +120,18 @@ def measure(count: int, processes: int, times: int, folder: Path) -> None:
         ids = enrolled(opened, folder, count)
         hub.start()
         until("the broker is there", lambda: figure(hub, "mqtt_up") == 1)
-        broker = broker_of(hub)
-        print(f"alone: broker {memory_mib(broker)} MiB, hub {memory_mib(hub.daemon.pid)} MiB", flush=True)
-        before_s = cpu_s(broker), cpu_s(hub.daemon.pid)
+        print(f"alone: broker {memory_mib(broker_of(hub))} MiB, hub {memory_mib(hub.daemon.pid)} MiB", flush=True)
         sites = Sites(folder, f"127.0.0.1:{port}", count, processes)
+        run = Measurement(hub, opened, sites, ids)
         try:
-            until("all are connected", lambda: sites.up == count, deadline_s=LONG_S)
-            until("all have reported", lambda: figure(hub, "mqtt_reports") >= count, deadline_s=LONG_S)
-            used = cpu_s(broker) - before_s[0], cpu_s(hub.daemon.pid) - before_s[1]
-            print(f"{count} sites connected: broker {memory_mib(broker)} MiB, hub {memory_mib(hub.daemon.pid)} MiB")
-            print(f"  to connect and take a report of each: broker {used[0]:.1f} s, hub {used[1]:.1f} s of CPU")
-
-            took = [one_order(opened, sites, n % count, ids) for n in range(times)]
-            print(f"an order, from durable to received: {percentiles(took)}")
-            print(f"a bare broker, from publish to receive: {percentiles(bare_broker(opened, folder, 5 * times))}")
-
-            before_s = cpu_s(broker), cpu_s(hub.daemon.pid)
-            began_s = time.time()
-            ordered(opened, ids)
-            sealed_s = time.time() - began_s
-            until("99 % have answered", lambda: open_orders(opened) <= count // 100, deadline_s=LONG_S)
-            took_s, used = time.time() - began_s, (cpu_s(broker) - before_s[0], cpu_s(hub.daemon.pid) - before_s[1])
-            print(f"an order to each: sealed after {sealed_s:.1f} s, 99 % answered after {took_s:.1f} s")
-            print(f"  for that: broker {used[0]:.1f} s, hub {used[1]:.1f} s of CPU", flush=True)
-
-            until("all have answered", lambda: open_orders(opened) == 0, deadline_s=LONG_S)
-            had, killed_s = sites.made, time.time()
-            os.kill(broker, signal.SIGKILL)
-            ordered(opened, ids)
-            until("all are back", lambda: sites.made >= had + count, deadline_s=LONG_S)
-            back_s = time.time() - killed_s
-            until("all have answered", lambda: open_orders(opened) == 0, deadline_s=LONG_S)
-            most = peak(sites.history, killed_s)
-            print(f"broker killed: all back after {back_s:.1f} s, at most {most:.0f} in a second")
-            print(f"  an order to each, made then: all answered after {time.time() - killed_s:.1f} s")
-            again = broker_of(hub)
-            print(f"  broker {memory_mib(again)} MiB, hub {memory_mib(hub.daemon.pid)} MiB", flush=True)
+            run.connect()
+            run.latencies(folder, times)
+            run.roll_out("a rollout to all", 100)
+            run.roll_out("a rollout, the broker killed in the middle", 200, run.kill_broker)
+            run.roll_out("a rollout, the hub killed in the middle", 300, run.restart_hub)
         finally:
             sites.stop()
             hub.kill()
-
-
-def one_order(hub: OpenedHub, sites: Sites, number: int, ids: list[int]) -> float:
-    """How long an order takes to one site, in milliseconds."""
-    name = f"site-{number:05}"
-    durable_us, had = ordered(hub, [ids[number]]), len(sites.came.get(name, []))
-    until("it is there", lambda: len(sites.came.get(name, [])) > had)
-    until("it is answered", lambda: open_orders(hub) == 0)
-    return (sites.came[name][had] - durable_us) / 1000
-
-
-def peak(history: list[tuple[float, int]], since_s: float) -> float:
-    """The most connections made in any second."""
-    later = [(at, made) for at, made in sorted(history) if at > since_s]
-    rates = [
-        (made - earlier) / max(1.0, at - then)
-        for index, (then, earlier) in enumerate(later)
-        for at, made in later[index + 1 : index + 9]
-        if at - then >= 1
-    ]
-    return max(rates, default=0)
 
 
 def main() -> None:
@@ -257,6 +141,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--orders", type=int, default=200)
     asked = parser.parse_args()
+    allow_many_files()
     with tempfile.TemporaryDirectory(prefix="fs-") as folder:
         measure(asked.sites, asked.processes, asked.orders, Path(folder))
 

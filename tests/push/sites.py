@@ -30,17 +30,25 @@ from farshore_agent.orders.push import Push
 from farshore_agent.orders.reporting import digest
 from farshore_agent.settings import ForwardSettings
 from farshore_protocol.enrolment import HubKey, Membership
-from farshore_protocol.orders import CommandReport, Introduction, Report, open_order, pack_report
+from farshore_protocol.orders import (
+    CommandReport,
+    Introduction,
+    Outcome,
+    Report,
+    SettingsReport,
+    open_order,
+    pack_report,
+)
 from farshore_shell.system import World, allow_many_files, real_world
 
 SAY_EVERY_S = 0.5
-SCHEMA = zstandard.compress(b"{}")
+SCHEMA = zstandard.compress(b'{"type": "object", "properties": {"seal": {"type": "object"}}}')
 STARTING = 100
 """Sites that connect for the first time at one time: the start is not what is measured."""
 
 
 class SimulatedOrders:
-    """What `Push` has to do with; answers each command at once."""
+    """What `Push` has to do with; takes settings and answers commands at once."""
 
     def __init__(self, identity: Identity, place: str, came: Callable[[str, int], None]) -> None:
         self.broker = place
@@ -49,6 +57,7 @@ class SimulatedOrders:
         self._bells: list[Callable[[], None]] = []
         self._number = time.time_ns() // 1000
         self._raw = b""
+        self._settings: SettingsReport | None = None
         self._opened: set[int] = set()
 
     def listen(self, ring: Callable[[], None]) -> None:
@@ -65,12 +74,16 @@ class SimulatedOrders:
         order = open_order(raw, hub=party.hub, site=party.site, key=party.key, signers=party.signers)
         if order.number not in self._opened:
             self._opened.add(order.number)
-            self._speak(CommandReport(order.number, done=True))
+            if order.desired is None:
+                self._speak(CommandReport(order.number, done=True))
+            else:
+                self._settings = SettingsReport(order.number, order.number, Outcome.KEPT)
+                self._speak(None)
 
     def _speak(self, answer: CommandReport | None) -> None:
         party, self._number = self._party, self._number + 1
-        own = Introduction(HubKey(party.key.id, party.key.public_bytes()), SCHEMA, [])
-        report = Report(party.hub, party.site, self._number, 1, "1.0", digest(SCHEMA), None, answer, own)
+        own = Introduction(HubKey(party.key.id, party.key.public_bytes()), SCHEMA, ["seal"])
+        report = Report(party.hub, party.site, self._number, 1, "1.0", digest(SCHEMA), self._settings, answer, own)
         self._raw = pack_report(report, party.signer, party.hub_key)
         for ring in self._bells:
             ring()

@@ -104,3 +104,14 @@ def test_a_database_that_cannot_be_used_is_told_so(
 ) -> None:
     ended = run("--data-dir", tmp_path / "hub", "init", "--address", ADDRESS, "--database", url)
     assert (ended.exit_code, said in ended.err) == (exit_code, True), ended
+
+
+def test_a_lake_in_an_object_store_is_written_into_the_settings(run: Run, tmp_path: Path) -> None:
+    at = ["--data-dir", tmp_path / "hub", "--address", ADDRESS]
+    said = run("init", *at, "--lake", "s3://farshore/lake", "--lake-endpoint", "http://objects:8333")
+    assert said.exit_code == 0, said.err
+    lake = settings.load(tmp_path / "hub").settings.lake
+    assert (lake.url, lake.endpoint) == ("s3://farshore/lake", "http://objects:8333")
+    wrong = run("init", "--data-dir", tmp_path / "other", "--lake", "/a/folder")
+    assert wrong.exit_code == 3
+    assert "lake.url: this is no place in an object store" in wrong.err

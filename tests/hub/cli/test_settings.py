@@ -29,7 +29,7 @@ def test_what_the_template_shows_as_default_is_the_default(tmp_path: Path) -> No
     from farshore_hub.initialise import _TEMPLATE
 
     given = {"listen": '"0.0.0.0:8443"', "addresses": '["https://hub.example.org:8443"]'}
-    filled = _TEMPLATE.format(**given, url='""', lake='""', endpoint='""')
+    filled = _TEMPLATE.format(**given, url='""', mark="# ", lake='""', endpoint='""')
     shown = "\n".join(line.removeprefix("# ") if _is_a_default(line) else line for line in filled.splitlines())
     assert settings.parse(shown, "template") == settings.parse(LEAST, "hub.toml")
 
