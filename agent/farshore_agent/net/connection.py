@@ -1,4 +1,4 @@
-"""One connection of an HTTP/1.1 server: requests go to the handler one after the other, answers go out in that order.
+"""The connections of an HTTP/1.1 server: on each, requests go to the handler one by one, answers go out in that order.
 
 While a request is answered, reading pauses; so a peer that pipelines waits in its own socket. Whatever the peer sends,
 it gets an answer or the connection ends; nothing of it raises out of here.
@@ -10,13 +10,13 @@ import asyncio
 import enum
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
+from farshore_agent.net.limits import ServerLimits
 from farshore_agent.net.messages import HttpError, Request, Response, render
 from farshore_agent.net.reading import Received, RequestReader
-
-if TYPE_CHECKING:
-    from farshore_agent.net.server import Server
+from farshore_agent.net.routes import Handler
+from farshore_protocol.ports import Clock
 
 _LOG = logging.getLogger(__name__)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -32,12 +32,72 @@ class Phase(enum.Enum):
     """The last answer is sent; what the peer still sends is thrown away."""
 
 
+class Connections:
+    """All connections of one server, and what they share: the handler, the clock, and the bounds.
+
+    Attributes:
+        held_bytes: what the bodies take that wait for their end or their answer.
+    """
+
+    def __init__(self, handler: Handler, clock: Clock, limits: ServerLimits) -> None:
+        self.handler = handler
+        self.clock = clock
+        self.limits = limits
+        self.held_bytes = 0
+        self.empty = asyncio.Event()
+        self.empty.set()
+        self._all: set[Connection] = set()
+
+    def accept(self) -> Connection:
+        """The protocol of a socket that is accepted."""
+        return Connection(self)
+
+    def admit(self, connection: Connection) -> bool:
+        """Count a new connection; False if it is one too many."""
+        self._all.add(connection)
+        self.empty.clear()
+        return len(self._all) <= self.limits.max_connections
+
+    def forget(self, connection: Connection) -> None:
+        """It is closed."""
+        self._all.discard(connection)
+        if not self._all:
+            self.empty.set()
+
+    def hold(self, count: int) -> bool:
+        """Take `count` bytes of the room for bodies; False if there is not so much."""
+        if self.held_bytes + count > self.limits.max_held_bytes:
+            return False
+        self.held_bytes += count
+        return True
+
+    def release(self, count: int) -> None:
+        """Give them back."""
+        self.held_bytes -= count
+
+    def expire(self) -> None:
+        """End those that have waited too long; called regularly."""
+        now_s = self.clock.monotonic_s()
+        for connection in tuple(self._all):
+            connection.expire(now_s)
+
+    def stop(self) -> None:
+        """Let each answer what has begun, and close."""
+        for connection in tuple(self._all):
+            connection.stop()
+
+    def abort(self) -> None:
+        """Close all at once."""
+        for connection in tuple(self._all):
+            connection.abort()
+
+
 class Connection(asyncio.Protocol):
     """The protocol of one accepted socket."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._reader = RequestReader(server.limits, server.hold)
+    def __init__(self, others: Connections) -> None:
+        self._others = others
+        self._reader = RequestReader(others.limits, others.hold)
         self._transport: asyncio.Transport | None = None
         self._waiting: deque[Received | HttpError] = deque()
         self._worker: asyncio.Task[None] | None = None
@@ -51,7 +111,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A peer has come."""
         self._transport = cast("asyncio.Transport", transport)
-        if not self._server.admit(self):
+        if not self._others.admit(self):
             self._fail(HttpError(503, "too many connections", headers={"retry-after": "1"}))
 
     def connection_lost(self, _error: Exception | None) -> None:
@@ -59,8 +119,8 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._writable.set()
         if not self._failed:
-            self._server.release(self._reader.held_bytes)
-        self._server.forget(self)
+            self._others.release(self._reader.held_bytes)
+        self._others.forget(self)
 
     def pause_writing(self) -> None:
         """The peer does not read its answers."""
@@ -94,8 +154,8 @@ class Connection(asyncio.Protocol):
         return self._worker is not None
 
     def expire(self, now_s: float) -> None:
-        """End what has waited too long; called regularly."""
-        waited_s, limits = now_s - self._since_s, self._server.limits
+        """End it if it has waited too long."""
+        waited_s, limits = now_s - self._since_s, self._others.limits
         if self._phase is Phase.IDLE and waited_s > limits.idle_s:
             self._close()
         elif self._phase is Phase.RECEIVING and waited_s > limits.request_s:
@@ -119,12 +179,12 @@ class Connection(asyncio.Protocol):
 
     def _enter(self, phase: Phase) -> None:
         self._phase = phase
-        self._since_s = self._server.clock.monotonic_s()
+        self._since_s = self._others.clock.monotonic_s()
 
     def _fail(self, error: HttpError) -> None:
         """Answer with the error, in its turn; then the connection ends."""
         self._failed = True
-        self._server.release(self._reader.held_bytes)
+        self._others.release(self._reader.held_bytes)
         self._enqueue(error)
 
     def _enqueue(self, what: Received | HttpError) -> None:
@@ -154,11 +214,11 @@ class Connection(asyncio.Protocol):
         try:
             return await self._handled(what.request), what.request.method != "HEAD"
         finally:
-            self._server.release(what.held_bytes)
+            self._others.release(what.held_bytes)
 
     async def _handled(self, request: Request) -> Response:
         try:
-            return await self._server.handler(request)
+            return await self._others.handler(request)
         except HttpError as error:
             return error.response()
         except Exception:  # noqa: BLE001 - the peer gets an answer whatever the handler does, and the log the reason
@@ -176,7 +236,7 @@ class Connection(asyncio.Protocol):
     def _end(self) -> None:
         """Closing at once would reset the connection, and a peer that still sends would not see the answer."""
         self._enter(Phase.LINGERING)
-        self._server.release(sum(what.held_bytes for what in self._waiting if isinstance(what, Received)))
+        self._others.release(sum(what.held_bytes for what in self._waiting if isinstance(what, Received)))
         self._waiting.clear()
         if self._transport is None:
             return

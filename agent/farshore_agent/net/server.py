@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from farshore_agent.net.connection import Connection
+from farshore_agent.net.connection import Connections
 from farshore_agent.net.limits import ServerLimits
 from farshore_agent.net.routes import Handler
 from farshore_protocol.ports import Clock
@@ -30,16 +30,11 @@ class Server:
     """
 
     def __init__(self, handler: Handler, *, clock: Clock, limits: ServerLimits | None = None) -> None:
-        self.handler = handler
-        self.clock = clock
-        self.limits = limits or ServerLimits()
+        self.connections = Connections(handler, clock, limits or ServerLimits())
+        self._clock = clock
         self._listeners: list[asyncio.Server] = []
         self._sockets: list[Path] = []
-        self._connections: set[Connection] = set()
-        self._held_bytes = 0
         self._sweeper: asyncio.Task[None] | None = None
-        self._empty = asyncio.Event()
-        self._empty.set()
 
     async def listen_tcp(self, host: str, port: int) -> int:
         """Accept on a TCP address; returns the port, which is a free one for port 0.
@@ -48,7 +43,7 @@ class Server:
             OSError: the address is in use, or not this machine's.
         """
         listener = await asyncio.get_running_loop().create_server(
-            lambda: Connection(self), host, port, backlog=_BACKLOG, reuse_address=True
+            self.connections.accept, host, port, backlog=_BACKLOG, reuse_address=True
         )
         self._listening(listener)
         bound: int = listener.sockets[0].getsockname()[1]
@@ -70,7 +65,7 @@ class Server:
             finally:
                 os.umask(mask)
             listener = await asyncio.get_running_loop().create_unix_server(
-                lambda: Connection(self), sock=bound, backlog=_BACKLOG
+                self.connections.accept, sock=bound, backlog=_BACKLOG
             )
         except BaseException:
             bound.close()
@@ -84,38 +79,13 @@ class Server:
             listener.close()
         for path in self._sockets:
             path.unlink(missing_ok=True)
-        for connection in tuple(self._connections):
-            connection.stop()
+        self.connections.stop()
         await self._drained(grace_s)
-        for connection in tuple(self._connections):
-            connection.abort()
+        self.connections.abort()
         if self._sweeper is not None:
             self._sweeper.cancel()
             with suppress(asyncio.CancelledError):
                 await self._sweeper
-
-    def admit(self, connection: Connection) -> bool:
-        """Count a new connection; False if it is one too many."""
-        self._connections.add(connection)
-        self._empty.clear()
-        return len(self._connections) <= self.limits.max_connections
-
-    def forget(self, connection: Connection) -> None:
-        """It is closed."""
-        self._connections.discard(connection)
-        if not self._connections:
-            self._empty.set()
-
-    def hold(self, count: int) -> bool:
-        """Take `count` bytes of the room for bodies; False if there is not so much."""
-        if self._held_bytes + count > self.limits.max_held_bytes:
-            return False
-        self._held_bytes += count
-        return True
-
-    def release(self, count: int) -> None:
-        """Give them back."""
-        self._held_bytes -= count
 
     def _listening(self, listener: asyncio.Server) -> None:
         self._listeners.append(listener)
@@ -124,13 +94,14 @@ class Server:
 
     async def _sweep(self) -> None:
         while True:
-            await self.clock.sleep(_SWEEP_S)
-            now_s = self.clock.monotonic_s()
-            for connection in tuple(self._connections):
-                connection.expire(now_s)
+            await self._clock.sleep(_SWEEP_S)
+            self.connections.expire()
 
     async def _drained(self, grace_s: float) -> None:
-        waits = [asyncio.ensure_future(self._empty.wait()), asyncio.ensure_future(self.clock.sleep(grace_s))]
+        waits = [
+            asyncio.ensure_future(self.connections.empty.wait()),
+            asyncio.ensure_future(self._clock.sleep(grace_s)),
+        ]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()

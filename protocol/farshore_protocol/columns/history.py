@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from farshore_protocol.columns.plan import Path
 from farshore_protocol.columns.values import Kind
-from farshore_protocol.columns.writer import Leaf
+
+
+@dataclass(slots=True)
+class Leaf:
+    """A column of integers, floats or texts without gaps, which later columns can refer to."""
+
+    kind: Kind
+    path: Path
+    values: list[Any]
 
 
 class History:

@@ -11,10 +11,11 @@ encoding of the kind itself. Encoder and decoder number leaves alike: in the ord
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from farshore_protocol.columns import planes
 from farshore_protocol.columns.floats import decode_floats, encode_floats
+from farshore_protocol.columns.history import History, Leaf
 from farshore_protocol.columns.integers import encode_integers, read_small_integers
 from farshore_protocol.columns.plan import Choice, Path
 from farshore_protocol.columns.reader import Reader
@@ -22,10 +23,7 @@ from farshore_protocol.columns.symbols import decode_symbols, encode_symbols
 from farshore_protocol.columns.trial import Candidate, encode_cheapest
 from farshore_protocol.columns.values import Kind
 from farshore_protocol.columns.vectors import Vector
-from farshore_protocol.columns.writer import Leaf, Writer
-
-if TYPE_CHECKING:
-    from farshore_protocol.columns.history import History
+from farshore_protocol.columns.writer import Writer
 
 SAME, PREDICTED = 0, 1
 _PLAIN: Final = -1

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from farshore_protocol.columns.history import History, Leaf
 from farshore_protocol.columns.limits import DecodeError, DecodeLimits
 from farshore_protocol.columns.vectors import LISTS, Vectors
-
-if TYPE_CHECKING:
-    from farshore_protocol.columns.history import History
-    from farshore_protocol.columns.writer import Leaf
 
 T = TypeVar("T")
 

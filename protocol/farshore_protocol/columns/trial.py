@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
+from farshore_protocol.columns.history import Leaf
 from farshore_protocol.columns.plan import Choice
-from farshore_protocol.columns.writer import Leaf, Writer
+from farshore_protocol.columns.writer import Writer
 
 Attempt: TypeAlias = Callable[[Writer, Choice], bool]
 """Writes a column in one encoding and says True, or writes nothing and says False because the encoding does not fit."""

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import zstandard
 
+from farshore_protocol.columns.history import History, Leaf
 from farshore_protocol.columns.limits import DEFAULT_LIMITS
-
-if TYPE_CHECKING:
-    from farshore_protocol.columns.history import History
-    from farshore_protocol.columns.plan import Path
-    from farshore_protocol.columns.values import Kind
 
 _ESTIMATOR: Final = zstandard.ZstdCompressor(level=1, write_checksum=False, write_content_size=False)
 _FRAME_BYTES: Final = 9
-
-
-@dataclass(slots=True)
-class Leaf:
-    """A column of integers, floats or texts without gaps, which later columns can refer to."""
-
-    kind: Kind
-    path: Path
-    values: list[Any]
 
 
 @dataclass(slots=True)

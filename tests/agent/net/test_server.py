@@ -121,7 +121,7 @@ async def test_requests_in_one_piece_take_room_of_their_own_and_no_more_than_the
     answers = [await peer.answer() for _ in range(1 + LIMITS.max_held_bytes // REQUEST_BYTES)]
     assert [each.status for each in answers].count(503) == 1
     assert answers[-1].status == 503
-    await _until(lambda: house.server._held_bytes == 0)
+    await _until(lambda: house.server.connections.held_bytes == 0)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_trailer_is_no_header() -> None:
 async def test_an_upgrade_gives_back_the_room_of_its_body(house: House) -> None:
     peer = await house.peer()
     await peer.ask("POST", "/echo/a", b"x" * 5_000, headers="upgrade: websocket\r\nconnection: upgrade\r\n")
-    assert house.server._held_bytes == 0
+    assert house.server.connections.held_bytes == 0
 
 
 async def test_a_request_may_come_byte_by_byte_and_in_chunks(house: House) -> None:
@@ -308,15 +308,15 @@ async def test_bodies_of_all_connections_together_are_bounded_and_the_room_comes
     assert (await first.answer()).status == 200
     third = await house.peer()
     assert (await third.ask("POST", "/echo/a", b"a" * 10_000)).status == 200
-    assert house.server._held_bytes == 0
+    assert house.server.connections.held_bytes == 0
 
 
 async def test_a_peer_that_leaves_in_the_middle_gives_its_room_back(house: House) -> None:
     peer = await house.peer()
     await peer.send(b"POST /echo/a HTTP/1.1\r\ncontent-length: 10000\r\n\r\n" + b"a" * 5_000)
-    await _until(lambda: house.server._held_bytes == 5_000)
+    await _until(lambda: house.server.connections.held_bytes == 5_000)
     peer.writer.transport.abort()
-    await _until(lambda: house.server._held_bytes == 0)
+    await _until(lambda: house.server.connections.held_bytes == 0)
 
 
 async def test_stopping_finishes_what_is_being_answered(tmp_path: Path) -> None:

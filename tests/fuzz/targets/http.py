@@ -9,13 +9,12 @@ from collections.abc import Iterator
 import msgspec
 
 from farshore_agent import control
-from farshore_agent.net.connection import Connection
+from farshore_agent.net.connection import Connections
 from farshore_agent.net.conversation import Conversation
 from farshore_agent.net.failures import ClientError
 from farshore_agent.net.limits import ClientLimits, ServerLimits
 from farshore_agent.net.messages import HttpError, Request, Response
 from farshore_agent.net.routes import Route, Routes
-from farshore_agent.net.server import Server
 from tests.agent.clocks import SteppedClock, settle
 from tests.fuzz.target import target
 from tests.fuzz.transport import MemoryTransport, pieces
@@ -49,12 +48,12 @@ async def _serve(parts: list[bytes]) -> None:
         return Response.json({"path": request.path})
 
     route = Route("POST", "/v1/streams/{stream}", handler)
-    server = Server(Routes(route, Route("GET", "/healthz", handler)), clock=SteppedClock(), limits=LIMITS)
-    connection, transport = Connection(server), MemoryTransport()
+    connections = Connections(Routes(route, Route("GET", "/healthz", handler)), SteppedClock(), LIMITS)
+    connection, transport = connections.accept(), MemoryTransport()
     connection.connection_made(transport)
     for part in parts:
         connection.data_received(part)
-        assert 0 <= server._held_bytes <= LIMITS.max_held_bytes
+        assert 0 <= connections.held_bytes <= LIMITS.max_held_bytes
         await settle()
         if transport.closing:
             break
@@ -62,7 +61,7 @@ async def _serve(parts: list[bytes]) -> None:
     for _ in range(10):
         await settle()
     assert connection._worker is None, "somebody still works for a peer that has gone"
-    assert server._held_bytes == 0, "room for bodies is lost"
+    assert connections.held_bytes == 0, "room for bodies is lost"
     _check_answers(bytes(transport.written))
 
 
