@@ -12,6 +12,7 @@ from farshore_hub.ledger.completeness import completeness
 from farshore_hub.ledger.standing import Choice, SiteLine, Standing, chosen, summary
 from farshore_hub.reports import check_stream
 from farshore_hub.store import fleet as fleet_store
+from farshore_hub.store import orders
 from farshore_hub.store import site_report as store
 from farshore_hub.store.accounts import open_existing, read_accounts, read_settled_sums, read_unsettled
 from farshore_hub.store.engine import reading
@@ -108,6 +109,7 @@ class Overview:
                 "starts": store.count_lives(connection, site.id),
                 "receipts": store.receipt_sums(connection, site.id),
                 "repairs": store.site_repairs(connection, site.id),
+                "resends": orders.resends(connection, name),
                 "forks": store.site_forks(connection, site.id),
                 "arrivals": store.arrivals(connection, site.id, now_us - ARRIVALS_US),
             }

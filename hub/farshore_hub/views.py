@@ -165,6 +165,19 @@ class ForkView(View):
     received_us: TimeUs
 
 
+class ResendView(View):
+    """What a site was asked to send once more, and what it said."""
+
+    stream: str
+    first: int
+    last: int
+    asked_us: int
+    asked_by: str
+    settled_us: TimeUs
+    outcome: str | None = Field(description="done, failed, expired or lost; null while its answer is due")
+    text: str = Field(description="the site's answer")
+
+
 class RepairView(View):
     """Records whose stored copy was found damaged: the hub asks the site for them again."""
 
@@ -206,5 +219,6 @@ class SiteReportView(View):
     watermarks: list[WatermarkView]
     receipts: list[ReceiptSumView]
     repairs: list[RepairView] = Field(description="what was found damaged here, the newest first")
+    resends: list[ResendView] = Field(description="what the site was asked for by a person, the newest first")
     forks: list[ForkView]
     arrivals: list[ArrivalsView] = Field(description="of the last days, hour by hour; hours without any are left out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -52,7 +53,7 @@ def test_signing_in_says_what_is_wrong_and_leads_where_one_wanted(visit: Visit, 
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
 
 
-def test_from_the_fleet_down_to_the_hours_of_a_stream(visit: Visit, site: Site) -> None:
+def test_from_the_fleet_down_to_the_hours_of_a_stream(visit: Visit, hub: Hub, site: Site, folder: Path) -> None:
     page = visit("/")
     expect(row(page, site)).to_contain_text("complete")
     expect(row(page, site).locator(".ribbon")).to_have_attribute("data-runs", re.compile(r"^[a-z]\d"))
@@ -63,6 +64,16 @@ def test_from_the_fleet_down_to_the_hours_of_a_stream(visit: Visit, site: Site) 
     assert numbers[0] == sum(numbers[1:]) >= 120
     expect(page.locator(".chart canvas")).to_be_visible()
     assert grave_faults(page) == []
+    expect(page.locator("#site-losses")).to_contain_text("stored or on its way")
+    page.get_by_role("link", name="Statement").click()
+    assert grave_faults(page) == []
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download").click()
+    download.value.save_as(folder / "statement.json")
+    (folder / "hub.pem").write_text(hub.do("statement", "key").out)
+    said = hub.do("statement", "verify", str(folder / "statement.json"), "--key", str(folder / "hub.pem"), "--json")
+    assert said.json["site"] == site.name
+    page.get_by_role("link", name="Back").click()
     page.get_by_role("link", name=READINGS).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(READINGS)
     page.get_by_role("link", name="7 days").click()
@@ -108,7 +119,7 @@ def test_a_cut_link_and_new_records_are_seen_without_a_reload(visit: Visit, site
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(visit: Visit, site: Site) -> None:
     page = visit("/", **PHONE)
-    for path in ("/", f"/sites/{site.name}", f"/sites/{site.name}/streams/{READINGS}", "/add-site"):
+    for path in ("/", f"/sites/{site.name}", f"/sites/{site.name}/streams/{READINGS}", f"/sites/{site.name}/statement"):
         page.goto(path)
         page.locator("h1").wait_for()
         page.evaluate("document.fonts.ready.then(() => true)")
@@ -119,7 +130,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(visit: Visit, site: Site) -
 def test_dark_follows_the_system_and_the_switch_and_is_as_readable(visit: Visit, site: Site) -> None:
     page = visit("/", color_scheme="dark")
     dark = background(page)
-    for path in ("/", f"/sites/{site.name}", "/add-site"):
+    for path in ("/", f"/sites/{site.name}", f"/sites/{site.name}/statement"):
         page.goto(path)
         assert grave_faults(page) == [], path
     switch = page.get_by_role("button", name="Theme")

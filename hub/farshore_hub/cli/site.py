@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from farshore_hub.cli import ask
 from farshore_hub.cli.labels import read_labels
 from farshore_hub.cli.options import as_json, data_dir, expires, print_json, print_table, shown_time, who
 from farshore_hub.fleet import sites
@@ -18,7 +19,8 @@ from farshore_hub.views import SiteReportView, SiteView, StreamView, WatermarkVi
 
 _COUNTS: Final = ("produced", "stored", "pending", "shed", "quarantined", "gap")
 
-command = click.Group("site", help="Add, list, show, label and revoke sites.")
+command = click.Group("site", help="Add, list, show, label, ask and revoke sites.")
+command.add_command(ask.command)
 
 
 @command.command("add")
@@ -188,6 +190,9 @@ def _print_report(report: SiteReportView) -> None:
         click.echo(f"missing: {gap.stream} {gap.first}-{gap.last} (incarnation {gap.incarnation})")
     for each in report.repairs:
         click.echo(f"{each.outcome or 'asked for again'}: {each.stream} {each.first}-{each.last} ({each.cause})")
+    for again in report.resends:
+        said = again.text or again.outcome or "no answer yet"
+        click.echo(f"asked for: {again.stream} {again.first}-{again.last} at {shown_time(again.asked_us)}: {said}")
     for given in report.receipts:
         click.echo(f"given up: {given.stream} {given.records:,} records, {given.reason} ({given.count:,} receipts)")
     for fork in report.forks:

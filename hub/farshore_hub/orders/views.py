@@ -178,3 +178,10 @@ class CommandView(View):
     made_by: str
     expires_us: TimeUs
     settled_us: TimeUs
+
+
+class AskedView(View):
+    """What a site was asked for again."""
+
+    commands: list[CommandView] = Field(description="to send it once more, a command for each range")
+    left: int = Field(description="ranges that are left for another time")

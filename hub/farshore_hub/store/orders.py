@@ -8,6 +8,7 @@ claimed the site (`store.fleet.claim_site`, `store.inbox.lock_sites`).
 from __future__ import annotations
 
 import enum
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from farshore_hub.store.schema import orders, sites
 
 _CHUNK: Final = 500
 """Sites named in one statement; SQLite takes 32,766 values."""
+
+_MAX_RESENDS: Final = 500
 
 
 class OrderKind(enum.StrEnum):
@@ -273,6 +276,32 @@ def find_commands(connection: Connection, ids: Collection[int]) -> list[OrderRow
     """The commands of these ids, by id."""
     query = _OF_SITES.where(orders.c.kind == OrderKind.COMMAND.value, orders.c.id.in_(sorted(ids)))
     return _rows(connection, query.order_by(orders.c.id))
+
+
+@dataclass(frozen=True, slots=True)
+class ResendRow:
+    """A site was commanded to send records once more; `outcome` is None while the answer, a `text`, is due."""
+
+    stream: str
+    first: int
+    last: int
+    asked_us: int
+    asked_by: str
+    settled_us: int | None
+    outcome: str | None
+    text: str
+
+
+def resends(connection: Connection, site: str) -> list[ResendRow]:
+    """What a site was commanded to send once more, the newest first; the last `_MAX_RESENDS`."""
+    own = (orders.c.arguments, orders.c.made_us, orders.c.made_by, orders.c.settled_us, orders.c.outcome, orders.c.text)
+    query = select(*own).join_from(orders, sites, sites.c.id == orders.c.site_id)
+    of = (sites.c.name == site, orders.c.kind == OrderKind.COMMAND.value, orders.c.command == "resend")
+    found = []
+    for arguments, *row in connection.execute(query.where(*of).order_by(orders.c.id.desc()).limit(_MAX_RESENDS)):
+        given = json.loads(arguments)
+        found.append(ResendRow(given["stream"], int(given["first"]), int(given["last"]), *row))
+    return found
 
 
 def count_commands(connection: Connection) -> dict[int, int]:

@@ -6,9 +6,14 @@ import io
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert, select
 
-from farshore_hub.opening import open_hub
+from farshore_hub.opening import OpenedHub, open_hub
 from farshore_hub.orders.steering import Steering
+from farshore_hub.store.engine import writing
+from farshore_hub.store.ranges import pack_ranges
+from farshore_hub.store.schema import accounts, sites
+from farshore_protocol.ranges import EMPTY
 from tests.contracts.enlisted import Enlisted
 from tests.contracts.hub_world import CountingRandom, inline
 from tests.hub.cli.conftest import Run
@@ -97,7 +102,21 @@ def test_a_command_waits_for_its_answers_and_says_when_there_is_none(run: Run, f
         shown = run("command", "show", command["id"], "--to", tmp_path / "bundle.zip")
         assert "1 file" in shown.out
         assert (tmp_path / "bundle.zip").read_bytes() == b"PK"
+        nothing = run("site", "ask", "ship-1")
+        assert (nothing.exit_code, "nothing to ask" in nothing.err) == (6, True)
+        missing(hub, "ship-1")
+        asked = run("site", "ask", "ship-1", "--by", "ann", "--json")
+        assert [each["arguments"]["last"] for each in asked.json["commands"]] == ["9"]
+        assert "asked for: boiler 1-9" in run("site", "show", "ship-1").out
         assert run("command", "flush").exit_code == 5
         assert run("command", "flush", "ship-9").exit_code == 6
         assert run("command", "pause", "--stream", "../x", "ship-1").exit_code == 5
         assert "done" in run("command", "list", "--site", "ship-1").out
+
+
+def missing(hub: OpenedHub, site: str) -> None:
+    """The site has given out nine sequences, and nobody has them."""
+    with writing(hub.engine) as connection:
+        site_id = connection.scalar(select(sites.c.id).where(sites.c.name == site))
+        own = {"site_id": site_id, "incarnation": b"12345678", "stream": "boiler", "head": 9}
+        connection.execute(insert(accounts).values(own | {"held": pack_ranges(EMPTY)}))

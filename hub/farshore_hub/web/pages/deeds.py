@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 from farshore_hub.errors import Conflict, HubError, Invalid, Unauthenticated
 from farshore_hub.fleet import sessions, sites
 from farshore_hub.fleet.sessions import Session
+from farshore_hub.orders.asking import ask_again
 from farshore_hub.texts.durations import parse_duration_s
 from farshore_hub.watch.desk import MAX_ID
 from farshore_hub.web.auth import MAX_TOKEN_CHARS
@@ -111,6 +112,30 @@ async def post_token(request: Request, name: SiteName, hub: Hub, session: Operat
     await read_deed(request, hub, session)
     token = await hub.run(lambda: sites.fresh_token(hub.fleet, name, parse_duration_s(DEFAULT_TOKEN_LIFE)))
     return _token_page(session, name, token)
+
+
+@router.get("/sites/{name}/ask")
+async def get_question(name: SiteName, hub: Hub, session: Operating) -> HTMLResponse:
+    """Whether to ask a site again for what is missing."""
+    await hub.run(lambda: sites.find(hub.fleet, name))
+    return _confirm_page(
+        session,
+        name,
+        "ask",
+        title=f"Ask {name} again",
+        text="For what is missing and the site did not give up itself. It sends once more what it still keeps "
+        "of it; its answer stands beside what is missing.",
+        label="Ask again",
+        kind="main",
+    )
+
+
+@router.post("/sites/{name}/ask")
+async def post_question(request: Request, name: SiteName, hub: Hub, session: Operating) -> Response:
+    """Ask it."""
+    await read_deed(request, hub, session)
+    await hub.run_long(lambda: ask_again(hub.orders.commands, name, None, session.name))
+    return seen_other(site_url(name))
 
 
 @router.get("/sites/{name}/revoke")

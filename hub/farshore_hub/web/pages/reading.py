@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from farshore_hub.audit.found import LossesView, find_losses
 from farshore_hub.errors import Unknown
 from farshore_hub.fleet.api_tokens import Role
 from farshore_hub.fleet.sessions import Session
@@ -23,10 +24,11 @@ from farshore_hub.web.services import Services
 from farshore_protocol.hours import HOUR_US
 
 _FLEET_PARTS: Final = ("summary", "strip")
-_SITE_PARTS: Final = ("state", "balance", "streams", "chart", "gaps")
+_SITE_PARTS: Final = ("state", "balance", "streams", "chart", "gaps", "losses")
 _OF_SITE: Final = ("facts", "alerts", "receipts", "forks")
 _HOURS: Final = "hours"
 _ALERTS: Final = 500
+_LOSSES: Final = 500
 _PAST: Final = 50
 """Alerts that are shown."""
 
@@ -38,6 +40,7 @@ class SiteData:
     report: SiteReportView
     lines: list[HourLine]
     alerts: list[AlertView]
+    lost: LossesView
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ class Reading:
         data = await self.shared.get(key, lambda: self._services.run_long(lambda: self._read_site(name, asked.hours)))
         if asked.stream is not None and all(each.stream != asked.stream for each in data.report.streams):
             raise Unknown(f"nothing was heard of a stream {asked.stream[:80]!r} at {name}")
-        return site_page(data.report, asked, data.lines, data.alerts, self._clock.now_us())
+        return site_page(data.report, asked, data.lines, data.alerts, data.lost, self._clock.now_us())
 
     async def alerts(self, session: Session) -> AlertsPage:
         """What `/alerts` shows.
@@ -116,7 +119,8 @@ class Reading:
     def _read_site(self, name: str, hours: int) -> SiteData:
         lines = self._services.reporter.hours(name, *self._span(hours))
         alerts = self._services.desk.listed(Asked(site=name, limit=_ALERTS))
-        return SiteData(self._services.overview.site(name), lines, alerts)
+        lost = find_losses(self._services.fleet.engine, name, limit=_LOSSES)
+        return SiteData(self._services.overview.site(name), lines, alerts, lost)
 
     def _span(self, hours: int) -> tuple[int, int]:
         """The first and the last of the last so many hours; the last one is not over."""

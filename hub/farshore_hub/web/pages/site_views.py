@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from farshore_hub.audit.found import LossesView, LossView
 from farshore_hub.ledger.completeness import State
 from farshore_hub.ledger.hours import HourLine, base_if_quarantine
 from farshore_hub.ledger.standing import Standing
-from farshore_hub.views import ArrivalsView, GapView, RepairView, SiteReportView, StreamView
+from farshore_hub.views import ArrivalsView, GapView, RepairView, ResendView, SiteReportView, StreamView
 from farshore_hub.watch.views import AlertView
 from farshore_hub.web.pages.address import SPANS, site_url, stream_url
 from farshore_hub.web.pages.cells import WORDS as CELL_WORDS
@@ -103,7 +104,7 @@ class GapRow:
     """Sequences that are missing, or were, and what is being done about them.
 
     Attributes:
-        repair: wanted, healed or lost.
+        repair: wanted, asked, healed or lost.
         at_us: since when, where that is known.
     """
 
@@ -144,6 +145,8 @@ class SitePage:
     alerts: list[AlertView]
     gaps: list[GapRow]
     gaps_beyond: int
+    losses: list[LossView]
+    losses_beyond: bool
     hours: int
     spans: list[Choice]
     from_us: int
@@ -164,7 +167,12 @@ class SiteAsked:
 
 
 def site_page(
-    report: SiteReportView, asked: SiteAsked, lines: Sequence[HourLine], alerts: Sequence[AlertView], now_us: int
+    report: SiteReportView,
+    asked: SiteAsked,
+    lines: Sequence[HourLine],
+    alerts: Sequence[AlertView],
+    lost: LossesView,
+    now_us: int,
 ) -> SitePage:
     """What the page of a site shows.
 
@@ -173,6 +181,7 @@ def site_page(
         asked: the stream and the span.
         lines: the hours of that span, for every stream.
         alerts: those of the site that stand.
+        lost: what is not stored and not on its way.
         now_us: the hub's clock.
     """
     streams = [each for each in report.streams if asked.stream in {None, each.stream}]
@@ -180,6 +189,8 @@ def site_page(
     repairs = [each for each in report.repairs if asked.stream in {None, base_if_quarantine(each.stream)}]
     from_us = first_hour_us(now_us, asked.hours)
     lines = [each for each in lines if asked.stream in {None, each.stream}]
+    resends = [each for each in report.resends if asked.stream in {None, base_if_quarantine(each.stream)}]
+    losses = [each for each in lost.losses if asked.stream in {None, base_if_quarantine(each.stream)}]
     totals: Counted = report.line if asked.stream is None else streams[0]
     name = report.site.name
     url = site_url(name) if asked.stream is None else stream_url(name, asked.stream)
@@ -194,8 +205,10 @@ def site_page(
         produced=totals.produced,
         streams=[_stream(report, each, lines) for each in streams],
         alerts=list(alerts),
-        gaps=gap_rows(gaps[:_MAX_GAPS], repairs[:_MAX_GAPS]),
+        gaps=gap_rows(gaps[:_MAX_GAPS], repairs[:_MAX_GAPS], resends),
         gaps_beyond=max(0, len(gaps) - _MAX_GAPS),
+        losses=losses[:_MAX_GAPS],
+        losses_beyond=len(losses) > _MAX_GAPS or not lost.is_whole,
         hours=asked.hours,
         spans=[Choice(span_words(each), _spanned(url, each), each == asked.hours) for each in SPANS],
         from_us=from_us,
@@ -295,7 +308,9 @@ _REPAIRS: Final = {
 }
 
 
-def gap_rows(gaps: Sequence[GapView], repairs: Sequence[RepairView]) -> list[GapRow]:
+def gap_rows(
+    gaps: Sequence[GapView], repairs: Sequence[RepairView], resends: Sequence[ResendView] = ()
+) -> list[GapRow]:
     """What is missing and what was repaired: what is asked for first, then what nobody has, then what has ended."""
     asked: dict[tuple[str, str], RangeSet] = {}
     for each in repairs:
@@ -303,12 +318,29 @@ def gap_rows(gaps: Sequence[GapView], repairs: Sequence[RepairView]) -> list[Gap
             key = each.stream, each.incarnation
             asked[key] = asked.get(key, EMPTY) | RangeSet(((each.first, each.last),))
     lost = [
-        GapRow(gap.stream, gap.incarnation[:_SHORT_LIFE], first, last, "lost", "nowhere: nobody has them")
+        _missing(gap, first, last, resends)
         for gap in gaps
         for first, last in RangeSet(((gap.first, gap.last),)) - asked.get((gap.stream, gap.incarnation), EMPTY)
     ]
     shown = [_repair(each) for each in repairs]
-    return [row for row in shown if row.repair == "wanted"] + lost + [row for row in shown if row.repair != "wanted"]
+    due = [row for row in [*shown, *lost] if row.repair in _DUE]
+    return due + [row for row in lost if row.repair not in _DUE] + [row for row in shown if row.repair not in _DUE]
+
+
+_DUE: Final = ("wanted", "asked")
+
+
+def _missing(gap: GapView, first: int, last: int, resends: Sequence[ResendView]) -> GapRow:
+    """A gap, and what the site says of it if it was asked; `resends` has the newest first."""
+    life = gap.incarnation[:_SHORT_LIFE]
+    told = next((each for each in resends if each.stream == gap.stream and each.first <= first <= each.last), None)
+    if told is None:
+        return GapRow(gap.stream, life, first, last, "lost", "nowhere: nobody has them")
+    if told.outcome is None:
+        return GapRow(gap.stream, life, first, last, "asked", "nowhere; the site was asked again", told.asked_us)
+    said = told.text or f"the question is {told.outcome}"
+    what = f"nowhere; asked again, the site says: {said}"
+    return GapRow(gap.stream, life, first, last, "lost", what, told.settled_us)
 
 
 def _repair(each: RepairView) -> GapRow:

@@ -9,13 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from farshore_hub.fleet import sites
+from farshore_hub.orders.asking import ask_again
 from farshore_hub.orders.commands import COMMANDS, MAX_LIFE_S
-from farshore_hub.orders.views import CommandView, RolloutStoryView, RolloutView
+from farshore_hub.orders.views import AskedView, CommandView, RolloutStoryView, RolloutView
+from farshore_hub.reports import check_stream
 from farshore_hub.texts.durations import Seconds
 from farshore_hub.web.auth import Operator, TokenName, Viewer
 from farshore_hub.web.bodies import json_body
 from farshore_hub.web.problems import responses, success
 from farshore_hub.web.routes.config import Limit, Note, Number
+from farshore_hub.web.routes.records import StreamName
+from farshore_hub.web.routes.sites import SiteName as SiteInPath
 from farshore_hub.web.services import Hub
 from farshore_protocol.limits import MAX_NAME_CHARS
 
@@ -114,6 +118,20 @@ async def post_abort(number: Number, request: Request, hub: Hub, by: TokenName) 
     """Sites that have the settings keep them, no other gets them."""
     said = await hub.bodies.read_json(request, Said)
     return await hub.run(lambda: hub.orders.rollouts.abort(number, by, said.note))
+
+
+@router.post(
+    "/v1/sites/{name}/ask",
+    summary="Ask a site again for what is missing",
+    status_code=status.HTTP_201_CREATED,
+    dependencies=[Operator],
+    responses=responses(401, 403, 404, 409, 422),
+)
+async def post_question(name: SiteInPath, hub: Hub, by: TokenName, stream: StreamName = None) -> AskedView:
+    """Of all its streams or of one, as far as the site did not give it up itself. Its answers stand in its report."""
+    if stream is not None:
+        check_stream(stream)
+    return await hub.run_long(lambda: ask_again(hub.orders.commands, name, stream, by))
 
 
 @router.get("/v1/commands", summary="Commands", dependencies=[Viewer], responses=responses(401, 403, 404, 422))

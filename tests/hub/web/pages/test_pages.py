@@ -14,8 +14,10 @@ from sqlalchemy import insert
 
 from farshore_hub.alerts.hysteresis import Phase
 from farshore_hub.alerts.kinds import Kind, Severity
+from farshore_hub.audit.canonical import verify
 from farshore_hub.fleet import api_tokens
 from farshore_hub.fleet.api_tokens import Role
+from farshore_hub.orders.desk import OrderDesk
 from farshore_hub.orders.desks import OrderDesks
 from farshore_hub.orders.rollout import Strategy
 from farshore_hub.store.engine import writing
@@ -23,6 +25,8 @@ from farshore_hub.store.fleet import SiteState
 from farshore_hub.store.schema import alerts
 from farshore_hub.web.pages.shared import FRESH_S
 from farshore_protocol.enrolment import read_token
+from tests.contracts.hub_world import FakeSite
+from tests.contracts.steered import SteeredSite
 from tests.hub.web.pages.browsing import Browser
 from tests.hub.web.pages.conftest import SignedIn
 from tests.hub.web.running import RunningHub, running_hub
@@ -102,6 +106,51 @@ def test_an_operator_adds_a_site_and_sees_its_token_once(hub: RunningHub, signed
         again = operator.do("/add-site", **fields)
         assert again.status in {409, 422}, fields
         assert 'role="alert"' in again.body.decode()
+
+
+def test_losses_are_named_and_a_viewer_takes_a_signed_statement_home(hub: RunningHub, signed_in: SignedIn) -> None:
+    viewer = signed_in(Role.VIEWER)
+    text = viewer.get("/sites/pump-7").body.decode()
+    losses = text[text.index('id="site-losses"') :]
+    losses = losses[: losses.index("</section>")]
+    assert "6\u20138" in losses
+    assert "unknown" in losses
+    assert 'href="/sites/pump-7/statement"' in text
+    form = viewer.get("/sites/pump-7/statement").body.decode()
+    days = dict(re.findall(r'type="date" name="(\w+)" value="([^"]+)"', form))
+    reply = viewer.get(f"/sites/pump-7/statement.json?from={days['from']}&to={days['to']}")
+    assert reply.status == 200
+    assert f'filename="pump-7-{days["from"]}-{days["to"]}.statement.json"' in reply.headers["content-disposition"]
+    said = verify(reply.body, hub.hub.keys.signing.public_key())
+    assert (said["site"], [each["counts"]["gap"] for each in said["streams"]]) == ("pump-7", [3])
+    for query in ("from=2026-11-02&to=2026-11-02", "from=soon&to=2026-11-02", ""):
+        assert viewer.get(f"/sites/pump-7/statement.json?{query}").status == 422, query
+    assert viewer.get("/sites/nobody/statement").status == 404
+
+
+def test_an_operator_asks_a_site_again_and_the_question_stands_beside_what_is_missing(
+    hub: RunningHub, signed_in: SignedIn
+) -> None:
+    sender = delivered(hub, "well-7", "boiler")
+    operator, viewer = signed_in(Role.OPERATOR), signed_in(Role.VIEWER)
+    assert "/sites/well-7/ask" in operator.get("/sites/well-7").body.decode()
+    assert "/sites/well-7/ask" not in viewer.get("/sites/well-7").body.decode()
+    assert viewer.get("/sites/well-7/ask").status == 403
+    # A site that never introduced itself takes no orders.
+    assert operator.do("/sites/well-7/ask").status == 409
+    site = FakeSite("well-7", hub.hub.keys)
+    site.signer = sender.keys.signing
+    OrderDesk(hub.hub.engine, hub.hub.keys, hub.hub.fleet.clock).take_report(
+        SteeredSite(site, hub.hub.keys).report(), "well-7"
+    )
+    assert operator.do("/sites/well-7/ask").headers["location"] == "/sites/well-7"
+    [asked] = hub.ask("GET", "/v1/sites/well-7", role=Role.VIEWER).json["resends"]
+    assert (asked["stream"], asked["first"], asked["last"], asked["outcome"]) == ("boiler", 6, 8, None)
+    again = hub.ask("POST", "/v1/sites/well-7/ask?stream=boiler", role=Role.OPERATOR)
+    assert (again.status, "nothing to ask" in again.body.decode()) == (409, True)
+    assert hub.ask("POST", "/v1/sites/well-7/ask", role=Role.VIEWER).status == 403
+    time.sleep(FRESH_S)
+    assert "the site was asked again" in viewer.get("/sites/well-7").body.decode()
 
 
 def test_another_token_and_revoking(hub: RunningHub, signed_in: SignedIn) -> None:

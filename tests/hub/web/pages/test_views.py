@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from farshore_hub.errors import Invalid
 from farshore_hub.ledger.hours import HourState
 from farshore_hub.ledger.standing import Choice, Order, SiteLine, Standing
-from farshore_hub.views import GapView, RepairView
+from farshore_hub.views import GapView, RepairView, ResendView
 from farshore_hub.web.pages.address import SPANS, FleetAddress, fleet_address
 from farshore_hub.web.pages.cells import Cell, letters, ribbon, said
 from farshore_hub.web.pages.render import duration, moment, number, offset, plural
@@ -213,3 +213,39 @@ def test_what_is_asked_for_again_is_no_loss_and_what_has_ended_comes_last() -> N
         ("healed", 20, 30, 7),
     ]
     assert [row.count for row in rows] == [3, 3, 3, 11]
+
+
+def resend(first: int, last: int, outcome: str | None, text: str = "") -> ResendView:
+    return ResendView(
+        stream="boiler",
+        first=first,
+        last=last,
+        asked_us=5,
+        asked_by="ann",
+        settled_us=7 if outcome else None,
+        outcome=outcome,
+        text=text,
+    )
+
+
+def test_what_a_person_has_asked_for_says_so_and_what_the_site_answered() -> None:
+    gaps = [GapView(incarnation="aa" * 8, stream="boiler", first=at, last=at + 1) for at in (1, 11, 21, 31)]
+    resends = [
+        resend(11, 12, None),
+        resend(11, 12, "done", "an older answer"),
+        resend(21, 22, "done", "0 batch(es)"),
+        resend(31, 32, "expired"),
+    ]
+    rows = gap_rows(gaps, [], resends)
+    assert [(row.first, row.repair, row.at_us) for row in rows] == [
+        (11, "asked", 5),
+        (1, "lost", None),
+        (21, "lost", 7),
+        (31, "lost", 7),
+    ]
+    assert [row.what.split("; ")[-1] for row in rows] == [
+        "the site was asked again",
+        "nowhere: nobody has them",
+        "asked again, the site says: 0 batch(es)",
+        "asked again, the site says: the question is expired",
+    ]
