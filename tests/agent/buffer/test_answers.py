@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
 import msgspec
 import pytest
 
 from farshore_agent.buffer import Buffer, OutboxBatch, expiry, statement
+from farshore_agent.buffer.streams import all_streams
 from farshore_protocol.messages import Reason, Refusal, Refused
+from farshore_protocol.ranges import EMPTY, RangeSet
 from tests.agent.buffer.world import MIB, FakeHub, World, admitted, drain, exchange, readings
 
 
@@ -60,6 +64,35 @@ async def test_more_held_ranges_than_a_link_carries_are_claimed_up_to_the_last(
     hub.life = b"life-002"
     await exchange(buffer, hub)
     assert (await buffer.manifest(whole=True)).claims[0].held == [1, 100, 201, 300, 401, 900]
+    await buffer.close()
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_what_a_claim_of_too_many_ranges_says_too_much_the_hub_has(
+    world: World, hub: FakeHub, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """So a gap in a history that is in too many pieces has its name as soon as the site has heard of it."""
+    monkeypatch.setattr(statement, "MAX_RANGES", 2)
+    chance, buffer, said_too_much = random.Random(seed), await world.open(), 0
+    for _ in range(12):
+        await buffer.append("boiler", admitted(readings(0, 400)))
+        await drain(buffer, hub)
+        there = hub.stored(buffer.incarnation, "boiler")
+        hub.archived[buffer.incarnation, "boiler"] = chance.randint(0, there.highest // 2)
+        await exchange(buffer, hub)
+        lost = {at for at in range(1, there.highest + 1, 100) if chance.random() < 0.4}
+        hub.records = {key: record for key, record in hub.records.items() if (key[2] - 1) // 100 * 100 + 1 not in lost}
+        hub.life = world.random.token(8)
+        for _ in range(3):
+            await exchange(buffer, hub, max_batches=2)
+            hub.note(manifest := await buffer.manifest(whole=True))
+            [held] = [row.held for row in all_streams(buffer._store._database)]
+            claimed = RangeSet.from_wire(manifest.claims[0].held)
+            has = hub.stored(buffer.incarnation, "boiler") | hub.receipted.get((buffer.incarnation, "boiler"), EMPTY)
+            assert not held - claimed
+            assert not claimed - held - has
+            said_too_much += (claimed - held).count
+    assert said_too_much
     await buffer.close()
 
 
