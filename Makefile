@@ -9,6 +9,7 @@ SITES ?= 3
 EDITS ?= 1000000
 STORE ?= sqlite
 CUTS ?= 30
+SIDE ?= agent
 SEED ?=
 SEEDS ?= 10000
 FLEETS ?= 200
@@ -92,9 +93,9 @@ soak-kills: $(STAMP) ## kill agents of SITES=3 and a hub KILLS=1000 times under 
 	$(if $(filter postgres,$(STORE)),@sh packaging/ensure-postgres.sh)
 	$(BIN)/python -m tests.soak --kills $(KILLS) --sites $(SITES) --store $(STORE) $(SEEDED) $(if $(JSON),--json)
 
-powercut: $(STAMP) ## cut a virtual machine's power CUTS=30 times; CONTROL=normal must lose; SEED=… JSON=1
+powercut: $(STAMP) ## cut a virtual machine's power CUTS=30 times; SIDE=hub; CONTROL=normal must lose; SEED=… JSON=1
 	@sh packaging/ensure-virtual-machine.sh
-	PATH="$$PATH:/usr/sbin" $(BIN)/python -m tests.powercut --cuts $(CUTS) $(if $(CONTROL),--control $(CONTROL)) $(SEEDED) $(if $(JSON),--json)
+	PATH="$$PATH:/usr/sbin" $(BIN)/python -m tests.powercut --cuts $(CUTS) --side $(SIDE) $(if $(CONTROL),--control $(CONTROL)) $(SEEDED) $(if $(JSON),--json)
 
 fuzz: $(STAMP) ## every decoder under atheris; SECONDS=n for each, TARGET=name for one
 	$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet \

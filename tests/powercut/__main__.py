@@ -18,24 +18,29 @@ import click
 from tests.acceptance.figures import table
 from tests.acceptance.hub import Hub
 from tests.acceptance.proxy import Proxy
-from tests.powercut.cuts import Finding, cut_again_and_again
+from tests.acceptance.site import Site, Way
+from tests.powercut.cuts import Finding, cut_again_and_again, cut_the_hub_again_and_again
 from tests.powercut.guest import ROOT, GuestUnavailable
+from tests.powercut.hub import BoxedHub
 from tests.powercut.report import is_as_it_must_be, progress, summary
 from tests.powercut.site import CONTROLS, joined
 
 EXIT_WRONG: Final = 1
 EXIT_UNAVAILABLE: Final = 4
 _KERNELS: Final = ROOT / "build" / "kernel"
+_PATIENT: Final = Way(forward='heartbeat = "1 s"\ntimeout = "60 s"\nbackoff_min = "50 ms"\nbackoff_max = "2 s"\n')
+"""As a site is whose hub answers slowly."""
 
 
 @click.command()
 @click.option("--cuts", type=click.IntRange(min=1), default=30, show_default=True)
 @click.option("--seed", type=int, help="The plan of an earlier run.  [default: a new one]")
+@click.option("--side", type=click.Choice(["agent", "hub"]), default="agent", show_default=True, help="In the machine.")
 @click.option(
     "--control", type=click.Choice(["", *CONTROLS]), default="", help=f"Something that has to lose: {CONTROLS}"
 )
 @click.option("--json", "as_json", is_flag=True, help="The figures as JSON.")
-def main(cuts: int, seed: int | None, control: str, as_json: bool) -> None:
+def main(cuts: int, seed: int | None, side: str, control: str, as_json: bool) -> None:
     """Cut the power of a virtual machine under load, again and again, and count every record.
 
     The installed agent runs in a virtual machine (QEMU without KVM) on Linux and ext4, on a disk with a write cache.
@@ -43,6 +48,8 @@ def main(cuts: int, seed: int | None, control: str, as_json: bool) -> None:
     write or flush the disk loses its power, and with it any part of what was not flushed; then QEMU is killed. The
     machine boots again from that disk, the agent opens its buffer and delivers to a hub, which has power all the time.
     The hub must then have every acknowledged record, once, and its account must balance.
+
+    With --side hub the hub is in the machine and the site outside. It forgets at once what the hub has answered for.
 
     Exit codes: 0 all is there, once, or with --control: records were lost, as they must be; 1 otherwise, and the state
     is kept; 4 the virtual machine cannot be made here
@@ -54,7 +61,7 @@ def main(cuts: int, seed: int | None, control: str, as_json: bool) -> None:
     tell(f"{cuts} power cuts, random moments from seed {seed}, state in {folder}")
     began = time.monotonic()
     try:
-        findings = _cut(cuts, seed, control, folder)
+        findings = (_cut_hub if side == "hub" else _cut)(cuts, seed, control, folder)
     except GuestUnavailable as error:
         shutil.rmtree(folder)
         tell(f"error: {error}")
@@ -62,7 +69,7 @@ def main(cuts: int, seed: int | None, control: str, as_json: bool) -> None:
     except AssertionError as error:
         tell(f"error: {error}\nkept for inspection: {folder}")
         sys.exit(EXIT_WRONG)
-    report = summary(findings, seed=seed, control=control, took_s=time.monotonic() - began)
+    report = {"side": side} | summary(findings, seed=seed, control=control, took_s=time.monotonic() - began)
     click.echo(json.dumps(report) if as_json else table(report))
     if not is_as_it_must_be(report):
         tell(f"not as it must be; kept for inspection: {folder}")
@@ -82,6 +89,26 @@ def _cut(cuts: int, seed: int, control: str, folder: Path) -> list[Finding]:
         site.box(_KERNELS, random.Random(chance.getrandbits(64)), control=control, hub_port=link.port)
         stack.callback(site.machine.close)
         for finding in cut_again_and_again(hub, site, link, chance, cuts):
+            click.echo(progress(finding), err=True)
+            findings.append(finding)
+    return findings
+
+
+def _cut_hub(cuts: int, seed: int, control: str, folder: Path) -> list[Finding]:
+    chance = random.Random(seed)
+    findings = []
+    with ExitStack() as stack:
+        hub = BoxedHub(folder)
+        stack.callback(hub.kill)
+        hub.start()
+        site = Site("outside", folder / "outside", hub.port, way=_PATIENT)
+        site.join(hub)
+        hub.stop()
+        hub.box(_KERNELS, random.Random(chance.getrandbits(64)), control=control)
+        stack.callback(hub.machine.close)
+        stack.callback(site.kill)
+        site.start()
+        for finding in cut_the_hub_again_and_again(hub, site, chance, cuts):
             click.echo(progress(finding), err=True)
             findings.append(finding)
     return findings

@@ -7,25 +7,29 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from tests.acceptance.commands import until
 from tests.acceptance.hub import Hub
 from tests.acceptance.producing import load_on
 from tests.acceptance.proxy import Proxy
-from tests.acceptance.site import READINGS
+from tests.acceptance.site import READINGS, Site
 from tests.acceptance.verdict import Comparison, account_faults
 from tests.powercut.disk import Cut
+from tests.powercut.hub import BoxedHub
+from tests.powercut.machine import Machine
 from tests.powercut.site import PATIENCE_S, BoxedSite
 
 _PRODUCERS: Final = 3
 _LONGEST_LOAD_S: Final = 15.0
 _LONGEST_START_S: Final = 60.0
 _POLL_S: Final = 0.01
+_PAUSE_S: Final = 0.2
+"""Between what a producer hands over for a hub without KVM, which has to keep up."""
 _MOST_OPERATIONS: Final = 100
 _SHARE_IN_AN_OPERATION: Final = 0.6
 _OPERATIONS_OF_A_START: Final = 50
-"""Writes and flushes of the disk, from the kernel's mount to the agent's first exchange."""
+"""Writes and flushes of the disk, from the kernel's mount to the first exchange."""
 _SHARE_WHILE_STARTING: Final = 0.2
 _SHARE_OFFLINE: Final = 0.4
 
@@ -57,6 +61,15 @@ class Finding:
     sectors: Cut
 
 
+class Boxed(Protocol):
+    """An agent or a hub in a machine."""
+
+    machine: Machine
+
+    def kill(self) -> None:
+        """Cut the power."""
+
+
 def draw_moment(chance: random.Random) -> Moment:
     """When the next cut comes."""
     if chance.random() < _SHARE_WHILE_STARTING:
@@ -76,6 +89,22 @@ def cut_again_and_again(hub: Hub, site: BoxedSite, link: Proxy, chance: random.R
         yield _look(hub, site, number, moment, site.machine.cuts[before:])
 
 
+def cut_the_hub_again_and_again(hub: BoxedHub, site: Site, chance: random.Random, cuts: int) -> Iterator[Finding]:
+    """The same for a hub in a machine; the site is outside, and forgets what the hub has answered for."""
+    hub.start()
+    for number in range(1, cuts + 1):
+        before = len(hub.machine.cuts)
+        moment = Moment.STARTING if chance.random() < _SHARE_WHILE_STARTING else Moment.DELIVERING
+        with load_on(site, producers=_PRODUCERS, pause_s=_PAUSE_S):
+            _cut(hub, _operations(chance, _MOST_OPERATIONS), after_s=chance.uniform(5, _LONGEST_LOAD_S))
+        if moment is Moment.STARTING:
+            hub.daemon.start()
+            _cut(hub, _operations(chance, _OPERATIONS_OF_A_START), after_s=chance.uniform(3, _LONGEST_START_S))
+        hub.start()
+        _deliver_everything(hub, site)
+        yield _look(hub, site, number, moment, hub.machine.cuts[before:])
+
+
 def _live_until_cut(site: BoxedSite, link: Proxy, chance: random.Random, moment: Moment) -> None:
     if moment is Moment.OFFLINE:
         link.cut()
@@ -91,17 +120,17 @@ def _operations(chance: random.Random, most: int) -> int | None:
     return chance.randrange(most) if chance.random() < _SHARE_IN_AN_OPERATION else None
 
 
-def _cut(site: BoxedSite, operations: int | None, *, after_s: float) -> None:
+def _cut(boxed: Boxed, operations: int | None, *, after_s: float) -> None:
     """In the middle of what the disk does, or after a time: whichever comes first."""
     if operations is not None:
-        site.machine.kill_after(operations)
+        boxed.machine.kill_after(operations)
     give_up_at = time.monotonic() + after_s
-    while site.machine.has_power and time.monotonic() < give_up_at:
+    while boxed.machine.has_power and time.monotonic() < give_up_at:
         time.sleep(_POLL_S)
-    site.kill()
+    boxed.kill()
 
 
-def _deliver_everything(hub: Hub, site: BoxedSite) -> None:
+def _deliver_everything(hub: Hub, site: Site) -> None:
     """Return when nothing is under way.
 
     A record that the new life has acknowledged and the hub has stored is the proof that the hub has heard what the
@@ -117,11 +146,11 @@ def _deliver_everything(hub: Hub, site: BoxedSite) -> None:
     until("the site is drained", is_drained, deadline_s=PATIENCE_S)
 
 
-def _takes_a_record(site: BoxedSite) -> bool:
+def _takes_a_record(site: Site) -> bool:
     return site.post(site.supply.readings(1)).status == 200
 
 
-def _look(hub: Hub, site: BoxedSite, number: int, moment: Moment, cuts: Sequence[Cut]) -> Finding:
+def _look(hub: Hub, site: Site, number: int, moment: Moment, cuts: Sequence[Cut]) -> Finding:
     stored, acknowledged = hub.stored(site.name, READINGS), site.acknowledged[READINGS]
     found = Comparison.of(stored, acknowledged, site.maybe[READINGS])
     line = hub.completeness(site.name)[READINGS]

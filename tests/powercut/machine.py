@@ -27,6 +27,7 @@ class Machine(Daemon):
         listens: where the guest's command listens, as HOST:PORT in the guest.
         memory_mib: of the guest.
         chance: decides what of the disk's cache survives.
+        port: of this machine; one that is free if it is left out.
 
     Attributes:
         port: of this machine; what connects to it reaches the guest's command.
@@ -42,8 +43,9 @@ class Machine(Daemon):
         listens: str,
         memory_mib: int,
         chance: random.Random,
+        port: int = 0,
     ) -> None:
-        self.port = free_port()
+        self.port = port or free_port()
         self.cuts: list[Cut] = []
         self._disk = VolatileDisk(data, chance)
         self._server = DiskServer(self._disk, folder / "disk.sock").__enter__()

@@ -70,7 +70,7 @@ class BoxedSite(Site):
         shutil.copytree(self.state, content / "state")
         (content / "agent.toml").write_text(_SETTINGS % hub_port)
         data = make_disk(content, self.folder / "data.img", size=_DISK_BYTES)
-        program = [sys.executable, str(Path(__file__).with_name("careless.py"))] if control == "normal" else []
+        program = [sys.executable, str(Path(__file__).with_name("careless_agent.py"))] if control == "normal" else []
         command = [*(program or [path_of("farshore-agent")]), "--config", "/data/agent.toml", "run"]
         self.machine = self.daemon = Machine(
             make_guest(self.folder / "guest", kernels, command),
