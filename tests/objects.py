@@ -1,7 +1,7 @@
 """A private object store for the tests: SeaweedFS, the one of packaging/hub/compose.objects.yaml.
 
-The first test of a process that asks for it starts a throw-away server on loopback; every test gets a bucket of its
-own. What always holds: the server and its directory are gone when the test process is gone, however that ended (the
+The first test of a process that asks for it starts a throw-away server on loopback; every test gets a place of its own
+in it. What always holds: the server and its directory are gone when the test process is gone, however that ended (the
 keeper of tests/postgres.py sees to it).
 """
 
@@ -29,6 +29,7 @@ from tests.acceptance.hub import free_port
 from tests.postgres import KEEPER
 
 KEY: Final = "the-hub-s-key"
+BUCKET: Final = "farshore"
 SECRET: Final = "a-secret-that-no-log-may-show"
 STOP_TIMEOUT_S: Final = 30
 _PARTS: Final = ("master", "volume", "filer", "s3")
@@ -62,15 +63,9 @@ class ObjectStore:
             access_key=KEY, secret_key=SECRET, endpoint_override=place, scheme="http", allow_bucket_creation=True
         )
 
-    def bucket(self) -> str:
-        """Make a bucket; its name."""
-        name = f"lake-{next(self._numbers)}"
-        self.files.create_dir(name)
-        return name
-
     def location(self) -> Location:
-        """An empty place for a lake."""
-        return Location(f"s3://{self.bucket()}/farshore", self.options)
+        """An empty place for a lake. All are in one bucket: each bucket takes several of the server's volumes."""
+        return Location(f"s3://{BUCKET}/{next(self._numbers)}", self.options)
 
     def answers(self) -> bool:
         try:
@@ -91,6 +86,7 @@ def private_object_store() -> Iterator[ObjectStore]:
     try:
         store = ObjectStore(directory, ports["s3"], process)
         until("the object store answers", store.answers)
+        store.files.create_dir(BUCKET)
         yield store
     finally:
         process.communicate(timeout=STOP_TIMEOUT_S)

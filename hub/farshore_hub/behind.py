@@ -41,6 +41,7 @@ from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.share.desk import ShareDesk
 from farshore_hub.share.news import News
 from farshore_hub.share.sharer import Shared, Sharer
+from farshore_hub.store.told import Told, listen
 from farshore_hub.watch.watcher import Watcher
 from farshore_hub.web.api import make_app
 from farshore_hub.web.door import SitesDoor
@@ -111,8 +112,11 @@ def put_together(hub: OpenedHub, opener: BatchOpener, door: SitesDoor, run: Runn
     courier = Courier(hub.engine, channels, clock, hub.fleet.random, threads(stack, "courier"), watcher.has_duty)
     post = Loop("alert delivery", courier.run, clock, retry_s=RETRY_S)
     steering = Steering(hub.engine, hub.keys, clock, hub.fleet.random, threads(stack, "steering"))
+    listen(hub.engine, Told.ROLLOUTS, steering.bell.ring)
     steer = Loop("steering", steering.run, clock, retry_s=RETRY_S)
     mqtt = _mqtt(hub, door, threads(stack, "mqtt", MQTT_THREADS))
+    if mqtt:
+        listen(hub.engine, Told.ORDERS, mqtt.push.bell.ring)
     services = _services(hub, opener, door, run, _Rooms(checks, watcher, mqtt), stop, stack)
     loops = [lake, audit, merging, watch, post, steer, *(mqtt.loops(hub.fleet) if mqtt else ())]
     return Behind(make_app(services), loops, stack)

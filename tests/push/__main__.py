@@ -28,7 +28,7 @@ from tests.acceptance.hub import Hub
 from tests.acceptance.ordering import with_broker
 from tests.acceptance.test_push import broker_of, figure
 from tests.push.figures import Spent, memory_mib, percentiles
-from tests.push.latency import RealAgent, bare_broker, to_a_site
+from tests.push.latency import RealAgent, bare_broker, to_a_site, to_a_site_by_the_api
 from tests.push.simulated import Sites, enrolled
 
 LONG_S = 3600.0
@@ -62,6 +62,8 @@ class Measurement:
     def latencies(self, folder: Path, times: int) -> None:
         took = [to_a_site(self.opened, self.sites, n % len(self.ids), self.ids) for n in range(times)]
         self.say(f"an order, from durable to received: {percentiles(took)}")
+        asked = [to_a_site_by_the_api(self.hub, self.sites, n % len(self.ids)) for n in range(times)]
+        self.say(f"an order, from asked for over the API to received: {percentiles(asked)}")
         agent = RealAgent(self.hub, self.opened, folder)
         try:
             self.say(f"settings, from durable to applied by a real agent: {percentiles(each(agent, times))}")

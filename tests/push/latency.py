@@ -8,6 +8,7 @@ import os
 import ssl
 import subprocess
 import time
+from http import HTTPStatus
 from pathlib import Path
 
 from farshore_hub.broker.certificates import broker_chain
@@ -57,11 +58,24 @@ def to_a_site(hub: OpenedHub, sites: Sites, number: int, ids: list[int]) -> floa
     return (sites.came[name][had] - durable_us) / 1000
 
 
+def to_a_site_by_the_api(hub: Hub, sites: Sites, number: int) -> float:
+    """From asked for over the hub's API to received by a simulated site; in milliseconds."""
+    name = name_of(number)
+    asked_us, had = time.time_ns() // 1000, len(sites.came.get(name, []))
+    wanted = {"sites": [name], "command": "flush", "arguments": {}, "expires": "10 min"}
+    status, body = hub.request(
+        "POST", "/v1/commands", json.dumps(wanted).encode(), **{"content-type": "application/json"}
+    )
+    assert status == HTTPStatus.CREATED, body
+    until("it is there", lambda: len(sites.came.get(name, [])) > had)
+    return (sites.came[name][had] - asked_us) / 1000
+
+
 class RealAgent:
     """An agent as it ships, connected to the broker, to which settings are given one after the other."""
 
     def __init__(self, hub: Hub, opened: OpenedHub, folder: Path) -> None:
-        self._opened = opened
+        self._hub, self._opened = hub, opened
         self._site = Site("real", folder / "real", hub.port, way=SELDOM)
         self._site.join(hub)
         self._site.start()
@@ -73,7 +87,9 @@ class RealAgent:
         until("the hub knows it", lambda: self._report() is not None)
 
     def stop(self) -> None:
+        """It has no part in what follows."""
         self._site.kill()
+        self._hub.do("site", "revoke", self._site.name)
 
     def applies(self, number: int) -> float:
         """From durable, made by another process than the hub's, to in force and kept at the agent; in milliseconds."""

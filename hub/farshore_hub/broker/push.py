@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NoReturn, Protocol
 
+from farshore_hub.work.bell import Bell
 from farshore_protocol.limits import MIB
 from farshore_protocol.ports import Runner
 from farshore_protocol.topics import HUB_CLIENT, PRESENT, Topics, What
@@ -98,12 +99,14 @@ class Push:
     Attributes:
         fault: why there is none just now, or nothing.
         present: sites that are connected, as the broker says.
+        bell: there are orders; rung by whoever makes them in this process.
     """
 
     def __init__(self, desk: Desk, hub: bytes, endpoint: Endpoint, hello: Hello, world: World, run: Runner) -> None:
         self.fault = "not connected yet"
         self.present: set[str] = set()
         self.tally = PushTally()
+        self.bell = Bell()
         self._desk = desk
         self._topics = Topics(hub)
         self._endpoint = endpoint
@@ -159,7 +162,7 @@ class Push:
                 await self._run(partial(self._desk.published, [each.id for each in orders]))
                 self.tally.published += len(orders)
             else:
-                await self._world.clock.sleep(LOOK_EVERY_S)
+                await self.bell.sleep(self._world.clock, LOOK_EVERY_S)
 
     async def _send(self, session: Session, order: Outgoing) -> None:
         what = What(order.kind)

@@ -24,6 +24,7 @@ from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.fleet import Site, SiteState
 from farshore_hub.store.orders import Ending, OrderRow
 from farshore_hub.store.site_reports import ReportRow
+from farshore_hub.store.told import Told, tell
 from farshore_protocol.ports import Clock
 
 MAX_SHOWN: Final = 100
@@ -245,6 +246,7 @@ def _begin(
         "ended_us": None if names else what.now_us,
         "why": "begins" if names else "no site has other settings by it",
     }
+    tell(connection, Told.ROLLOUTS)
     return rollouts.add(connection, values, [(sites[name].id, stage) for name, stage in stages.items()])
 
 

@@ -14,6 +14,7 @@ from farshore_hub.store import orders, site_reports
 from farshore_hub.store.inbox import lock_sites
 from farshore_hub.store.orders import OrderKind, OrderRow
 from farshore_hub.store.site_reports import ReportRow
+from farshore_hub.store.told import Told, tell
 from farshore_protocol.enrolment import HubKey
 from farshore_protocol.orders import Command, Desired, Order, Signer, next_number, pack_order
 
@@ -65,6 +66,8 @@ class Maker:
             raw = self._packed(order, report.sealing_key)
             rows.append(self._settings_row(each, number, raw, report.sealing_key.id))
         orders.add_settings(connection, rows, self.now_us)
+        if rows:
+            tell(connection, Told.ORDERS)
         return len(rows)
 
     def command(
@@ -94,6 +97,8 @@ class Maker:
         given = orders.highest_numbers(connection, reports, OrderKind.COMMAND)
         opened = [each for each in waiting if self._open(connection, each, reports.get(each.site_id), given)]
         orders.refresh(connection, [each.site_id for each in opened])
+        if opened:
+            tell(connection, Told.ORDERS)
         return len(opened)
 
     def _open(self, connection: Connection, row: OrderRow, report: ReportRow | None, given: Mapping[int, int]) -> bool:

@@ -18,6 +18,7 @@ from farshore_hub.store import deeds, rollouts
 from farshore_hub.store.deeds import DeedRow
 from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.rollouts import MemberRow, RolloutRow
+from farshore_hub.store.told import Told, tell
 from farshore_protocol.ports import Clock
 
 
@@ -105,6 +106,7 @@ class RolloutDesk:
         with writing(self.engine) as connection:
             row = _found(rollouts.find(connection, number, lock=True), number)
             rollouts.change(connection, number, values(row) | {"why": said})
+            tell(connection, Told.ROLLOUTS)
             deeds.note(connection, DeedRow(self.clock.now_us(), by, f"rollout {number}", deed, note))
             changed = _found(rollouts.find(connection, number), number)
             return rollout_view(changed, rollouts.members(connection, number))

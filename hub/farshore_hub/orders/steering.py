@@ -25,6 +25,7 @@ from farshore_hub.store.deeds import DeedRow
 from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.leases import give_lease_back, take_lease
 from farshore_hub.store.rollouts import MemberRow, RolloutRow
+from farshore_hub.work.bell import Bell
 from farshore_protocol.ports import Clock, Random, Runner
 
 EVERY_S: Final = 2
@@ -50,10 +51,12 @@ class Steering:
 
     Attributes:
         is_ours: this process steers; the others of the hub do not.
+        bell: wakes it.
     """
 
     def __init__(self, engine: Engine, keys: ReceivingKeys, clock: Clock, random: Random, runner: Runner) -> None:
         self.is_ours = False
+        self.bell = Bell()
         self._engine = engine
         self._keys = keys
         self._clock = clock
@@ -67,7 +70,7 @@ class Steering:
         try:
             while True:
                 await self._runner(self.turn)
-                await self._clock.sleep(EVERY_S)
+                await self.bell.sleep(self._clock, EVERY_S)
         finally:
             await self._runner(self.release)
 

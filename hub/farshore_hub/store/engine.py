@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 
 from farshore_hub.errors import NotReady
+from farshore_hub.store import told
 from farshore_hub.store.sqlite import DRIVER, has_reset_bug, library_version
 from farshore_shell.system import make_for_us_only
 
@@ -101,7 +102,11 @@ def library_fault(engine: Engine) -> str:
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that may write: committed at the end of the block, rolled back if it raises."""
     with engine.begin() as connection:
+        told.taken(connection)  # of one that was rolled back
         yield connection
+        news = told.taken(connection)
+    if news:
+        told.ring_for(engine, news)
 
 
 @contextmanager

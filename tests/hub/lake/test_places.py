@@ -21,7 +21,7 @@ from farshore_hub.lake.tables import LakeTables, StreamTable
 from farshore_hub.store.engine import open_engine
 from tests.acceptance.hub import free_port
 from tests.hub.lake.stored import HUB, Stored, make_schema, readings
-from tests.objects import SECRET, ObjectStore
+from tests.objects import BUCKET, SECRET, ObjectStore
 
 pytestmark = pytest.mark.xdist_group("objects")
 
@@ -122,10 +122,9 @@ async def test_a_store_that_does_not_answer_is_no_empty_lake_and_nobody_is_told_
     caplog.set_level(logging.DEBUG)
     wrong = dict(object_store.options) | {"aws_secret_access_key": SECRET + "x"}
     nobody = dict(object_store.options) | {"aws_endpoint_url": f"http://127.0.0.1:{free_port()}"}
-    bucket = object_store.bucket()
     said = []
     for options in (wrong, nobody | {"max_retries": "0", "retry_timeout": "1s"}):
-        location = Location(f"s3://{bucket}/farshore", options)
+        location = Location(f"s3://{BUCKET}/refused", options)
         tables = LakeTables(location, HUB)
         said.append(repr(location))
         for ask in (tables.streams, lambda tables=tables: tables.open("boiler")):
