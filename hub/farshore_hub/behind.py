@@ -20,6 +20,7 @@ from farshore_hub.alerting import channels_of, desk_of, promises_of, watcher_of
 from farshore_hub.audit.auditor import Auditor, AuditPace
 from farshore_hub.audit.lake import LakeCare
 from farshore_hub.broker.road import MqttRoad, road_of
+from farshore_hub.journal.thinner import Thinner
 from farshore_hub.lake.files.opening import lake_of, lock_file_of
 from farshore_hub.lake.lease import lease_for
 from farshore_hub.lake.loading import Loader
@@ -106,6 +107,9 @@ def put_together(hub: OpenedHub, opener: BatchOpener, door: SitesDoor, run: Runn
     checks = {"database": lambda: _database_fault(hub), "lake writer": lambda: lake.fault or writer.fault}
     merger = _merger(hub, opener, writer, threads(stack, "merge"))
     merging = Loop("merge", merger.run, clock, retry_s=RETRY_S)
+    kept_us = hub.place.settings.retention.claims * _US_PER_S
+    thinner = Thinner(hub.engine, clock, threads(stack, "journal"), kept_us, lambda: writer.is_ours)
+    thinning = Loop("journal", thinner.run, clock, retry_s=RETRY_S)
     channels = channels_of(hub, threads(stack, "broker"))
     watcher = watcher_of(hub, lambda: lake.fault or writer.fault, threads(stack, "watch"))
     watch = Loop("watch", watcher.run, clock, retry_s=RETRY_S)
@@ -118,7 +122,7 @@ def put_together(hub: OpenedHub, opener: BatchOpener, door: SitesDoor, run: Runn
     if mqtt:
         listen(hub.engine, Told.ORDERS, mqtt.push.bell.ring)
     services = _services(hub, opener, door, run, _Rooms(checks, watcher, mqtt), stop, stack)
-    loops = [lake, audit, merging, watch, post, steer, *(mqtt.loops(hub.fleet) if mqtt else ())]
+    loops = [lake, audit, merging, thinning, watch, post, steer, *(mqtt.loops(hub.fleet) if mqtt else ())]
     return Behind(make_app(services), loops, stack)
 
 

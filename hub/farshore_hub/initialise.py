@@ -51,6 +51,7 @@ url = {url}
 
 # [retention]
 # payloads = "30 d"        # how long a sealed batch is kept after its records are in the lake
+# claims = "30 d"          # so long 'completeness --at' is exact for any moment; before that for midnights, UTC
 # archive = "never"        # sites keep what they delivered while it fits; "backup": until the backups have it;
 #                          # "stored": this hub is never restored
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from farshore_hub.errors import Invalid, Unknown
@@ -10,6 +11,7 @@ from farshore_hub.fleet import sites
 from farshore_hub.fleet.context import Fleet
 from farshore_hub.ledger.completeness import completeness
 from farshore_hub.ledger.hours import HOURS_PER_DAY, STATES, FleetRow, HourLine, HourState, hour_lines, knowledge
+from farshore_hub.ledger.thinning import is_known
 from farshore_hub.store import days
 from farshore_hub.store.accounts import read_accounts
 from farshore_hub.store.days import FleetSite
@@ -17,6 +19,7 @@ from farshore_hub.store.engine import reading
 from farshore_hub.store.facts import accounts_at
 from farshore_hub.store.forks import count_forked
 from farshore_hub.store.quota import over
+from farshore_hub.store.thinning import progress
 from farshore_hub.views import CompletenessView, FleetRowView, FleetView, StreamView
 from farshore_protocol.hours import HOUR_US
 from farshore_protocol.names import BadName, check_any_stream
@@ -53,7 +56,8 @@ class Reporter:
             at_us: as it was known at that time; now, if it is left out.
 
         Raises:
-            Invalid, Unknown: the site or the stream is not one.
+            Invalid: the stream's name is not one, or of so long ago only midnights are known.
+            Unknown: there is no such site or stream.
         """
         if site is not None:
             sites.find(self.fleet, site)
@@ -63,6 +67,7 @@ class Reporter:
             if at_us is None:
                 rows = list(read_accounts(connection, site, stream))
             else:
+                _check_moment(at_us, progress(connection).until_us)
                 rows = list(accounts_at(connection, at_us, site, stream))
             forked = count_forked(connection)
             full = [each for each in over(connection, self.max_kept_bytes) if site in {None, each}]
@@ -145,6 +150,15 @@ class Reporter:
         if at < len(states):
             states = states[:at] + states[at:].translate(_AS_UNKNOWN)
         return FleetRow(site.name, tuple(map(STATES.__getitem__, states)), site.produced, site.stored)
+
+
+def _check_moment(at_us: int, thinned_until_us: int) -> None:
+    if not is_known(at_us, thinned_until_us):
+        day = datetime.fromtimestamp(at_us // _US_PER_S, UTC).strftime("%Y-%m-%d")
+        raise Invalid(
+            "of so long ago it is known only how everything stood at each midnight, UTC",
+            remedy=f"ask for {day}T00:00Z, or keep claims for longer: [retention] claims",
+        )
 
 
 def bounded(first_hour: int, last_hour: int) -> range:

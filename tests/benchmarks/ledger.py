@@ -5,7 +5,8 @@
 The store is filled by SQL with sites, streams and days; then the fleet's overview (a day by the hour, every site), the
 gaps of one site and the score of a day are asked for, the median of some repeats. The cost is CPU time of posting the
 same parcels with the hours and the journal left out, and with them, in turns within one process; what verifying the
-parcels takes besides makes the share in the whole accept path.
+parcels takes besides makes the share in the whole accept path. The growth is that of ten days of claims, each of a
+stream every five minutes, before and after they are thinned.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ from farshore_hub.receive.verify import BroughtParcel, VerifiedParcel
 from farshore_hub.store import accounts as account_rows
 from farshore_hub.store import days, migrate
 from farshore_hub.store.days import Day
+from farshore_hub.store.dialect import database_bytes
 from farshore_hub.store.engine import fold_log, open_engine, reading, writing
-from farshore_hub.store.ranges import pack_ranges
-from farshore_hub.store.schema import account_days, accounts, intervals, site_days, sites
+from farshore_hub.store.ranges import pack_hours, pack_ranges
+from farshore_hub.store.schema import account_days, accounts, claims, intervals, site_days, sites
+from farshore_hub.store.thinning import thin_some
 from farshore_protocol.hours import HOUR_US
 from farshore_protocol.messages import Claim
 from farshore_protocol.ranges import EMPTY, RangeSet
@@ -43,6 +46,9 @@ PER_HOUR: Final = 360
 _ROWS: Final = 20_000
 _ROUNDS: Final = 6
 _SITES: Final = 64
+_STREAMS: Final = 100
+_DAYS: Final = 10
+_CLAIMS_A_DAY: Final = 288
 
 
 def measure(options: argparse.Namespace, _folder: Path) -> list[Figure]:
@@ -56,11 +62,49 @@ def measure(options: argparse.Namespace, _folder: Path) -> list[Figure]:
         engine.dispose()
     with _database(options.store) as url:
         cost = _cost(url)
+    with _database(options.store) as url:
+        grown = _growth(url)
     return [
         *(Figure(name, value, "ms", most=100) for name, value in asked.items()),
         *(Figure(name, value, "µs a parcel") for name, value in cost.items()),
+        *(Figure(name, value, "B a stream and day") for name, value in grown.items()),
         Figure("hours and journal, of verifying and posting", _share_of_hours(cost), "%", most=15),
     ]
+
+
+def _growth(url: str) -> dict[str, float]:
+    """Bytes that the claims of a stream take for a day, one every five minutes, before and after they are thinned."""
+    engine = open_engine(url)
+    fold_log(engine)
+    migrate.upgrade(engine)
+    held, told = pack_ranges(RangeSet(((100_001, 100_300),))), pack_hours({LAST_DAY * 24: 300, LAST_DAY * 24 + 1: 120})
+    row = {"stated_by": bytes(8), "head": 100_300, "held": held, "oldest_us": HOUR_US, "closed": False, "hours": told}
+    day_us, count = 24 * HOUR_US, _STREAMS * _DAYS
+    with writing(engine) as connection:
+        connection.execute(insert(sites), [_site(1, 0)])
+        one = {"site_id": 1, "incarnation": b"life-one", "held": held}
+        connection.execute(insert(accounts), [one | {"stream": f"s-{at}"} for at in range(_STREAMS)])
+        ids = list(connection.scalars(select(accounts.c.id)))
+        before = database_bytes(connection)
+        moments = range(HOUR_US, _DAYS * day_us, day_us // _CLAIMS_A_DAY)
+        for number, at_us in enumerate(moments):
+            rows = [row | {"account_id": each, "at_us": at_us, "number": number} for each in ids]
+            connection.execute(insert(claims), rows)
+        whole = database_bytes(connection)
+    while _thin(engine, _DAYS * day_us):
+        pass
+    if engine.dialect.name == "postgresql":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("VACUUM FULL claims")
+    with reading(engine) as connection:
+        thin = database_bytes(connection)
+    engine.dispose()
+    return {"claims": (whole - before) / count, "claims, thinned": (thin - before) / count}
+
+
+def _thin(engine: Engine, until_us: int) -> bool:
+    with writing(engine) as connection:
+        return thin_some(connection, until_us, until_us)
 
 
 def _share_of_hours(cost: dict[str, float]) -> float:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from random import Random
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, func, insert, select
 
-from farshore_hub.ledger.completeness import completeness
+from farshore_hub.ledger.completeness import AccountRow, completeness
+from farshore_hub.ledger.thinning import DAY_US, day_end
 from farshore_hub.rebuild import rebuild
 from farshore_hub.receive.posting import post
 from farshore_hub.receive.verify import VerifiedBatch, VerifiedParcel
@@ -22,8 +24,10 @@ from farshore_hub.store.accounts import read_accounts
 from farshore_hub.store.audit import want_again
 from farshore_hub.store.days import unpack_day
 from farshore_hub.store.engine import fold_log, open_engine, reading, writing
+from farshore_hub.store.facts import accounts_at
 from farshore_hub.store.fleet import Site, SiteState
-from farshore_hub.store.schema import account_days, accounts, batches, sites
+from farshore_hub.store.schema import account_days, accounts, batches, claims, sites
+from farshore_hub.store.thinning import thin_some
 from farshore_protocol.batch import BatchHeader, Kind
 from farshore_protocol.hours import Hours, to_wire
 from farshore_protocol.messages import Claim, Reason, Receipt, Statement
@@ -41,6 +45,7 @@ class Play:
         self._random = Random(seed)
         self._database = folder / "hub.db"
         self._streams = fleet(self._random, count)
+        self.claims = 0, 0
         self._number = 0
         self._again: list[tuple[Stream, Piece]] = []
         self._unretained: list[tuple[Stream, Piece]] = []
@@ -52,6 +57,7 @@ class Play:
     def run(self) -> list[str]:
         """Deliver everything in halves, restore the hub in between or not, let stored bytes rot; what is wrong then."""
         self._deliver(lambda piece: not piece.late)
+        midnight_us, then = self._midnight()
         backup = self._backup() if self._random.random() < 0.5 else None
         known = [set(each.stored) for each in self._streams]
         self._deliver(lambda piece: piece.late)
@@ -60,6 +66,9 @@ class Play:
         self._rot()
         self._ask_again()
         wrong = [*self._wrong_gaps(), *self._wrong_hours()]
+        self._thin()
+        if self._as_of(midnight_us) != then:
+            wrong.append("after thinning, a midnight is not as it was known then")
         wrong += [f"made again from its facts: {each}" for each in rebuild(self._engine, self._now_us, write=False)]
         self._engine.dispose()
         return wrong
@@ -120,6 +129,29 @@ class Play:
             self._now_us += 1_000_000
             with writing(self._engine) as connection:
                 post(connection, parcels[at : at + GROUP], self._now_us)
+
+    def _midnight(self) -> tuple[int, list[AccountRow]]:
+        """A day ends; what is known then."""
+        self._now_us = day_end(self._now_us + 1)
+        return self._now_us, self._as_of(self._now_us)
+
+    def _as_of(self, at_us: int) -> list[AccountRow]:
+        with reading(self._engine) as connection:
+            # When a site was heard is noted at the door, which these parcels do not come through.
+            return [replace(each, heard_us=None) for each in accounts_at(connection, at_us)]
+
+    def _thin(self) -> None:
+        """All days are long over; how many claims there were, and are, is `claims`."""
+        before = self._count()
+        long_after_us = self._now_us + 2 * DAY_US
+        with writing(self._engine) as connection:
+            while thin_some(connection, day_end(self._now_us), long_after_us):
+                pass
+        self.claims = before, self._count()
+
+    def _count(self) -> int:
+        with reading(self._engine) as connection:
+            return connection.scalar(select(func.count()).select_from(claims)) or 0
 
     def _backup(self) -> Path:
         fold_log(self._engine)

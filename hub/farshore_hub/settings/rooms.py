@@ -60,6 +60,12 @@ class Retention(StrictTable):
     payloads: Seconds = Field(
         default=30 * 86_400, description="how long a sealed batch is kept after its records are in the lake"
     )
+    claims: Seconds = Field(
+        default=30 * 86_400,
+        ge=86_400,
+        description="how long everything that sites have said is kept, so that 'completeness --at' is exact for any "
+        "moment; before that it is for every midnight, UTC, for ever",
+    )
     archive: Literal["never", "backup", "stored"] = Field(
         default="never",
         description="when sites are told that they may forget what they delivered: never (they keep it as long as it "

@@ -1,4 +1,4 @@
-"""The journal: what sites said and when, and when nothing was heard of them. Rows are only added.
+"""The journal: what sites said and when, and when nothing was heard of them. Rows are added; old ones are thinned.
 
 With batches and receipts, which tell when they came, it has all that the ledger is made of: see `ledger.history`.
 """

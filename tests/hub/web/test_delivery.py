@@ -11,11 +11,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import msgspec
 import pyarrow.parquet as pq
 import pytest
 
 from farshore_hub.fleet.api_tokens import Role
 from farshore_hub.lake.reader import LakeReader
+from farshore_hub.ledger.thinning import DAY_US
+from farshore_hub.store.dialect import upsert
+from farshore_hub.store.engine import writing
+from farshore_hub.store.schema import hub_meta
+from farshore_hub.store.thinning import Progress
 from farshore_hub.work.lanes import MAX_LANE_CALLS
 from farshore_protocol.messages import Answer
 from farshore_protocol.parcel import ANSWER_TYPE, PARCEL_TYPE
@@ -208,3 +214,14 @@ def test_a_hub_is_ready_while_its_database_and_its_lake_writer_are(hub: RunningH
     reply = hub.ask("GET", "/readyz")
     assert (reply.status, reply.problem) == (503, "not-ready")
     assert "version none" in reply.json["detail"]
+
+
+def test_of_long_ago_it_is_said_which_moments_are_known(hub: RunningHub) -> None:
+    delivered(hub, "long-ago", "boiler")
+    with writing(hub.hub.engine) as connection:
+        value = msgspec.msgpack.encode(Progress(until_us=3 * DAY_US))
+        upsert(connection, hub_meta, [{"key": "claims", "value": value}], ["value"])
+    assert hub.ask("GET", f"/v1/completeness?at={2 * DAY_US}", role=Role.VIEWER).status == 200
+    refused = hub.ask("GET", f"/v1/completeness?at={2 * DAY_US + 5}", role=Role.VIEWER)
+    assert refused.status == 422
+    assert "1970-01-03T00:00Z" in refused.body.decode()
