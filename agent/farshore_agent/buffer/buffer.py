@@ -66,6 +66,7 @@ class Buffer:
         self._bounds = bounds
         self.on_full: Callable[[], None] = lambda: None
         self._unsealed = 0
+        self._seen_at_once = 0
         self._queue: deque[QueuedAppend] = deque()
         self._queued_bytes = 0
         self._handed_over = self._done_with = 0
@@ -212,11 +213,12 @@ class Buffer:
         return self._store.needs_epoch
 
     async def seal_due(self, *, link_up: bool, flush: bool = False) -> int:
-        """Seal what is due; how many batches were made.
+        """Seal what is due; how many batches were made, with those that commits have made since the last time.
 
         Appends are committed in between, and go first where sealing may wait.
         """
-        sealed = self._unsealed = 0
+        self._unsealed = 0
+        sealed, self._seen_at_once = self._store.made_at_once - self._seen_at_once, self._store.made_at_once
         dues = await self._run(partial(self._store.due, self._now_us(), link_up=link_up, flush=flush))
         while dues := [due for due in dues if not (due.may_wait and self._is_busy)]:
             step = partial(self._store.seal_some, dues, self._now_us(), link_up=link_up, busy=self._is_busy)

@@ -10,12 +10,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 import zstandard
 
-from farshore_agent.buffer.shaped import Record, Shaped, columns_of, columns_of_mappings, mappings
+from farshore_agent.buffer.shaped import Record, columns_if_shaped, columns_of_mappings, mappings
 from farshore_protocol.columns import Columns, DecodeError, Effort, decode, encode
 from farshore_protocol.limits import MAX_BODY_BYTES, MIB
 
@@ -76,7 +76,7 @@ def _encode(records: Sequence[Record]) -> Iterator[EncodedChunk]:
 
 def _plain(given: Sequence[Record]) -> tuple[bytes, bytes | None]:
     """The form and the bytes of it; no bytes when the records have too many different keys for one chunk."""
-    columns = _shaped_columns(given)
+    columns = columns_if_shaped(given)
     if columns is not None:
         return _COLUMNS, _ENCODER.encode((len(given), columns))
     records = mappings(given)
@@ -95,11 +95,6 @@ def _plain(given: Sequence[Record]) -> tuple[bytes, bytes | None]:
         return _BATCH, encode(Columns.from_records(records), effort=Effort.FAST)
     except (ValueError, TypeError, RecursionError) as error:
         raise Unencodable(str(error)) from None
-
-
-def _shaped_columns(records: Sequence[Record]) -> dict[str, list[Any]] | None:
-    shape, *others = set(map(type, records))
-    return columns_of(cast("Sequence[Shaped]", records)) if not others and issubclass(shape, Shaped) else None
 
 
 def _cells(records: list[dict[str, Any]]) -> int:

@@ -42,11 +42,13 @@ class StreamGroup:
     records: list[Record] = field(default_factory=list)
     oldest_us: int = 2**62
     newest_us: int = -(2**62)
+    size: int = 0
     hours: Runs = field(default_factory=list)
 
-    def add(self, records: Sequence[Record], oldest_us: int, newest_us: int, time_field: str | None) -> None:
-        """Append records; all of them together lie between the two times."""
+    def add(self, records: Sequence[Record], oldest_us: int, newest_us: int, time_field: str | None, size: int) -> None:
+        """Append records; all of them together lie between the two times, and have about that size as JSON text."""
         self.records += records
+        self.size += size
         self.hours += runs_of(records, oldest_us, newest_us, time_field)
         self.oldest_us = min(self.oldest_us, oldest_us)
         self.newest_us = max(self.newest_us, newest_us)
@@ -87,10 +89,11 @@ def merge(appends: Iterable[QueuedAppend], now_us: int, policies: StreamPolicies
         group.offsets.append(len(into.records))
         if admitted.records:
             times = (admitted.oldest_us, admitted.newest_us, policies.of(queued.stream).time_field)
-            into.add(admitted.records, *times)
+            into.add(admitted.records, *times, admitted.bytes)
         if admitted.refused:
             quarantine = _of(group, companion_of(base_of(queued.stream), QUARANTINE))
-            quarantine.add(list(_quarantined(admitted.refused, now_us)), now_us, now_us, None)
+            size = sum(len(each.raw) for each in admitted.refused)
+            quarantine.add(list(_quarantined(admitted.refused, now_us)), now_us, now_us, None, size)
         if queued.checkpoint:
             group.checkpoints[queued.checkpoint.key] = queued.checkpoint.value
     return group

@@ -34,7 +34,6 @@ class Sealing:
     chunks: list[Chunk]
     batch: SealedBatch
     summary: bytes | None
-    newest_first: bool
     sealed_us: int
 
 
@@ -45,31 +44,53 @@ def store_sealed(database: Database, sealings: Iterable[Sealing]) -> None:
             hours = added(of_chunk(database, chunk.id) for chunk in sealing.chunks)
             with database.overwriting():
                 drop_chunks(database, sealing.stream.id, sealing.chunks)
-            _add(database, sealing, hours)
+            add_sealed(database, _sealed(sealing, hours))
 
 
-def _add(database: Database, sealing: Sealing, hours: Hours) -> None:
-    row, chunks, header = sealing.stream, sealing.chunks, sealing.batch.header
+def _sealed(sealing: Sealing, hours: Hours) -> Sealed:
+    chunks = sealing.chunks
+    oldest_us, newest_us = min(chunk.oldest_us for chunk in chunks), max(chunk.newest_us for chunk in chunks)
+    times = (oldest_us, newest_us, chunks[0].appended_us, sealing.sealed_us)
+    return Sealed(sealing.stream, sealing.batch, sealing.summary, *times, hours)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A batch to add to the outbox; `appended_us` is when its first record was."""
+
+    stream: StreamRow
+    batch: SealedBatch
+    summary: bytes | None
+    oldest_us: int
+    newest_us: int
+    appended_us: int
+    sealed_us: int
+    hours: Hours
+
+
+def add_sealed(database: Database, sealed: Sealed) -> None:
+    """Add a batch. Inside a transaction."""
+    row, header = sealed.stream, sealed.batch.header
     batch = database.insert(
         "add_batch",
         row.id,
         header.first,
         header.last,
-        len(sealing.batch.raw),
-        sealing.batch.digest,
+        len(sealed.batch.raw),
+        sealed.batch.digest,
         header.epoch,
         header.dictionary,
         row.priority,
         0,
-        min(chunk.oldest_us for chunk in chunks),
-        max(chunk.newest_us for chunk in chunks),
-        chunks[0].appended_us,
-        sealing.sealed_us,
+        sealed.oldest_us,
+        sealed.newest_us,
+        sealed.appended_us,
+        sealed.sealed_us,
         None,
     )
-    database.run("set_sending_order", batch, -batch if sealing.newest_first else batch)
-    database.run("add_body", batch, sealing.batch.raw, sealing.summary)
-    keep(database, "add_batch_hours", batch, hours)
+    database.run("set_sending_order", batch, -batch if row.newest_first else batch)
+    database.run("add_body", batch, sealed.batch.raw, sealed.summary)
+    keep(database, "add_batch_hours", batch, sealed.hours)
 
 
 def waiting(database: Database, *, max_bytes: int, max_batches: int, paused: str = NOTHING_PAUSED) -> list[OutboxBatch]:

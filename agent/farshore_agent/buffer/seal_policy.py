@@ -27,6 +27,10 @@ LEISURE_SHARE: Final = 1 / 8
 """While producers hand over without a pause, sealing waits for leisure until the tails take this share of the bound."""
 
 
+AT_ONCE_SHARE: Final = 1 / 4
+"""What one commit adds to a stream is worth a batch of its own from this share of a full one on."""
+
+
 class Why(enum.StrEnum):
     """Why a tail is sealed."""
 
@@ -134,6 +138,14 @@ def rest_of(due: Due, records: int, size: int, settings: SealSettings) -> Due | 
     is_full = left.records >= settings.max_records or left.bytes >= settings.max_bytes
     is_whole = due.why not in (Why.COUNT, Why.BYTES)
     return replace(due, tail=left) if left.records > 0 and records > 0 and (is_full or is_whole) else None
+
+
+def is_sealed_at_once(records: int, choice: EffortChoice, settings: SealSettings) -> bool:
+    """Whether records that come in one commit are sealed before they are stored, and never join the tail.
+
+    Their producers wait for it: so only where haste was asked for. The tail before them is sealed when its time comes.
+    """
+    return choice is EffortChoice.FAST and records >= AT_ONCE_SHARE * settings.max_records
 
 
 def effort_for(choice: EffortChoice, due: Due, settings: SealSettings, *, link_up: bool, busy: bool) -> Effort:

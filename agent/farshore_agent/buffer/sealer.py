@@ -9,11 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from farshore_agent.buffer import summary
+from farshore_agent.buffer import summary as summaries
 from farshore_agent.buffer.aside import put_aside
 from farshore_agent.buffer.chunk import Damaged
 from farshore_agent.buffer.connection import Database
 from farshore_agent.buffer.dictionaries import Dictionaries
+from farshore_agent.buffer.fresh import Fresh, SealedAddition, portions
+from farshore_agent.buffer.group import StreamGroup
 from farshore_agent.buffer.outbox import Sealing, has_dictionary, store_dictionary, store_sealed
 from farshore_agent.buffer.plans import Plans
 from farshore_agent.buffer.seal_policy import Due, effort_for
@@ -101,13 +103,14 @@ class Sealer:
             return None
         effort = effort_for(policy.effort, due, self._settings, link_up=link_up, busy=busy)
         try:
-            batch = self._seal_records(database, row, front, effort)
+            batch = self._seal_tail(database, row, front.chunks[0].first, front.columns, effort)
         except _POISON:
             smaller = self._without_poison(database, row, front, now_us)
             if smaller is None:
                 return None
             front, batch = smaller
-        return front, Sealing(row, front.chunks, batch, _summary(front, policy), policy.newest_first, now_us)
+        summary = _summary(front.columns, policy, front.chunks[0].appended_us)
+        return front, Sealing(row, front.chunks, batch, summary, now_us)
 
     def _without_poison(
         self, database: Database, row: StreamRow, front: Front, now_us: int
@@ -125,18 +128,45 @@ class Sealer:
                 return None
         alone = Front([chunk], columns)
         try:
-            return alone, self._seal_records(database, row, alone, Effort.FAST)
+            return alone, self._seal_tail(database, row, chunk.first, columns, Effort.FAST)
         except _POISON as error:
             put_aside(database, row, chunk, error, now_us)
             return None
 
-    def _seal_records(self, database: Database, row: StreamRow, front: Front, effort: Effort) -> SealedBatch:
-        dictionary = self._dictionary(database, row, front.columns)
-        plan = self._plans.of(row.name, front.columns)
-        body = encode(front.columns, effort=effort, plan=plan, dictionary=dictionary)
-        first, count = front.chunks[0].first, front.columns.count
-        header = self._header(Kind.RECORDS, row, first, count, dictionary)
-        return self._key.seal(header, body)
+    def seal_fresh(self, row: StreamRow, group: StreamGroup, now_us: int) -> SealedAddition | None:
+        """Seal records that get the next sequences of their stream; None where they have to go through the tail.
+
+        Without a dictionary: so many records hardly need one, and to try one takes as long as to seal them a hundred
+        times.
+        """
+        rules = self._settings
+        cut = portions(group, max_records=rules.max_records, max_cells=MAX_CELLS, max_bytes=MAX_PLAIN_BYTES)
+        if cut is None:
+            return None
+        policy, head, fresh = self._policies.of(row.name), row.head, []
+        try:
+            for columns in cut:
+                batch = self._seal_records(row, head + 1, columns, Effort.FAST)
+                if len(columns.fields) > MAX_FIELDS or len(batch.raw) > rules.max_bytes:
+                    return None
+                fresh.append(Fresh(batch, _summary(columns, policy, now_us)))
+                head = batch.header.last
+        except _POISON:
+            self._plans.forget(row.name)
+            return None
+        return SealedAddition(row, group, fresh)
+
+    def _seal_tail(
+        self, database: Database, row: StreamRow, first: int, columns: Columns, effort: Effort
+    ) -> SealedBatch:
+        return self._seal_records(row, first, columns, effort, self._dictionary(database, row, columns))
+
+    def _seal_records(
+        self, row: StreamRow, first: int, columns: Columns, effort: Effort, dictionary: Dictionary | None = None
+    ) -> SealedBatch:
+        plan = self._plans.of(row.name, columns)
+        body = encode(columns, effort=effort, plan=plan, dictionary=dictionary)
+        return self._key.seal(self._header(Kind.RECORDS, row, first, columns.count, dictionary), body)
 
     def _dictionary(self, database: Database, row: StreamRow, columns: Columns) -> Dictionary | None:
         dictionary = self._dictionaries.for_batch(row.name, columns)
@@ -181,7 +211,7 @@ def _fits(chunks: list[Chunk], fields: int, settings: SealSettings) -> bool:
     )
 
 
-def _summary(front: Front, policy: StreamPolicy) -> bytes | None:
+def _summary(columns: Columns, policy: StreamPolicy, appended_us: int) -> bytes | None:
     if policy.when_full is not WhenFull.THIN:
         return None
-    return summary.pack(summary.summarise(front.columns, policy.time_field, front.chunks[0].appended_us))
+    return summaries.pack(summaries.summarise(columns, policy.time_field, appended_us))

@@ -58,6 +58,17 @@ def columns_of(records: Sequence[Shaped]) -> dict[str, list[Any]]:
     return {key: list(map(attrgetter(name), records)) for key, name in zip(keys, _names(len(keys)), strict=True)}
 
 
+def columns_if_shaped(records: Sequence[Record]) -> dict[str, list[Any]] | None:
+    """The columns of records, if they are all of one shape."""
+    shape, *others = set(map(type, records))
+    return columns_of(cast("Sequence[Shaped]", records)) if not others and issubclass(shape, Shaped) else None
+
+
+def uniform_columns(records: Sequence[Record]) -> dict[str, list[Any]] | None:
+    """The columns of records that all have the same keys; None where they have not, or have none."""
+    return columns_if_shaped(records) or columns_of_mappings(mappings(records))
+
+
 def columns_of_mappings(records: Sequence[dict[str, Any]]) -> dict[str, list[Any]] | None:
     """The columns of mappings that all have the same keys; None where they have not, or have none."""
     keys = records[0].keys()

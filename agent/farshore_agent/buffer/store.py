@@ -15,18 +15,19 @@ from farshore_agent.buffer.ballast import Ballast
 from farshore_agent.buffer.chunk import Unencodable
 from farshore_agent.buffer.connection import Database
 from farshore_agent.buffer.epochs import store_epoch
-from farshore_agent.buffer.group import Group, QueuedAppend, merge
+from farshore_agent.buffer.fresh import SealedAddition
+from farshore_agent.buffer.group import Group, QueuedAppend, StreamGroup, merge
 from farshore_agent.buffer.inspect import Flaw
 from farshore_agent.buffer.model import Appended, BufferStatus, LoadedBatch, Manifest, OutboxBatch, Settled
 from farshore_agent.buffer.repair import open_file, replace_file
 from farshore_agent.buffer.resend import resend
 from farshore_agent.buffer.room import Demand
 from farshore_agent.buffer.scrub import Scrubber, scrub_all
-from farshore_agent.buffer.seal_policy import Circumstances, Due, due, rest_of, together
+from farshore_agent.buffer.seal_policy import Circumstances, Due, due, is_sealed_at_once, rest_of, together
 from farshore_agent.buffer.sealer import Sealer
 from farshore_agent.buffer.settling import Settlement
 from farshore_agent.buffer.shed import Life, Shedder
-from farshore_agent.buffer.streams import apply_priorities, begin_life
+from farshore_agent.buffer.streams import apply_priorities, begin_life, stream_by_name
 from farshore_agent.errors import AgentError, BufferBroken, BufferFull
 from farshore_agent.settings import BufferSettings, SealSettings, StreamPolicies
 from farshore_protocol.messages import Answer, KeyEpoch
@@ -43,7 +44,11 @@ Outcome = Appended | AgentError
 
 
 class Store:
-    """The open file and its present life."""
+    """The open file and its present life.
+
+    Attributes:
+        made_at_once: how many batches commits have made, of records that never were in the tail.
+    """
 
     def __init__(
         self, path: Path, settings: BufferSettings, seal: SealSettings, policies: StreamPolicies, vfs: str | None
@@ -58,6 +63,7 @@ class Store:
         self._ballast = Ballast(path, settings.max_bytes)
         self._said: dict[tuple[bytes, int], statement.Said] = {}
         self._paused = outbox.NOTHING_PAUSED
+        self.made_at_once = 0
 
     @classmethod
     def open(
@@ -133,7 +139,7 @@ class Store:
         """
         try:
             group = merge(appends, now_us, self._policies)
-            additions = tail.encode_group(group, max_records=self._seal.max_records)
+            additions = [self._joining(each, now_us) for each in group.streams.values()]
         except Unencodable:
             return self._each_apart(appends, now_us)
         if (
@@ -152,7 +158,15 @@ class Store:
                 return self._append(appends, group, additions, now_us)
         return self._without(refused, appends, now_us)
 
-    def _make_room(self, additions: Sequence[tail.Addition], now_us: int) -> set[str]:
+    def _joining(self, group: StreamGroup, now_us: int) -> tail.Joining:
+        """What a commit adds to one stream: batches, if they are worth it at once, else chunks for the tail."""
+        sealed = None
+        if self._sealer and is_sealed_at_once(len(group.records), self._policies.of(group.stream).effort, self._seal):
+            row = stream_by_name(self._database, self.life.incarnation, group.stream)
+            sealed = self._sealer.seal_fresh(row, group, now_us) if row else None
+        return sealed or tail.encode_group(group, max_records=self._seal.max_records)
+
+    def _make_room(self, additions: Sequence[tail.Joining], now_us: int) -> set[str]:
         demands = [Demand(each.stream, self._priority(each.stream), each.cost_bytes) for each in additions]
         return self._shedder.make_room(demands, self.life, now_us)
 
@@ -174,10 +188,11 @@ class Store:
         return has_room
 
     def _append(
-        self, appends: Sequence[QueuedAppend], group: Group, additions: Sequence[tail.Addition], now_us: int
+        self, appends: Sequence[QueuedAppend], group: Group, additions: Sequence[tail.Joining], now_us: int
     ) -> list[Outcome]:
         life, incarnation = self.life.id, self.life.incarnation
         heads = tail.append(self._database, (life, incarnation), additions, group.checkpoints, self._policies, now_us)
+        self.made_at_once += sum(len(each.fresh) for each in additions if isinstance(each, SealedAddition))
         outcomes: list[Outcome] = []
         for queued, offset in zip(appends, group.offsets, strict=True):
             admitted = queued.admitted

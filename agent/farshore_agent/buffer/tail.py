@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from farshore_agent.buffer.chunk import Damaged, EncodedChunk, checksum, decode_chunk, encode_chunks
 from farshore_agent.buffer.connection import PAGE_BYTES, Database, translated
-from farshore_agent.buffer.group import Group
+from farshore_agent.buffer.group import StreamGroup
 from farshore_agent.buffer.hours import Runs, count, cut, keep
 from farshore_agent.buffer.queries import QUERIES
 from farshore_agent.buffer.receipts import declare_missing
@@ -33,7 +34,52 @@ class Addition:
     @property
     def cost_bytes(self) -> int:
         """What the file needs for it, rather too much than too little."""
-        return sum(_cost(len(chunk.body)) for chunk in self.chunks)
+        return sum(cost_of(len(chunk.body)) for chunk in self.chunks)
+
+    def add(self, database: Database, stream: int, head: int, incarnation: bytes, now_us: int) -> int:
+        """Store it; the new head. Inside the transaction of the commit."""
+        records = size = 0
+        spread = cut(self.hours, (chunk.count for chunk in self.chunks))
+        for chunk, hours in zip(self.chunks, spread, strict=True):
+            first = head + records + 1
+            identity = checksum(chunk.body, incarnation=incarnation, stream=self.stream, first=first, count=chunk.count)
+            row = database.insert(
+                "add_chunk",
+                stream,
+                first,
+                chunk.count,
+                len(chunk.body),
+                chunk.plain_size,
+                identity,
+                self.oldest_us,
+                self.newest_us,
+                now_us,
+                chunk.body,
+            )
+            keep(database, "add_chunk_hours", row, hours)
+            count(database, stream, hours)
+            records += chunk.count
+            size += len(chunk.body)
+        database.run("advance_stream", stream, head + records, records, size)
+        return head + records
+
+
+class Joining(Protocol):
+    """What a commit adds to one stream, in the tail or sealed already."""
+
+    @property
+    def stream(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def cost_bytes(self) -> int:
+        """What the file needs for it, rather too much than too little."""
+        ...
+
+    def add(self, database: Database, stream: int, head: int, incarnation: bytes, now_us: int) -> int:
+        """Store it; the new head. Inside the transaction of the commit."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +102,20 @@ class Chunk:
         return self.first + self.count - 1
 
 
-def encode_group(group: Group, *, max_records: int) -> list[Addition]:
-    """Encode what a commit adds to each stream.
+def encode_group(group: StreamGroup, *, max_records: int) -> Addition:
+    """Encode what a commit adds to a stream.
 
     Raises:
         Unencodable: a record holds what no record may hold.
     """
-    return [
-        Addition(each.stream, chunks, each.oldest_us, each.newest_us, each.hours)
-        for each in group.streams.values()
-        for chunks in [list(encode_chunks(each.records, max_records=max_records))]
-    ]
+    chunks = list(encode_chunks(group.records, max_records=max_records))
+    return Addition(group.stream, chunks, group.oldest_us, group.newest_us, group.hours)
 
 
 def append(
     database: Database,
     life: tuple[int, bytes],
-    additions: Iterable[Addition],
+    additions: Iterable[Joining],
     checkpoints: dict[str, bytes],
     policies: StreamPolicies,
     now_us: int,
@@ -83,7 +126,7 @@ def append(
         for addition in additions:
             stream, head = head_of(database, life[0], addition.stream, policies)
             heads[addition.stream] = head
-            _add(database, stream, head, life[1], addition, now_us)
+            addition.add(database, stream, head, life[1], now_us)
         for key, value in checkpoints.items():
             database.run("set_checkpoint", key, value)
     return heads
@@ -94,34 +137,7 @@ def add_inside(
 ) -> tuple[int, int]:
     """Append as part of a larger transaction; the first and the last sequence."""
     stream, head = head_of(database, life[0], addition.stream, policies)
-    return head + 1, _add(database, stream, head, life[1], addition, now_us)
-
-
-def _add(database: Database, stream: int, head: int, incarnation: bytes, addition: Addition, now_us: int) -> int:
-    records = size = 0
-    spread = cut(addition.hours, (chunk.count for chunk in addition.chunks))
-    for chunk, hours in zip(addition.chunks, spread, strict=True):
-        first = head + records + 1
-        identity = checksum(chunk.body, incarnation=incarnation, stream=addition.stream, first=first, count=chunk.count)
-        row = database.insert(
-            "add_chunk",
-            stream,
-            first,
-            chunk.count,
-            len(chunk.body),
-            chunk.plain_size,
-            identity,
-            addition.oldest_us,
-            addition.newest_us,
-            now_us,
-            chunk.body,
-        )
-        keep(database, "add_chunk_hours", row, hours)
-        count(database, stream, hours)
-        records += chunk.count
-        size += len(chunk.body)
-    database.run("advance_stream", stream, head + records, records, size)
-    return head + records
+    return head + 1, addition.add(database, stream, head, life[1], now_us)
 
 
 def tails(database: Database, life: int) -> list[Tail]:
@@ -185,6 +201,7 @@ def drop_chunks(database: Database, stream: int, chunks: Iterable[Chunk]) -> Non
     database.run("shorten_tail", stream, records, size)
 
 
-def _cost(size: int) -> int:
+def cost_of(size: int) -> int:
+    """What the file needs for a row with a body of that size, about."""
     pages = size // (PAGE_BYTES - 4) + 2 if size > PAGE_BYTES // 8 else 0
     return pages * PAGE_BYTES + _ROW_BYTES + (0 if pages else 2 * size)

@@ -28,6 +28,7 @@ from farshore_protocol.columns.plan import Choice
 from farshore_protocol.columns.reader import Reader
 from farshore_protocol.columns.scales import (
     Scale,
+    exact_numerators,
     find_binary,
     find_decimal,
     find_mean,
@@ -98,8 +99,8 @@ def _try_const(out: Writer, values: list[float], _choice: Choice) -> bool:
 
 def _try_scaled(out: Writer, values: list[float], choice: Choice) -> bool:
     scale = _scale_of(choice)
-    integers = numerators(values, scale.value)
-    if integers is None or not _same(_quotients(integers.values, scale.value), values):
+    integers = exact_numerators(values, scale.value)
+    if integers is None:
         return False
     out.uint(SCALED)
     write_scale(out, scale)

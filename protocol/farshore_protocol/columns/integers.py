@@ -41,6 +41,15 @@ def encode_integers(out: Writer, values: list[int] | Integers, choice: Choice) -
         _search(out, column, choice)
 
 
+def are_small(values: list[int]) -> bool:
+    """Whether all of them are from -2^63 to 2^63-1."""
+    try:
+        lanes.from_list(values)
+    except OverflowError:
+        return False
+    return True
+
+
 def _search(out: Writer, column: Integers, choice: Choice) -> None:
     for sure in (CONST, LINEAR):
         choice.picked = (sure,)

@@ -11,6 +11,8 @@ encoding of the kind itself. Encoder and decoder number leaves alike: in the ord
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import compress, islice
+from operator import eq
 from typing import Any, Final, TypeAlias
 
 from farshore_protocol.columns import planes
@@ -40,6 +42,7 @@ _KEY_SAMPLE: Final = 256
 _MAX_MISSED: Final = 0.9
 
 _NOT_SEEN: Final = object()
+_INVERTED: Final = b"\1\0" + bytes(254)
 
 Encode: TypeAlias = Callable[[Writer, list[Any], Choice], None]
 Decode: TypeAlias = Callable[[Reader, int, Path], Vector]
@@ -129,6 +132,8 @@ def _try_predicted(out: Writer, kind: Kind, values: list[Any], choice: Choice) -
 
 def _predict(keys: list[Any], values: list[Any], last: dict[Any, Any]) -> tuple[bytearray, list[Any]]:
     """For every key that was seen before whether its value is the same again, and the values that are not foretold."""
+    if not last and keys.count(keys[0]) == len(keys):
+        return _repeated(values)
     hits, misses = bytearray(), []
     for key, value in zip(keys, values, strict=True):
         guess = last.get(key, _NOT_SEEN)
@@ -139,6 +144,12 @@ def _predict(keys: list[Any], values: list[Any], last: dict[Any, Any]) -> tuple[
         last[key] = value
         misses.append(value)
     return hits, misses
+
+
+def _repeated(values: list[Any]) -> tuple[bytearray, list[Any]]:
+    """The same where all keys are one: is each value the one before it?"""
+    hits = bytearray(map(eq, values, islice(values, 1, None)))
+    return hits, [values[0], *compress(islice(values, 1, None), hits.translate(_INVERTED))]
 
 
 def _learnt(history: History | None, key: Path, path: Path) -> dict[Any, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from array import array
 from itertools import pairwise
+from struct import error, pack
 from typing import Final
 
 from farshore_protocol.columns.lanes import BYTES as LANE_BYTES
@@ -40,10 +41,10 @@ def to_bytes(code: str, values: list[int]) -> bytes:
     Raises:
         OverflowError: a value does not fit.
     """
-    items = array(code, values)
-    if sys.byteorder == "big":
-        items.byteswap()
-    return items.tobytes()
+    try:
+        return pack(f"<{len(values)}{code}", *values)
+    except error as too_large:
+        raise OverflowError(str(too_large)) from None
 
 
 def to_list(code: str, raw: bytes) -> list[int]:
@@ -61,10 +62,7 @@ def floats_to_bytes(code: str, values: list[float]) -> bytes:
     Raises:
         OverflowError: a value does not fit 32 bits.
     """
-    items = array(code, values)
-    if sys.byteorder == "big":
-        items.byteswap()
-    return items.tobytes()
+    return pack(f"<{len(values)}{code}", *values)
 
 
 def floats_to_list(code: str, raw: bytes) -> list[float]:

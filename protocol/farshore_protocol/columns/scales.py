@@ -61,11 +61,37 @@ def read_scale(reader: Reader) -> float:
 
 def numerators(values: list[float], scale: float) -> Integers | None:
     """The integers nearest to `values` x `scale`; None if one is no number or too large to be told from an integer."""
-    # A float of this size has no bits left for a fraction: adding rounds, and the integer is in the lowest bits.
-    raw = planes.floats_to_bytes("d", [value * scale + _ROUNDER for value in values])
-    if raw[7::8].count(_ROUNDER_TOP) == len(values) and not raw[6::8].translate(None, _ROUNDER_NEXT):
-        return Integers.from_lanes(lanes.plus(raw, lanes.repeated(-_ROUNDER_BITS, len(values))))
-    return _large_numerators(values, scale)
+    raw = planes.floats_to_bytes("d", _rounded(values, scale))
+    return _integers_in(raw) or _large_numerators(values, scale)
+
+
+def exact_numerators(values: list[float], scale: float) -> Integers | None:
+    """The integers of which `values` are exactly the quotients by `scale`, to the bit; None if there are none."""
+    rounded = _rounded(values, scale)
+    raw = planes.floats_to_bytes("d", rounded)
+    integers = _integers_in(raw)
+    if integers is not None:
+        return integers if _same([(each - _ROUNDER) / scale for each in rounded], values) else None
+    integers = _large_numerators(values, scale)
+    return integers if integers and _same([each / scale for each in integers.values], values) else None
+
+
+def _rounded(values: list[float], scale: float) -> list[float]:
+    """The products with `scale`, and _ROUNDER more: a float of this size has no bits left for a fraction."""
+    return [value * scale + _ROUNDER for value in values]
+
+
+def _integers_in(raw: bytes) -> Integers | None:
+    """What stands in the lowest bits of what `_rounded` has made; None if one is no number or too large."""
+    count = len(raw) // lanes.BYTES
+    if raw[7::8].count(_ROUNDER_TOP) == count and not raw[6::8].translate(None, _ROUNDER_NEXT):
+        return Integers.from_lanes(lanes.plus(raw, lanes.repeated(-_ROUNDER_BITS, count)))
+    return None
+
+
+def _same(left: list[float], right: list[float]) -> bool:
+    """Equality of each that tells 0.0 from -0.0 and one NaN from another."""
+    return planes.floats_to_bytes("d", left) == planes.floats_to_bytes("d", right)
 
 
 def _large_numerators(values: list[float], scale: float) -> Integers | None:
@@ -102,7 +128,7 @@ def is_near(value: float, scale: float) -> bool:
 
 def same_bits(left: float, right: float) -> bool:
     """Equality that tells 0.0 from -0.0 and one NaN from another."""
-    return planes.floats_to_bytes("d", [left]) == planes.floats_to_bytes("d", [right])
+    return _same([left], [right])
 
 
 def sample_of(values: list[float]) -> list[float]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from itertools import chain, compress, islice
 from typing import Any, Final
 
-from farshore_protocol.columns.integers import MAX_INT, MIN_INT, decode_integers, encode_integers
+from farshore_protocol.columns.integers import MAX_INT, MIN_INT, are_small, decode_integers, encode_integers
 from farshore_protocol.columns.leaves import decode_leaf, encode_leaf
 from farshore_protocol.columns.limits import LIST_CELLS, MAPPING_CELLS, MAX_DEPTH
 from farshore_protocol.columns.plan import Choice, Path
@@ -64,8 +64,7 @@ def _kinds_of(column: list[Any]) -> list[Kind]:
         raise ValueError(f"a record holds a value of type {error.args[0].__name__}") from None
     if int in types:
         integers = column if len(types) == 1 else [cell for cell in column if type(cell) is int]
-        is_big = [not MIN_INT <= extreme <= MAX_INT for extreme in (min(integers), max(integers))]
-        if any(is_big):
+        if not are_small(integers):
             kinds.append(Kind.BIGINT)
             if all(not MIN_INT <= integer <= MAX_INT for integer in integers):
                 kinds.remove(Kind.INT)
