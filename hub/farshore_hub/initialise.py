@@ -46,7 +46,7 @@ url = {url}
 {mark}endpoint = {endpoint}  # https://HOST:PORT of that object store; empty: Amazon's
 # region = "us-east-1"
 # path = "lake"            # the folder of the Delta tables
-# within = "60 s"          # a stored record is in its table after this; of busy streams after seconds
+# within = "5 min"         # a stored record is in its table after this; of busy streams after seconds
 # max_spill_bytes = 4294967296  # of one query or export: what goes to the folder `spill` when it does not fit memory
 
 # [retention]

@@ -31,7 +31,7 @@ class LakeSettings:
     """
 
     linger_us: int = 2_000_000
-    within_us: int = 60_000_000
+    within_us: int = 300_000_000
     worth_record_s: int = 20_000
     max_commit_records: int = 200_000
     max_commit_bytes: int = 16 * MIB

@@ -38,7 +38,7 @@ class Lake(StrictTable):
         "empty: the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), or what the machine itself is given",
     )
     within: Seconds = Field(
-        default=60,
+        default=300,
         ge=1,
         description="a stored record is in its table after this; of busy streams after seconds. Queries see it at once",
     )
