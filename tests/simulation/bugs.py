@@ -31,6 +31,8 @@ from farshore_agent.buffer.streams import StreamRow, begin_life
 from farshore_agent.forward.courier import Courier, Packed
 from farshore_agent.forward.forwarder import Forwarder
 from farshore_agent.forward.link import LinkDown
+from farshore_agent.orders import intake, lifecycle
+from farshore_agent.orders.state import State
 from farshore_hub.ledger.account import Account
 from farshore_hub.ledger.verdict import Fate, StoredBatch, Verdict
 from farshore_hub.receive import posting, receiver
@@ -38,6 +40,7 @@ from farshore_hub.receive.receiver import Receiver
 from farshore_hub.store import inbox
 from farshore_protocol import messages
 from farshore_protocol.messages import Claim
+from farshore_protocol.orders import Order
 from farshore_protocol.ranges import RangeSet, upto
 from tests.simulation.plan import OLD_BACKUPS
 
@@ -51,13 +54,16 @@ Switch = Callable[[], AbstractContextManager[Any]]
 class Bug:
     """A bug, how to plant it, and the kinds of trouble that it needs; none for those that always show.
 
-    `always`: kinds that every seed is given for it, where those that have all of them would be too few.
+    Attributes:
+        always: kinds that every seed is given for it, where those that have all of them would be too few.
+        shown_by: a seed that has shown it, and is tried first; when the worlds change, another one may be the first.
     """
 
     name: str
     plant: Switch
     kinds: tuple[str, ...] = ()
     always: tuple[str, ...] = ()
+    shown_by: int = 0
 
 
 # ------------------------------------------------------------------------ agent
@@ -222,6 +228,26 @@ def _anothers_records_taken_for_its_own() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _order_replayed() -> Iterator[None]:
+    def trusting(_order: Order, _state: State) -> None:
+        return
+
+    with patch.object(intake, "_check_number", trusting):
+        yield
+
+
+@contextmanager
+def _rolled_back_in_words_only() -> Iterator[None]:
+    def forgetful(state: State, problems: Sequence[str]) -> State:
+        told = roll_back(state, problems)
+        return msgspec.structs.replace(told, kept=state.running)
+
+    roll_back = lifecycle.rolled_back
+    with patch.object(lifecycle, "rolled_back", forgetful):
+        yield
+
+
 # -------------------------------------------------------------------------- hub
 
 
@@ -272,30 +298,49 @@ def _ended_lives_forgotten() -> AbstractContextManager[Any]:
 
 
 BUGS: Final = (
-    Bug("acknowledged before the commit", _acknowledged_before_the_commit, ("agent dies", "agent's disk full")),
+    Bug(
+        "acknowledged before the commit",
+        _acknowledged_before_the_commit,
+        ("agent dies", "agent's disk full"),
+        shown_by=2,
+    ),
     Bug("a timeout taken for success, and the batch deleted", _timeout_taken_for_success_and_deleted),
-    Bug("sequences used again after a restore", _sequences_used_again, ("agent restored", "agent cloned")),
-    Bug("given up without a receipt", _given_up_without_a_receipt, ("buffer full",)),
+    Bug("sequences used again after a restore", _sequences_used_again, ("agent restored", "agent cloned"), shown_by=22),
+    Bug("given up without a receipt", _given_up_without_a_receipt, ("buffer full",), shown_by=40),
     Bug(
         "the receipt in a later transaction than the deletion",
         _receipt_in_a_later_transaction,
         ("agent dies", "agent's disk errors", "agent's disk full"),
+        shown_by=155,
     ),
-    Bug("the head of a stream is not claimed", _head_not_claimed),
-    Bug("the cursor moved by the agent's own belief", _cursor_by_own_belief),
+    Bug("the head of a stream is not claimed", _head_not_claimed, shown_by=36),
+    Bug("the cursor moved by the agent's own belief", _cursor_by_own_belief, shown_by=25),
     Bug("a resend with other bytes", _resent_with_other_bytes, ("bad weather", "partition")),
     Bug("the tail of an earlier life forgotten", _tail_of_an_earlier_life_forgotten, ("agent dies",)),
-    Bug("a dictionary in memory only", _dictionary_in_memory_only, ("agent's disk full", "agent's disk errors")),
-    Bug("another's records taken for its own", _anothers_records_taken_for_its_own, ("snapshot resumed twice",)),
-    Bug("archived although a backup lacks it", _archived_while_backups_are_older, ("hub restored",)),
+    Bug(
+        "a dictionary in memory only",
+        _dictionary_in_memory_only,
+        ("agent's disk full", "agent's disk errors"),
+        shown_by=111,
+    ),
+    Bug(
+        "another's records taken for its own",
+        _anothers_records_taken_for_its_own,
+        ("snapshot resumed twice",),
+        shown_by=192,
+    ),
+    Bug("an order that was replayed is done", _order_replayed),
+    Bug("settings are rolled back in words only", _rolled_back_in_words_only, shown_by=6),
+    Bug("archived although a backup lacks it", _archived_while_backups_are_older, ("hub restored",), shown_by=25),
     Bug("nothing is a duplicate", _nothing_is_a_duplicate),
     Bug(
         "ledger and inbox in two transactions",
         _ledger_and_inbox_apart,
         ("hub dies", "hub's disk errors", "hub's disk full"),
+        shown_by=15,
     ),
-    Bug("lives that have ended forgotten", _ended_lives_forgotten, always=OLD_BACKUPS),
-    Bug("a refused batch acknowledged", _refused_batch_acknowledged, ("hub restored",)),
+    Bug("lives that have ended forgotten", _ended_lives_forgotten, always=OLD_BACKUPS, shown_by=5),
+    Bug("a refused batch acknowledged", _refused_batch_acknowledged, ("hub restored",), shown_by=25),
 )
 
 
@@ -317,9 +362,9 @@ HEALED: Final = (Bug("answers that were overtaken are applied", _old_answers_app
 
 
 def seeds_for(bug: Bug, kinds_of: Callable[[int], Sequence[str]], count: int) -> Iterator[int]:
-    """The first `count` seeds without those that cannot show the bug."""
+    """The first `count` seeds without those that cannot show the bug, the likeliest first."""
     can_show: Callable[[int], bool] = partial(_has_any, bug, kinds_of)
-    yield from filter(can_show, range(count))
+    yield from filter(can_show, sorted(range(count), key=lambda seed: seed != bug.shown_by))
 
 
 def _has_any(bug: Bug, kinds_of: Callable[[int], Sequence[str]], seed: int) -> bool:

@@ -207,6 +207,20 @@ class SimHub:
         assert self._hub is not None
         return sites.add(self._hub.fleet, name, 86_400)
 
+    def govern(self, work: Callable[[OpenedHub], object]) -> None:
+        """Have the operator's work done in the hub's process, where it may fail as everything may there."""
+        hub, run = self._hub, self._run
+        if not self.is_up or hub is None or run is None:
+            return
+
+        async def done() -> None:
+            try:
+                await run(lambda: work(hub))
+            except (HubError, OperationalError):
+                self.world.count("order not given")
+
+        self.world.keep(self.world.loop.create_task(done(), context=self.process.context()))
+
     # ----------------------------------------------------------------- doors
 
     def serve(self, question: Question, reply: Callable[[Response], None]) -> None:

@@ -20,6 +20,7 @@ from farshore_hub.store.days import unpack_day
 from farshore_hub.store.engine import reading
 from farshore_protocol.messages import Reason
 from farshore_protocol.ranges import EMPTY, RangeSet
+from tests.simulation import obedience
 from tests.simulation.disk import hub_engine
 from tests.simulation.site import load_of
 from tests.simulation.truth import Key, opened, taken
@@ -52,6 +53,7 @@ def audit(world: World) -> Iterator[str]:
     """What does not hold now, and should at every moment."""
     for site in world.sites.values():
         yield from _audit_agent(site)
+        yield from obedience.audit(site)
     if world.hub.is_up:
         yield from _audit_hub(world)
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from farshore_agent.settings import AgentSettings, parse
+from farshore_agent.settings import AgentSettings
+from farshore_agent.settings.layers import Tables
+from farshore_agent.settings.load import check, tables_of
 from tests.simulation.hub import Archive
 
 KIB: Final = 1024
@@ -37,6 +39,9 @@ MENU: Final = {
     "never restored": 3,
 }
 """Kinds of trouble and how often a seed has them. The last four are settings, and trouble where they meet others."""
+
+_ORDERS: Final = (0, 0, 0, 6)
+"""Orders cost more than records: a quarter of the seeds has some."""
 
 OLD_BACKUPS: Final = ("short retention", "hub restored", "agent dies", "agent stops")
 """The hub goes back to before what its sites still keep, and lives of agents have ended meanwhile."""
@@ -77,7 +82,10 @@ class Plan:
         buffer_bytes: 0 leaves the default.
         blob_bytes: what each record carries besides its name.
         gap_s, nap_s, pace_s: between two events, two looks of an agent's loops, two appends; on average.
+        tables: what the settings were read from; the hub's settings go over them. None: the agent has no file, because
+            its buffer is smaller than a file may say.
         forgets: agents give up acknowledged batches although the hub may be restored.
+        orders: how many orders the hub's operator gives.
     """
 
     kinds: tuple[str, ...]
@@ -91,7 +99,9 @@ class Plan:
     blob_bytes: int
     garbage: float
     settings: AgentSettings
+    tables: Tables | None
     forgets: bool
+    orders: int
 
 
 def plan_for(seed: int, folder: Path, always: Sequence[str] = ()) -> Plan:
@@ -110,7 +120,8 @@ def plan_for(seed: int, folder: Path, always: Sequence[str] = ()) -> Plan:
         linger=rng.choice(["0 s", "5 s", "60 s"]),
         parcel=rng.choice([64 * KIB, 4096 * KIB]),
     )
-    settings = parse(text, folder=folder)
+    tables = tables_of(text, "settings")
+    settings = check(tables, folder=folder)
     buffer_bytes = rng.choice([256, 384]) * KIB if full else 0
     if buffer_bytes:
         # Smaller than a settings file may say: the same rules, met sooner.
@@ -129,5 +140,7 @@ def plan_for(seed: int, folder: Path, always: Sequence[str] = ()) -> Plan:
         blob_bytes=rng.choice([3000, 6000]) if full else rng.choice([0, 0, 30]),
         garbage=rng.choice([0.0, 0.0, 0.1]),
         settings=settings,
+        tables=None if full else tables,
         forgets=full or short or bool(kinds.keys() & {"clock jumps", "months offline", "agent's disk full"}),
+        orders=random.Random(f"orders {seed}").choice(_ORDERS),
     )

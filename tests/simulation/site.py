@@ -16,12 +16,15 @@ from farshore_agent.errors import AgentError, BufferFull, Stopping
 from farshore_agent.identity.enrol import enrol, parse_token
 from farshore_agent.machine import Machine
 from farshore_agent.orders.describe import describe
+from farshore_agent.orders.force import boot
 from farshore_agent.settings import AgentSettings
+from farshore_agent.settings.layers import LocalFile
 from farshore_protocol.ports import Runner
 from farshore_shell.system import World as Outside
 from tests.simulation.disk import DISKS, Disk, Image, image_of, lay_out
 from tests.simulation.loop import Process
 from tests.simulation.network import Named, SimRoad
+from tests.simulation.obedience import Obedience, watch
 from tests.simulation.ports import START_US, Dice, Timepiece, Worker
 
 if TYPE_CHECKING:
@@ -66,6 +69,7 @@ class SimSite:
         self.process.alive = False
         self.dice = Dice(random.Random(0))
         self.promised: dict[Named, int] = {}
+        self.obedience = Obedience()
         self._settings = settings
         self._image: Image = image or {}
         self._folder = world.folder / f"{name}-0"
@@ -130,20 +134,21 @@ class SimSite:
         """The disk is replaced by an older copy."""
         self.kill()
         self.world.truth.disk_replaced(self.site, self._image, image, self.world.hub.image())
-        self._image = image
+        self._image, self.obedience = image, Obedience()
         self.boot()
 
     async def _main(self, process: Process) -> None:
         """The agent until it is told to stop; started again if it cannot start, as a service manager does."""
         try:
-            settings = replace(self._settings, state_dir=self._folder)
             machine = self.machine(process)
-            async with Agent.started(settings, forward=False, machine=machine) as agent, agent.delivering():
-                self.agent = agent
-                try:
-                    await self._produce(agent)
-                finally:
-                    self.agent = None
+            async with Agent.started(self._given(), forward=False, machine=machine) as agent:
+                watch(self, agent)
+                async with agent.delivering():
+                    self.agent = agent
+                    try:
+                        await self._produce(agent)
+                    finally:
+                        self.agent = None
         except Exception as error:  # noqa: BLE001 - whatever it is, the service manager starts it again
             self.world.say(f"{self.name} fails: {type(error).__name__}: {error}")
             self.world.count("agent failed")
@@ -155,6 +160,16 @@ class SimSite:
         self.world.loop.bury()
         shutil.rmtree(self._folder)
         self.world.later(_REBOOT_S, self.boot)
+
+    def _given(self) -> AgentSettings | LocalFile:
+        """The settings, as a file if they can be one."""
+        settings = replace(self._settings, state_dir=self._folder)
+        tables = self.world.plan.tables
+        if not self.world.plan.orders or tables is None:
+            return settings
+        local = LocalFile({**tables, "state_dir": str(self._folder)}, "agent.toml", self._folder, settings)
+        boot(local)  # An agent without doors of its own is no service, for which its start would be one in a trial.
+        return local
 
     async def join(self, token: str) -> None:
         """Enrol, before anything goes wrong."""

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from tests.simulation import oracle, snapshot
+from tests.simulation import obedience, oracle, snapshot
 from tests.simulation.disk import DISKS, Disk, Image, scratch, traced
 from tests.simulation.faults import FAULTS
 from tests.simulation.hub import SimHub
 from tests.simulation.loop import Context, Process, SimLoop
 from tests.simulation.network import Network, Weather
+from tests.simulation.orders import Operator, steer
 from tests.simulation.plan import Plan, plan_for
 from tests.simulation.site import SimSite
 from tests.simulation.truth import Truth
@@ -68,6 +69,7 @@ class World:
         self.hub = SimHub(self, plan.archive)
         self.network.hub = self.hub
         self.sites: dict[str, SimSite] = {}
+        self.operator = Operator(self)
         self.quiet_s = 0.0
         self.ledger: oracle.Ledger | None = None
         self.blob_bytes = plan.blob_bytes
@@ -120,6 +122,7 @@ class World:
             machine = self.add_machine(name, name)
             await machine.join(self.hub.add_site(name))
             machine.boot()
+        self.operator.begin()
         for _ in range(self.plan.events):
             await asyncio.sleep(self.rng.expovariate(1 / self.plan.gap_s))
             kind = self.rng.choice(self.plan.kinds)
@@ -139,7 +142,8 @@ class World:
             await asyncio.sleep(_DRAIN_LOOK_S)
             self._pacify()
             self._audit()
-            if self.wrong or all(oracle.is_idle(site) for site in self.sites.values()):
+            is_idle = all(oracle.is_idle(site) for site in self.sites.values())
+            if self.wrong or (is_idle and obedience.is_settled(self)):
                 break
         else:
             late = [site for site in self.sites.values() if not oracle.is_idle(site)]
@@ -150,6 +154,8 @@ class World:
         self._audit()
         self.ledger = oracle.read_ledger(self)
         self.wrong += oracle.judge(self, self.ledger)
+        if self.plan.orders:
+            self.wrong += obedience.judge(self)
 
     def _pacify(self) -> None:
         self.network.weather = Weather()
@@ -157,6 +163,9 @@ class World:
         for disk, process in self._machines():
             disk.fault, process.fuse = None, None
         self.hub.boot()
+        self.operator.left = 0
+        if self.plan.orders:
+            self.hub.govern(steer)
         for site in self.sites.values():
             site.is_calm, site.clock.nap_s = True, _CALM_NAP_S
             site.clock.run_at(1.0)
