@@ -19,6 +19,7 @@ from farshore_hub.merge.changes import ROW_OPS
 from farshore_hub.merge.policy import Rules
 from farshore_hub.merged.table import OpenTable, Origin
 from farshore_hub.store import merge as store
+from farshore_hub.store import misfits
 from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.merge import WaitingBatch
 from farshore_hub.store.ranges import unpack_ranges
@@ -79,7 +80,18 @@ class Merger:
         if self._clock.monotonic_s() - self._again_s >= AGAIN_EVERY_S:
             # Where several processes store batches, one of a smaller number may come later.
             self._after, self._again_s = {}, self._clock.monotonic_s()
-        return sum(self._merge_some(name, rules) for name, rules in self._rules.items())
+        merged = sum(self._merge_some(name, rules) for name, rules in self._rules.items())
+        return merged + sum(self._try_again(name, rules) for name, rules in self._rules.items())
+
+    def _try_again(self, name: str, rules: Rules) -> int:
+        """Some misfits, after somebody has declared what becomes of them; how many were tried."""
+        with reading(self._engine) as connection:
+            found = store.find_table(connection, name)
+            if found is None or not misfits.untried(connection, found[0], len(found[1].mapped), 1):
+                return 0
+        with writing(self._engine) as connection:
+            table = OpenTable.opened(connection, name, rules, self._clock.now_us(), self._tables.get(name))
+            return table.try_again(connection, PIECE, self._clock.now_us())
 
     def _merge_some(self, name: str, rules: Rules) -> int:
         """Merge the next batches of a table that can be; those that cannot are passed over."""
@@ -107,14 +119,16 @@ class Merger:
                 table.attend(connection)
             table.take_in(connection, [record for record in records if record["op"] == Op.SCHEMA])
         self._attended.add(table.id)
-        self._tables[name] = table
         changes = [record for record in records if record["op"] in ROW_OPS]
-        if not {change["schema"] for change in changes} <= table.known:
+        if not {change["schema"] for change in changes} <= table.layout.known:
             return False
         for start in range(0, len(changes), PIECE):
             origin = Origin(batch.site_id, batch.received_us + batch.before, batch.id, start)
             with writing(self._engine) as connection:
+                # Somebody may have widened a column meanwhile.
+                table = OpenTable.opened(connection, name, rules, self._clock.now_us(), table)
                 table.merge(connection, changes[start : start + PIECE], origin, self._clock.now_us())
+        self._tables[name] = table
         with writing(self._engine) as connection:
             store.note_merged(connection, table.id, batch.id)
             numbers = (record["number"] for record in records if isinstance(record.get("number"), int))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 from farshore_hub.merge.layout import Layout
@@ -45,6 +46,7 @@ class Staging:
         rows: one for each row that changes, by the names of the stage's columns.
         entries: by the place of a cell that has a history, what comes into it.
         misfits: by place, why a change cannot be merged; those are in nothing else.
+        faulty: by place, which cells of such a change their columns cannot take.
         passed: values that lost against others of the same site.
         parts: of cells that take in all, by the number of the row and the place: what each change brought, and when.
     """
@@ -52,12 +54,18 @@ class Staging:
     rows: list[Row] = field(default_factory=list)
     entries: dict[int, list[Row]] = field(default_factory=dict)
     misfits: dict[int, str] = field(default_factory=dict)
+    faulty: dict[int, set[int]] = field(default_factory=dict)
     passed: list[Passed] = field(default_factory=list)
     parts: dict[tuple[int, int], list[tuple[Any, int]]] = field(default_factory=dict)
 
 
 def stage(
-    changes: Sequence[Mapping[str, Any]], layout: Layout, policies: Sequence[Policy], by: int, latest_us: int
+    changes: Sequence[Mapping[str, Any]],
+    layout: Layout,
+    policies: Sequence[Policy],
+    by: int,
+    latest_us: int,
+    unfit: Mapping[int, str] = MappingProxyType({}),
 ) -> Staging:
     """Stage changes of one site, in their order.
 
@@ -67,8 +75,9 @@ def stage(
         policies: of its cells.
         by: the site's number, or `HUB`.
         latest_us: when the hub received them; a clock that is ahead of it is not believed.
+        unfit: by place, why a change is known not to fit.
     """
-    staging = Staging()
+    staging = Staging(misfits=dict(unfit))
     ops = [change["op"] for change in changes]
     # One after the other, also where the clock of all of them is ahead.
     at = [min(change["hlc"], latest_us + place) for place, change in enumerate(changes)]
@@ -85,13 +94,16 @@ def stage(
     sets: dict[int, list[list[str] | None]] = {}
     for place, (column, policy) in enumerate(zip(layout.cells, policies, strict=True)):
         values = _picked(cells, column.names)
-        _note(staging, misfits(_plain(values), column.type), f"its value of {column.name} is not {column.type}")
-        if unfit := policy.unfit(column.type):
-            _note(staging, [n for n, value in enumerate(values) if value is not _NOTHING], f"{column.name}: {unfit}")
+        faults = dict.fromkeys(misfits(_plain(values), column.type), f"its value of {column.name} is not {column.type}")
+        if why := policy.unfit(column.type):
+            faults |= {n: f"{column.name}: {why}" for n, value in enumerate(values) if value is not _NOTHING}
         elif policy is Policy.SUM:
-            values = _deltas(staging, values, changes, column.names)
+            values = _deltas(faults, values, changes, column.names)
         elif policy is Policy.SET:
-            sets[place] = _elements(staging, values, column.name)
+            sets[place] = _elements(faults, values, column.name)
+        for n, why in faults.items():
+            staging.misfits.setdefault(n, why)
+            staging.faulty.setdefault(n, set()).add(place)
         columns[f"c{place}"] = stored(_plain(values), column.type)
         columns[f"c{place}_at"] = [NEVER if value is _NOTHING else when for value, when in zip(values, at, strict=True)]
     rows = _rows(columns, len(changes))
@@ -127,7 +139,7 @@ def _note(staging: Staging, places: Iterable[int], why: str) -> None:
 
 
 def _deltas(
-    staging: Staging, values: Sequence[Any], changes: Sequence[Mapping[str, Any]], names: Sequence[str]
+    faults: dict[int, str], values: Sequence[Any], changes: Sequence[Mapping[str, Any]], names: Sequence[str]
 ) -> list[Any]:
     """By how much each change moves a counter: an insert from nothing, an update as it says."""
     told = _picked([change.get("deltas") or {} for change in changes], names)
@@ -136,21 +148,21 @@ def _deltas(
         moved = value if value is _NOTHING or change["op"] == Op.INSERT else delta
         if value is not _NOTHING and moved is _NOTHING:
             why = f"it does not say by how much {names[-1]} changed: name it in counters = [...] at the site"
-            _note(staging, [place], why)
+            faults.setdefault(place, why)
         elif moved is not None and moved is not _NOTHING and (type(moved) is not int or abs(moved) > MAX_DELTA):
-            _note(staging, [place], f"{names[-1]} changes by more than a counter can at once")
+            faults.setdefault(place, f"{names[-1]} changes by more than a counter can at once")
         deltas.append(moved)
     return deltas
 
 
-def _elements(staging: Staging, values: Sequence[Any], name: str) -> list[list[str] | None]:
+def _elements(faults: dict[int, str], values: Sequence[Any], name: str) -> list[list[str] | None]:
     """The elements of each array; None where there is none."""
     found: list[list[str] | None] = []
     for place, value in enumerate(values):
         try:
             found.append(None if value is _NOTHING or value is None else elements_of(value))
         except ValueError as error:
-            _note(staging, [place], f"its value of {name} {error}, and set unites JSON arrays")
+            faults.setdefault(place, f"its value of {name} {error}, and set unites JSON arrays")
             found.append(None)
     return found
 

@@ -1,7 +1,7 @@
 """What a merged table looks like: which columns the sites' tables have, by which names, and where they stand. Pure.
 
 Columns are known by their place, which never changes. A site that has renamed a column, and one that has not yet, mean
-the same place.
+the same place. A site that declares a column by another type means it too: its values decide, each for itself.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 
+from farshore_hub.merge.mapping import MapKind, Mapped
 from farshore_hub.merge.types import Type, type_of
 
 
 class Misfit(ValueError):
-    """A schema that the merged table cannot take in; the text says why."""
+    """A key that is not the merged table's; the text says why."""
 
 
 class Column(msgspec.Struct, frozen=True, array_like=True):
@@ -37,37 +38,58 @@ class Layout(msgspec.Struct, frozen=True, array_like=True):
         key: the columns that name a row, in their order.
         cells: the others; a column's place is its index.
         schemas: fingerprints (hexadecimal) of the schemas that were taken in.
-        refused: fingerprints of those that were not, and why.
+        refused: fingerprints of those whose key is another one, and why.
+        mapped: what somebody has declared for values that do not fit, in that order.
     """
 
     key: tuple[Column, ...] = ()
     cells: tuple[Column, ...] = ()
     schemas: tuple[str, ...] = ()
     refused: tuple[tuple[str, str], ...] = ()
+    mapped: tuple[Mapped, ...] = ()
+
+    @property
+    def known(self) -> set[str]:
+        """Fingerprints of schemas that were announced."""
+        return {*self.schemas, *dict(self.refused)}
 
     def with_schema(self, record: Mapping[str, Any]) -> Layout:
-        """The layout after a site has announced a schema.
-
-        Raises:
-            Misfit: its key has another number or other types of columns.
-        """
+        """The layout after a site has announced a schema; one whose key does not fit is `refused`."""
         fingerprint, key_names = str(record["schema"]), [str(name) for name in record["key_columns"]]
-        if fingerprint in self.schemas:
+        if fingerprint in self.known:
             return self
         declared = {str(each["name"]): type_of(str(each["type"])) for each in record["columns"]}
         renamed = {str(old): str(new) for old, new in (record.get("renamed") or {}).items()}
+        keys = {name for each in self.key for name in each.names}
         cells = list(self.cells)
         for name, type_ in declared.items():
-            if name not in key_names:
+            if name not in key_names and name not in keys:
                 _take_in(cells, name, type_, [old for old, new in renamed.items() if new == name])
-        key = self._key(key_names, declared)
-        return Layout(key, tuple(cells), (*self.schemas, fingerprint), self.refused)
+        taken = msgspec.structs.replace(self, cells=tuple(cells))
+        try:
+            key = self._key(key_names, declared)
+        except Misfit as error:
+            return msgspec.structs.replace(taken, refused=(*self.refused, (fingerprint, str(error))))
+        return msgspec.structs.replace(taken, key=key, schemas=(*self.schemas, fingerprint))
 
-    def without(self, fingerprint: str, why: str) -> Layout:
-        """The layout after a schema that does not fit; changes under it cannot be merged."""
-        if fingerprint in dict(self.refused):
-            return self
-        return Layout(self.key, self.cells, self.schemas, (*self.refused, (fingerprint, why)))
+    def with_mapped(self, mapped: Mapped) -> Layout:
+        """The layout after somebody has declared what becomes of values that do not fit."""
+        cells = list(self.cells)
+        place = self.place_of(mapped.column)
+        if mapped.kind is MapKind.WIDEN and place is not None:
+            cells[place] = Column(cells[place].names, Type.ANY)
+        elif mapped.kind is MapKind.RENAME and mapped.to not in self.names:
+            cells.append(Column((mapped.to,), Type.ANY))
+        return msgspec.structs.replace(self, cells=tuple(cells), mapped=(*self.mapped, mapped))
+
+    @property
+    def names(self) -> set[str]:
+        """All names that its columns have or had."""
+        return {name for each in (*self.key, *self.cells) for name in each.names}
+
+    def place_of(self, name: str) -> int | None:
+        """The place of the cell that is or was called so."""
+        return next((place for place, each in enumerate(self.cells) if name in each.names), None)
 
     def _key(self, names: list[str], declared: Mapping[str, Type]) -> tuple[Column, ...]:
         types = [declared[name] for name in names]
@@ -83,16 +105,10 @@ class Layout(msgspec.Struct, frozen=True, array_like=True):
 
 
 def _take_in(cells: list[Column], name: str, type_: Type, former: Iterable[str]) -> None:
-    """Find the column by this name or a former one, or add it.
-
-    Raises:
-        Misfit: it is there with another type.
-    """
+    """Find the column by this name or a former one, or add it."""
     for place, each in enumerate(cells):
         if name in each.names or any(old in each.names for old in former):
             names = each.names if name in each.names else (*each.names, name)
-            if each.type is not type_:
-                raise Misfit(f"its column {name} is {type_}, and that of the merged table {each.type}")
             cells[place] = Column(names, each.type)
             return
     cells.append(Column((name,), type_))

@@ -35,7 +35,7 @@ from sqlalchemy.sql import quoted_name
 
 from farshore_hub.merge.layout import Layout
 from farshore_hub.merge.policy import Deletes, Policy, Rules
-from farshore_hub.merge.types import SQL
+from farshore_hub.merge.types import SQL, Type
 
 NEVER: Final = -1
 MARK: Final = "_open"
@@ -85,8 +85,8 @@ class Statements:
         )
         self.by_version = Index(f"merged_{table_id}_version", self.merged.c.version)
         self.staged = Table(
-            # One for each layout: columns are only ever added.
-            f"merging_{table_id}_{len(cells)}",
+            # One for each layout: columns are only ever added, or widened.
+            f"merging_{table_id}_{len(cells)}_{sum(each.type is Type.ANY for each in layout.cells)}",
             metadata,
             Column("n", BigInteger, primary_key=True, autoincrement=False),
             Column("by", BigInteger, nullable=False),

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 
@@ -17,9 +17,11 @@ from farshore_hub.errors import Conflict, Invalid, Unknown
 from farshore_hub.merge import edits
 from farshore_hub.merge.layout import Layout
 from farshore_hub.merge.policy import Rules
+from farshore_hub.merged.finding import found_table, opened_table
+from farshore_hub.merged.misfits import MisfitDesk
 from farshore_hub.merged.row import By, EditedRow
 from farshore_hub.merged.structure import view_of
-from farshore_hub.merged.table import OpenTable, rows_of
+from farshore_hub.merged.table import rows_of
 from farshore_hub.merged.views import ColumnView, ConflictView, EditedView, EditView, TableView, conflict_view
 from farshore_hub.store import merge as store
 from farshore_hub.store.engine import reading, writing
@@ -27,8 +29,6 @@ from farshore_hub.store.merge import AskedConflicts, MergedTable
 from farshore_hub.texts import exact_json
 from farshore_hub.texts.tables import plain
 from farshore_protocol.ports import Clock
-
-MAX_REASON_CHARS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,11 @@ class TableDesk:
     engine: Engine
     clock: Clock
     rules: Mapping[str, Rules] = field(default_factory=dict)
+
+    @property
+    def misfits(self) -> MisfitDesk:
+        """Where misfits are looked after."""
+        return MisfitDesk(self.engine, self.clock, self.rules)
 
     def tables(self) -> list[TableView]:
         """All merged tables, by name."""
@@ -173,34 +178,13 @@ class TableDesk:
     @contextmanager
     def _edited(self, name: str, key: Sequence[Any], by: By) -> Iterator[EditedRow]:
         """A row in a transaction of its own."""
-        _check_reason(by)
+        by.check()
         try:
             with writing(self.engine) as connection:
-                yield EditedRow(connection, self._opened(connection, name), key, by, self.clock.now_us())
+                now_us = self.clock.now_us()
+                yield EditedRow(connection, opened_table(connection, name, self.rules, now_us), key, by, now_us)
         except edits.BadEdit as error:
             raise Invalid(str(error)) from None
-
-    def _opened(self, connection: Connection, name: str) -> OpenTable:
-        found_table(connection, name)
-        if name not in self.rules:
-            raise Conflict(f"the table {name} is not merged any more", remedy=f"declare [tables.{name}] in hub.toml")
-        table = OpenTable.opened(connection, name, self.rules[name], self.clock.now_us())
-        if not table.layout.key:
-            raise Conflict(f"no site has said yet what the table {name} looks like")
-        table.attend(connection)
-        return table
-
-
-def found_table(connection: Connection, name: str) -> tuple[int, Layout]:
-    """The number and the layout of the merged table of that name.
-
-    Raises:
-        Unknown: there is none.
-    """
-    found = store.find_table(connection, name)
-    if found is None:
-        raise Unknown(f"no table {name[:80]!r} is merged here", remedy="farshore-hub tables list shows those that are")
-    return found
 
 
 def _found_conflict(connection: Connection, number: int) -> dict[str, Any]:
@@ -212,11 +196,6 @@ def _found_conflict(connection: Connection, number: int) -> dict[str, Any]:
 
 def _value_of(written: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any value
     return None if written["value"] is None else exact_json.loads(written["value"])
-
-
-def _check_reason(by: By) -> None:
-    if len(by.reason) > MAX_REASON_CHARS or "\0" in by.reason:
-        raise Invalid(f"the reason has at most {MAX_REASON_CHARS} characters, and no NUL")
 
 
 def _edit_view(row: Mapping[str, Any]) -> EditView:

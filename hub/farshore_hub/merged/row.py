@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from farshore_hub.errors import Conflict
+from farshore_hub.errors import Conflict, Invalid
 from farshore_hub.merge import edits
 from farshore_hub.merge.layout import Column
 from farshore_hub.merge.policy import Policy
@@ -26,6 +26,7 @@ from farshore_hub.texts import exact_json
 from farshore_hub.texts.tables import plain
 from farshore_protocol.changes import Op
 
+MAX_REASON_CHARS: Final = 1000
 _MAX_NAME_CHARS: Final = 63
 
 
@@ -35,6 +36,15 @@ class By:
 
     name: str
     reason: str = ""
+
+    def check(self) -> None:
+        """See whether the reason can be kept.
+
+        Raises:
+            Invalid: it is too long, or has a NUL.
+        """
+        if len(self.reason) > MAX_REASON_CHARS or "\0" in self.reason:
+            raise Invalid(f"the reason has at most {MAX_REASON_CHARS} characters, and no NUL")
 
 
 class EditedRow:

@@ -7,12 +7,25 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Connection, Text, inspect, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    MetaData,
+    Table,
+    Text,
+    bindparam,
+    inspect,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable, DropTable
 
 from farshore_hub.merge.history import History
 from farshore_hub.merge.policy import Policy
 from farshore_hub.merge.statements import Statements
+from farshore_hub.merge.types import SQL, Type, stored
 from farshore_hub.store import merge as store
 from farshore_hub.store.dialect import insert_missing
 
@@ -38,6 +51,38 @@ class Structure:
         """Add the columns that it lacks."""
         self._add_columns(connection, self._columns(connection))
         self._follow_rules(connection)
+        self._show(connection)
+
+    def widen(self, connection: Connection, place: int) -> None:
+        """Let a cell hold any value: what stands in it stands as JSON text from now on, also in its history."""
+        self._hide(connection)
+        self._make_any(connection, self._statements.merged, f"c{place}", place)
+        if self._statements.policies[place] is not Policy.LAST_WRITE:
+            self._make_any(connection, History(self._id, self._statements, place).entries, "value", place)
+
+    def _make_any(self, connection: Connection, table: Table, name: str, place: int) -> None:
+        type_ = self._statements.layout.cells[place].type
+        wide = Column(f"{name}_wide", SQL[Type.ANY])
+        made = CreateColumn(wide).compile(dialect=connection.dialect)
+        connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {made}")
+        keys, value = list(table.primary_key.columns), table.c[name]
+        widened = Table(table.name, MetaData(), *(Column(each.name, each.type) for each in keys), wide)
+        put = update(widened).where(*(widened.c[each.name] == bindparam(f"at_{each.name}") for each in keys))
+        put = put.values({wide.name: bindparam("wide")})
+        found = select(*keys, value).where(value.is_not(None)).order_by(*keys).limit(_CHUNK)
+        rows = connection.execute(found).all()
+        while rows:
+            connection.execute(
+                put,
+                [
+                    {f"at_{each.name}": part for each, part in zip(keys, row, strict=False)}
+                    | {"wide": stored([bytes(row[-1]) if type_ is Type.BYTES else row[-1]], Type.ANY)[0]}
+                    for row in rows
+                ],
+            )
+            rows = connection.execute(found.where(tuple_(*keys) > tuple_(*rows[-1][:-1]))).all()
+        connection.exec_driver_sql(f"ALTER TABLE {table.name} DROP COLUMN {name}")
+        connection.exec_driver_sql(f"ALTER TABLE {table.name} RENAME COLUMN {wide.name} TO {name}")
 
     def attend(self, connection: Connection) -> None:
         """See to it that it is as this version of the hub and the rules need it."""

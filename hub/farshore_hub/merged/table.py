@@ -14,12 +14,15 @@ from farshore_hub.merge import filters
 from farshore_hub.merge.changes import Staging, stage
 from farshore_hub.merge.conflicts import conflicts, passed_over
 from farshore_hub.merge.history import History
-from farshore_hub.merge.layout import Layout, Misfit
+from farshore_hub.merge.layout import Layout
+from farshore_hub.merge.mapping import MapKind, Mapped, Unfit, fitted
 from farshore_hub.merge.policy import Policy, Rules
 from farshore_hub.merge.statements import HUB, NEVER, Statements
 from farshore_hub.merged.structure import Structure
 from farshore_hub.store import merge as store
+from farshore_hub.store import misfits
 from farshore_hub.store.dialect import insert_missing
+from farshore_hub.store.misfits import WaitingMisfit
 from farshore_hub.texts import exact_json
 
 
@@ -64,11 +67,6 @@ class OpenTable:
             return known
         return cls(table_id, name, layout, rules)
 
-    @property
-    def known(self) -> set[str]:
-        """Fingerprints of schemas that were announced."""
-        return {*self.layout.schemas, *dict(self.layout.refused)}
-
     def attend(self, connection: Connection) -> None:
         """See to it that the SQL table is as this version of the hub and these rules need it."""
         if self.layout.key:
@@ -76,42 +74,71 @@ class OpenTable:
 
     def take_in(self, connection: Connection, announced: list[dict[str, Any]]) -> None:
         """Take in the schemas that a batch announces: columns are added, never changed or dropped."""
-        before = self.layout
+        layout = self.layout
         for record in announced:
-            try:
-                self.layout = self.layout.with_schema(record)
-            except Misfit as error:
-                self.layout = self.layout.without(str(record["schema"]), str(error))
-        if self.layout == before:
-            return
-        self._look_like(self.layout)
-        if not before.key and self.layout.key:
-            self._structure.make(connection)
-        elif before.key:
-            self._structure.grow(connection)
-        store.save_layout(connection, self.id, self.layout)
+            layout = layout.with_schema(record)
+        self._change_to(connection, layout)
 
-    def merge(self, connection: Connection, changes: Sequence[dict[str, Any]], origin: Origin, now_us: int) -> None:
-        """Merge changes of one site, or of the hub, in their order."""
+    def map(self, connection: Connection, mapped: Mapped) -> None:
+        """Follow from now on what somebody declares for values that do not fit."""
+        place = self.layout.place_of(mapped.column)
+        if mapped.kind is MapKind.WIDEN and place is not None:
+            self._structure.widen(connection, place)
+        self._change_to(connection, self.layout.with_mapped(mapped))
+
+    def _change_to(self, connection: Connection, layout: Layout) -> None:
+        before = self.layout
+        if layout == before:
+            return
+        self._look_like(layout)
+        if layout.key and not before.key:
+            self._structure.make(connection)
+        elif layout.key:
+            self._structure.grow(connection)
+        store.save_layout(connection, self.id, layout)
+
+    def merge(
+        self, connection: Connection, changes: Sequence[dict[str, Any]], origin: Origin, now_us: int
+    ) -> dict[int, str]:
+        """Merge changes of one site, or of the hub, in their order; by place, why one does not fit."""
         before = store.number(connection, self.id, len(changes))
-        refused = dict(self.layout.refused)
-        fits = [place for place, change in enumerate(changes) if change["schema"] not in refused]
-        staging = stage(
-            [changes[place] for place in fits],
-            self.layout,
-            self.statements.declared,
-            origin.by,
-            origin.latest_us + origin.start,
-        )
-        misfits = {fits[place]: why for place, why in staging.misfits.items()}
-        misfits |= {place: refused[change["schema"]] for place, change in enumerate(changes)
-                    if change["schema"] in refused}  # fmt: skip
-        told = {origin.start + place: (why, exact_json.dumps(changes[place])) for place, why in misfits.items()}
-        store.note_misfits(connection, self.id, origin.batch_id, told, now_us)
+        staging = self._staged(changes, origin)
+        told = {origin.start + place: (why, exact_json.dumps(changes[place])) for place, why in staging.misfits.items()}
+        misfits.note_misfits(connection, self.id, origin.batch_id, told, now_us, tried=len(self.layout.mapped))
         if staging.rows:
             # Edits are not in a batch: their numbers are those of the rows that they change.
             entered = (0, before) if origin.by == HUB else (origin.batch_id, origin.start)
             self._merge_staged(connection, staging, before, entered, now_us)
+        return staging.misfits
+
+    def try_again(self, connection: Connection, limit: int, now_us: int) -> int:
+        """Try some misfits once more that were not tried with all that is declared now; how many were tried."""
+        tried = len(self.layout.mapped)
+        waiting = misfits.untried(connection, self.id, tried, limit)
+        for run in _runs(waiting):
+            first = run[0]
+            origin = Origin(first.site_id, first.received_us + first.before, first.batch_id, first.place)
+            changes: list[Any] = [exact_json.loads(each.change) for each in run]
+            still = self.merge(connection, changes, origin, now_us)
+            outcomes = {each.place: still.get(n) for n, each in enumerate(run)}
+            misfits.note_tried(connection, first.batch_id, outcomes, now_us, tried=tried)
+        return len(waiting)
+
+    def _staged(self, changes: Sequence[dict[str, Any]], origin: Origin) -> Staging:
+        """Stage changes; what does not fit once more, as somebody has declared it to be taken."""
+        refused = dict(self.layout.refused)
+        policies, latest_us = self.statements.declared, origin.latest_us + origin.start
+        unfit = {place: refused[each["schema"]] for place, each in enumerate(changes) if each["schema"] in refused}
+        staging = stage(changes, self.layout, policies, origin.by, latest_us, unfit)
+        if not staging.misfits:
+            return staging
+        fitting, unfit = list(changes), {}
+        for place in staging.misfits:
+            try:
+                fitting[place] = fitted(changes[place], self.layout, staging.faulty.get(place, ()))
+            except Unfit as error:
+                unfit[place] = str(error)
+        return stage(fitting, self.layout, policies, origin.by, latest_us, unfit)
 
     def _merge_staged(
         self, connection: Connection, staging: Staging, before: int, entered: tuple[int, int], now_us: int
@@ -237,3 +264,15 @@ def changed_rows(
         return []
     found = Statements(table_id, layout, rules).changed(after, limit)
     return [dict(row) for row in connection.execute(found).mappings()]
+
+
+def _runs(waiting: Sequence[WaitingMisfit]) -> list[list[WaitingMisfit]]:
+    """Those that followed each other in a batch."""
+    runs: list[list[WaitingMisfit]] = []
+    for each in waiting:
+        last = runs[-1][-1] if runs else None
+        if last and (last.batch_id, last.place + 1) == (each.batch_id, each.place):
+            runs[-1].append(each)
+        else:
+            runs.append([each])
+    return runs

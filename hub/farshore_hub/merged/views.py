@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
+from farshore_hub.merge.mapping import MapKind
 from farshore_hub.merge.types import Type
 from farshore_hub.texts.shown import View
 
@@ -29,7 +31,7 @@ class TableView(BaseModel):
     batches: int
     conflicts: int
     open: int = Field(description="conflicts that somebody has to resolve")
-    misfits: int
+    misfits: int = Field(description="changes that wait because they do not fit")
 
 
 class WrittenView(BaseModel):
@@ -91,3 +93,48 @@ class EditedView(BaseModel):
 
     edit: int = Field(description="its number")
     row: dict[str, Any] | None = Field(description="the row as it is now; null if there is none")
+
+
+class MisfitView(BaseModel):
+    """A change that its table cannot take in, or could not until somebody said what it means."""
+
+    id: str = Field(description="BATCH-PLACE: the number of the batch that it came with, and its place in that")
+    table: str
+    site: str
+    state: str = Field(description="waiting; merged: after a declaration it fitted")
+    why: str = Field(description="what does not fit")
+    change: dict[str, Any] = Field(description="as the site said it; bytes as an object with $bytes in base64")
+    found_us: int
+    settled_us: int | None = Field(description="when it was merged")
+
+
+class MappingView(View):
+    """What somebody declared for values that do not fit."""
+
+    column: str
+    kind: MapKind
+    to: str = Field(description="of a rename the other column, of a default the value as JSON")
+    made_us: int
+    made_by: str
+    reason: str
+
+
+class TriedView(BaseModel):
+    """What has come of trying misfits once more."""
+
+    merged: int
+    waiting: int = Field(description="those that do not fit still")
+
+
+def misfit_view(row: Any) -> MisfitView:  # noqa: ANN401 - a row with the columns of `asked_misfits`
+    """A misfit with the change as JSON has it."""
+    return MisfitView(
+        id=f"{row.batch_id}-{row.place}",
+        table=row.table,
+        site=row.site,
+        state=row.state,
+        why=row.why,
+        change=json.loads(row.change),
+        found_us=row.found_us,
+        settled_us=row.settled_us,
+    )

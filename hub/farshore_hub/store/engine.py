@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import ExceptionContext, make_url
 
 from farshore_hub.errors import NotReady
 from farshore_hub.store import told
@@ -51,7 +51,9 @@ def open_engine(url: str) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_size=5, max_overflow=10)
+    engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_size=5, max_overflow=10)
+    event.listen(engine, "handle_error", _drop_stale_plans)
+    return engine
 
 
 def fold_log(engine: Engine) -> None:
@@ -115,6 +117,12 @@ def reading(engine: Engine) -> Iterator[Connection]:
     options = {_BEGIN: "BEGIN"} if engine.dialect.name == "sqlite" else _SNAPSHOT
     with engine.connect().execution_options(**options) as connection:
         yield connection
+
+
+def _drop_stale_plans(context: ExceptionContext) -> None:
+    """A connection that has prepared a statement over a column whose type has changed since is of no use any more."""
+    if "cached plan must not change result type" in str(context.original_exception):
+        context.is_disconnect = True
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own class

@@ -1,4 +1,4 @@
-"""What merging asks of the store: merged tables and their layouts, batches that wait, the conflict ledger, misfits.
+"""What merging asks of the store: merged tables and their layouts, batches that wait, the conflict ledger.
 
 Each function runs in the caller's transaction.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, func, insert, or_
 from farshore_hub.merge.conflicts import Conflict
 from farshore_hub.merge.layout import Layout
 from farshore_hub.merge.policy import Policy
-from farshore_hub.store.dialect import insert_missing, upsert
+from farshore_hub.store.dialect import insert_missing, locked, upsert
 from farshore_hub.store.schema import (
     accounts,
     batches,
@@ -38,6 +38,8 @@ LOST: Final = "lost"
 OPEN: Final = "open"
 RESOLVED: Final = "resolved"
 UNDONE: Final = "undone"
+WAITING: Final = "waiting"
+MERGED: Final = "merged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,8 @@ class MergedTable:
 
 
 def open_table(connection: Connection, name: str, now_us: int) -> tuple[int, Layout]:
-    """The table of that name, made if there is none."""
-    query = select(merged_tables.c.id, merged_tables.c.layout).where(merged_tables.c.name == name)
+    """The table of that name, made if there is none; until the transaction ends nobody else changes its layout."""
+    query = locked(connection, select(merged_tables.c.id, merged_tables.c.layout).where(merged_tables.c.name == name))
     found = connection.execute(query).one_or_none()
     if found is None:
         row = {"name": name, "layout": msgspec.msgpack.encode(Layout()), "created_us": now_us}
@@ -208,17 +210,6 @@ def _mark(table_id: int, conflict: Conflict) -> bytes:
     return hashlib.blake2b(msgspec.msgpack.encode(told), digest_size=_MARK_BYTES).digest()
 
 
-def note_misfits(
-    connection: Connection, table_id: int, batch_id: int, found: Mapping[int, tuple[str, str]], now_us: int
-) -> None:
-    """Keep changes that cannot be merged: by place in the batch, why, and the change as JSON."""
-    rows = [
-        {"table_id": table_id, "batch_id": batch_id, "place": place, "why": why, "change": change, "found_us": now_us}
-        for place, (why, change) in found.items()
-    ]
-    insert_missing(connection, merge_misfits, rows)
-
-
 def tables(connection: Connection) -> list[MergedTable]:
     """All merged tables, by name."""
     found = connection.execute(select(merged_tables).order_by(merged_tables.c.name)).all()
@@ -230,7 +221,7 @@ def tables(connection: Connection) -> list[MergedTable]:
             batches=_count(connection, merged_batches, each.id),
             conflicts=_count(connection, table_conflicts, each.id),
             open=_count(connection, table_conflicts, each.id, table_conflicts.c.state == OPEN),
-            misfits=_count(connection, merge_misfits, each.id),
+            misfits=_count(connection, merge_misfits, each.id, merge_misfits.c.state == WAITING),
         )
         for each in found
     ]
@@ -317,9 +308,3 @@ def settle_conflict(connection: Connection, number: int, state: str, edit: int) 
     same = and_(one.table_id == row.table_id, one.row_key == row.row_key, one.column == row.column)
     connection.execute(update(table_conflicts).where(same, one.state == OPEN).values(state=RESOLVED, edit_id=edit))
     connection.execute(update(table_conflicts).where(one.id == number).values(state=state, edit_id=edit))
-
-
-def misfits_of(connection: Connection, table_id: int, limit: int) -> list[dict[str, Any]]:
-    """The newest changes that could not be merged."""
-    query = select(merge_misfits).where(merge_misfits.c.table_id == table_id).order_by(merge_misfits.c.found_us.desc())
-    return [dict(row) for row in connection.execute(query.limit(limit)).mappings()]

@@ -405,7 +405,11 @@ merge_misfits = Table(
     Column("why", Text, nullable=False),
     Column("change", Text, nullable=False, comment="JSON"),
     Column("found_us", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False, server_default="waiting", comment="waiting or merged"),
+    Column("tried", BigInteger, nullable=False, server_default="0", comment="with how many declarations of the table"),
+    Column("settled_us", BigInteger, comment="when it was merged after all"),
     Index(None, "table_id"),
+    Index(None, "table_id", "state", "tried"),
     comment="Changes that a merged table cannot take in.",
 )
 

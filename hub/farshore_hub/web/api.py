@@ -19,6 +19,7 @@ from farshore_hub.web.routes import (
     followed,
     health,
     hours,
+    misfits,
     orders,
     promises,
     records,
@@ -42,6 +43,7 @@ _ROUTERS: Final = (
     config.router,
     orders.router,
     tables.router,
+    misfits.router,
     health.router,
 )
 _CERTIFICATE: Final = {

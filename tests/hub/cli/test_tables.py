@@ -64,6 +64,24 @@ def test_a_value_that_has_lost_is_listed_shown_and_put_back(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("orders")
+def test_what_does_not_fit_is_listed_and_merged_after_it_was_mapped(run: Run, folder: Path) -> None:
+    with open_hub(folder) as hub, writing(hub.engine) as connection:
+        table = OpenTable.opened(connection, "orders", Rules(), 0)
+        odd = change("insert", 2, START_US, city="Bonn", stock="many")
+        table.merge(connection, [odd], Origin(1, 2 * START_US, 1), START_US)
+    (waits,) = run("tables", "misfits", "orders", "--site", "north", "--json").json
+    assert (waits["id"], waits["why"]) == ("1-0", "its value of stock is not integer")
+    assert '"stock": "many"' in run("tables", "misfit", "1-0").out
+    assert run("tables", "replay", "orders").out == "0 merged, 1 do not fit still\n"
+    said = run("tables", "map", "orders", "--default", "stock=0", "--by", "anna", "--reason", "of old")
+    assert said.out == "1 merged, 0 do not fit still\n"
+    assert [row["stock"] for row in run("tables", "show", "orders", "--json").json] == [5, 0]
+    assert "anna" in run("tables", "mappings", "orders").out
+    assert "merged" in run("tables", "misfits", "--state", "all").out
+    assert run("tables", "misfits", "--json").json == []
+
+
+@pytest.mark.usefixtures("orders")
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "said"),
     [
@@ -73,6 +91,11 @@ def test_a_value_that_has_lost_is_listed_shown_and_put_back(run: Run) -> None:
         (["set", "orders", "1", "--cells", '{"stock": "1"}'], 5, "the value of stock is not a whole number"),
         (["set", "nothing", "1", "--cells", '{"stock": 1}'], 6, "no table 'nothing'"),
         (["delete", "orders", "7"], 6, "no row with this key"),
+        (["map", "orders"], 2, "say one of"),
+        (["map", "orders", "--default", "stock"], 2, "COLUMN=JSON"),
+        (["map", "orders", "--default", "stock=many"], 5, "--default is not JSON"),
+        (["map", "orders", "--widen", "id"], 5, "a key stays as it is"),
+        (["misfit", "one"], 6, "'one' is not BATCH-PLACE"),
     ],
 )
 def test_what_cannot_be_done_is_said(run: Run, arguments: list[str], exit_code: int, said: str) -> None:

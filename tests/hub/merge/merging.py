@@ -13,6 +13,7 @@ from farshore_hub.merge.policy import Policy
 from farshore_hub.merge.statements import HUB
 from farshore_hub.merged.table import OpenTable, Origin, rows_of
 from farshore_hub.store.engine import reading, writing
+from farshore_hub.store.merge import find_table
 from farshore_hub.store.schema import sites, table_conflicts
 from farshore_hub.texts import exact_json
 from tests.hub.merge.worlds import COLUMNS, Batch, World, last_words, rules, schema_record, stories
@@ -55,8 +56,9 @@ def merge_all(
 def merged_rows(engine: Engine, world: World) -> dict[str, dict[str, Any]]:
     """As `expected` has them."""
     with reading(engine) as connection:
-        table = OpenTable.opened(connection, NAME, rules(world.deletes), 0)
-        rows = rows_of(connection, table.id, table.layout, rules(world.deletes), 10**9)
+        found = find_table(connection, NAME)
+        assert found
+        rows = rows_of(connection, *found, rules(world.deletes), 10**9)
     return {row.pop("id"): row | {"note": _any(row["note"])} for row in rows}
 
 
@@ -71,8 +73,9 @@ def lost_for_good(engine: Engine, world: World) -> list[object]:
     one = table_conflicts.c
     columns = (one.row_key, one.column, one.policy, one.lost_value, one.lost_at, one.kept_at)
     with reading(engine) as connection:
-        table = OpenTable.opened(connection, NAME, rules(world.deletes), 0)
-        query = select(*columns).where(one.table_id == table.id).execution_options(yield_per=1_000)
+        found = find_table(connection, NAME)
+        assert found
+        query = select(*columns).where(one.table_id == found[0]).execution_options(yield_per=1_000)
         for row_key, column, policy, value, lost_at, kept_at in connection.execute(query):
             key = json.loads(row_key)[0]
             told.add((key, column, value))

@@ -6,11 +6,15 @@ import random
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from sqlalchemy import text
+
 from farshore_hub.merge.policy import Rules
 from farshore_hub.merged.table import changed_rows, rows_of
 from farshore_hub.merger import Merger
 from farshore_hub.store import merge as store
+from farshore_hub.store import misfits
 from farshore_hub.store.engine import reading
+from farshore_hub.store.misfits import AskedMisfits
 from farshore_hub.texts import exact_json
 from tests.hub.lake.stored import START_US, KeyOpener, Stored
 
@@ -94,6 +98,11 @@ class Hub:
         while self.merger.merge_waiting():
             pass
 
+    def forget_merged(self) -> None:
+        """As if it had died before it noted what it has merged."""
+        with self.stored.engine.begin() as connection:
+            connection.execute(text("DELETE FROM merged_batches"))
+
     @property
     def table(self) -> store.MergedTable:
         with reading(self.stored.engine) as connection:
@@ -115,7 +124,8 @@ class Hub:
 
     def misfits(self) -> list[dict[str, Any]]:
         with reading(self.stored.engine) as connection:
-            return store.misfits_of(connection, self.table.id, 10_000)
+            asked = AskedMisfits(state="", limit=10_000)
+            return [dict(each._mapping) for each in misfits.asked_misfits(connection, asked)]
 
 
 async def _unused(work: Any) -> Any:  # noqa: ANN401 - a Runner

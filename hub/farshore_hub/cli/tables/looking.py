@@ -1,4 +1,4 @@
-"""What is merged, what is in it, and what could not be merged."""
+"""What is merged, and what is in it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ from pathlib import Path
 
 import click
 
-from farshore_hub.cli.options import as_json, data_dir, print_json, print_table, shown_time
+from farshore_hub.cli.options import as_json, data_dir, print_json, print_table
 from farshore_hub.cli.tables.group import command, desk, limit_option
-from farshore_hub.merged.desk import found_table
 from farshore_hub.merged.views import TableView
-from farshore_hub.store import merge
-from farshore_hub.store.engine import reading
 
 
 @command.command("list")
@@ -62,31 +59,6 @@ def show(*, name: str, limit: int, as_json: bool, data_dir: Path) -> None:
         return
     names = [each.name for each in (*layout.key, *layout.cells)]
     print_table(names, [["" if row[each] is None else str(row[each]) for each in names] for row in rows])
-
-
-@command.command("misfits")
-@click.argument("name")
-@limit_option
-@as_json
-@data_dir
-def misfits(*, name: str, limit: int, as_json: bool, data_dir: Path) -> None:
-    """Show changes that the merged table cannot take in, and why. They are kept, and in the lake.
-
-    \b
-    Example:
-      farshore-hub tables misfits orders
-
-    \b
-    Exit codes: 0 shown, 6 there is no such table
-    """
-    with desk(data_dir) as at, reading(at.engine) as connection:
-        found = merge.misfits_of(connection, found_table(connection, name)[0], limit)
-    if as_json:
-        print_json(found)
-        return
-    print_table(
-        ("found", "why", "change"), [(shown_time(each["found_us"]), each["why"], each["change"]) for each in found]
-    )
 
 
 def _row(table: TableView) -> tuple[str, ...]:

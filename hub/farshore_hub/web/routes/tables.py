@@ -10,8 +10,7 @@ from pydantic.config import JsonDict
 from pydantic.json_schema import SkipJsonSchema
 
 from farshore_hub.fleet import sites
-from farshore_hub.merged.desk import MAX_REASON_CHARS
-from farshore_hub.merged.row import By
+from farshore_hub.merged.row import MAX_REASON_CHARS, By
 from farshore_hub.merged.views import ConflictView, EditedView, EditView, TableView
 from farshore_hub.store.merge import AskedConflicts
 from farshore_hub.watch.desk import MAX_ID
