@@ -127,7 +127,7 @@ async def post_abort(number: Number, request: Request, hub: Hub, by: TokenName) 
     dependencies=[Operator],
     responses=responses(401, 403, 404, 409, 422),
 )
-async def post_question(name: SiteInPath, hub: Hub, by: TokenName, stream: StreamName = None) -> AskedView:
+async def post_site_question(name: SiteInPath, hub: Hub, by: TokenName, stream: StreamName = None) -> AskedView:
     """Of all its streams or of one, as far as the site did not give it up itself. Its answers stand in its report."""
     if stream is not None:
         check_stream(stream)
