@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from farshore_build.__main__ import this_architecture
+from tests.examples import ROOT, steps
 from tests.packages.machine import ROOTS, Machine, booted, clean_root
 
 DIST: Final = Path(os.environ.get("FARSHORE_DIST", Path(__file__).parents[2] / "dist"))
@@ -256,3 +259,28 @@ def test_what_an_earlier_version_has_left_goes_on_when_the_packages_are_installe
     machine.until("the records are delivered", lambda: stored(machine) == list(range(60)))
     (line,) = json.loads(machine.do("farshore-hub completeness --stream boiler --json").out)["streams"]
     assert (line["produced"], line["stored"], line["pending"], line["gap"]) == (60, 60, 0, 0)
+
+
+def test_a_newcomer_goes_the_way_of_the_readme(machine: Machine) -> None:
+    """Line by line as it stands there, in an empty folder; but for where the commands come from: here, the packages."""
+    machine.do("systemctl stop farshore-agent farshore-hub && mkdir /root/new")
+    way = [*steps("### Your own hub", ROOT / "README.md"), *steps("### Your own site", ROOT / "README.md")]
+    token = ""
+    for step in way:
+        line = re.sub(r"fs1\.\S+", token, step.line)
+        if line.startswith("make venv"):
+            continue
+        if line.endswith(" &"):
+            machine.do(f"cd /root/new && ({line.removesuffix(' &')} >>log 2>&1 </dev/null &)")
+            machine.until("it listens", partial(ends_well, machine, "curl -sk https://localhost:8443/readyz", ""))
+            continue
+        machine.until(line, partial(ends_well, machine, line, step.says))
+        token = "".join(re.findall(r"fs1\.\S+", machine.do("cat /root/new/said").out)) or token
+    machine.until("the record is at the hub", lambda: "71.5" in machine.run(f"cd /root/new && {way[-1].line}").out)
+
+
+def ends_well(machine: Machine, line: str, says: str) -> bool:
+    """Whether a line ends well and says what the README shows, if it shows something."""
+    said = machine.run(f"cd /root/new && {{ {line}\n}} >said; code=$?; cat said; exit $code")
+    shown = ".*".join(re.escape(part) for part in says.split("…"))
+    return said.code == 0 and re.search(shown, said.out, re.DOTALL) is not None

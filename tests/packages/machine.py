@@ -19,8 +19,8 @@ from tests.acceptance.commands import DEADLINE_S, Said
 from tests.processes import children_of
 
 ROOTS: Final = Path(__file__).parents[2] / ".roots"
-NEEDED: Final = ("adduser", "dbus", "python3", "systemd", "systemd-sysv")
-"""Of the packages' own needs, and what makes it a system that boots."""
+NEEDED: Final = ("adduser", "curl", "dbus", "python3", "systemd", "systemd-sysv")
+"""Of the packages' own needs, what makes it a system that boots, and what the README's reader has."""
 
 _BOOT_S: Final = 300.0
 _COMMAND_S: Final = 600.0
@@ -76,7 +76,7 @@ class Machine:
 
 def clean_root(suite: str) -> Path:
     """The files of a new system of that release; made when they are asked for the first time."""
-    ready = ROOTS / suite
+    ready = ROOTS / f"{suite}-{len(NEEDED)}"
     if not ready.exists():
         draft = ROOTS / f"{suite}.part"
         shutil.rmtree(draft, ignore_errors=True)
