@@ -109,7 +109,7 @@ class LakeTables:
     def check_commits(self) -> None:
         """Find out whether the object store refuses to overwrite what is there, on which all commits rely.
 
-        Not all that speak S3 do (SeaweedFS did not before 2026, issue 8800). Of two commits that are the same one, the
+        Not all that speak S3 do (SeaweedFS 4.16 did not, its issue 8800). Of two commits that are the same one, the
         second has to fail. A file system always does.
 
         Raises:
