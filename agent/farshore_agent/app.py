@@ -88,6 +88,7 @@ class Agent:
             road=machine.road,
             runner=runner,
             on_delivered=self._delivered.ring,
+            on_linked=self._full.ring,  # records linger shorter then: what is due by that is not to wait for a look
         )
         self.running = Running(
             settings,

@@ -49,6 +49,7 @@ class Delivery:
         road: Road,
         runner: Runner,
         on_delivered: Callable[[], None],
+        on_linked: Callable[[], None],
     ) -> None:
         self._buffer = buffer
         self._settings = settings
@@ -57,6 +58,7 @@ class Delivery:
         self._road = road
         self._runner = runner
         self._on_delivered = on_delivered
+        self._on_linked = on_linked
         self._courier: Courier | None = None
         self._forwarder: Forwarder | None = None
         self._forwarding: asyncio.Task[None] | None = None
@@ -174,7 +176,9 @@ class Delivery:
             clock=self._world.clock,
             random=self._world.random,
             report=self.report,
-            outside=Outside(self.keeper.ask_renewal, lambda: self._new_epoch(identity), self._on_delivered),
+            outside=Outside(
+                self.keeper.ask_renewal, lambda: self._new_epoch(identity), self._on_delivered, self._on_linked
+            ),
         )
         try:
             await self._forwarder.run()

@@ -35,7 +35,7 @@ async def keep_going(name: str, work: Callable[[], Awaitable[Any]], clock: Clock
 
 
 async def seal(buffer: Buffer, delivery: Delivery, linger_s: Callable[[], float], full: Bell, clock: Clock) -> NoReturn:
-    """Seal what is due, whether the link is up or not, and tell the forwarder; `full` rings when a batch is full."""
+    """Seal what is due, whether the link is up or not, and tell the forwarder; `full` rings: look now."""
     while True:
         await _seal_all(buffer, delivery)
         await full.sleep(clock, min(_SEAL_MAX_S, max(_SEAL_MIN_S, linger_s() / _SEAL_LOOKS)))

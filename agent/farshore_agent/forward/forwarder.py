@@ -58,11 +58,13 @@ class Outside:
         renew: the hub does not know the certificate, or signs with a key that is not known here.
         new_epoch: somebody else seals under this epoch (a cloned machine): begin another one.
         delivered: something was acknowledged.
+        linked: the link is up, and was not before.
     """
 
     renew: Callable[[str], None]
     new_epoch: Callable[[], Awaitable[None]]
     delivered: Callable[[], None]
+    linked: Callable[[], None]
 
 
 class Forwarder:
@@ -219,9 +221,11 @@ class Forwarder:
             batches=_digests(packed),
             behind=behind,
         )
-        if not self.link_up:
-            _LOG.info("the link to %s is up", self._link.address)
+        was_up = self.link_up
         self._outlook = delivered(self._outlook, delivery, self._clock.monotonic_s(), self._settings)
+        if not was_up:
+            _LOG.info("the link to %s is up", self._link.address)
+            self._outside.linked()
         self._count(packed, answer, settled)
         self._show(error="", remedy="")
         if settled.acknowledged_batches:

@@ -85,6 +85,7 @@ class Site:
     clock: TestClock
     renewals: list[str]
     epochs: list[bytes]
+    linked_s: list[float]
 
     async def append(self, stream: str, count: int) -> None:
         records: list[dict[str, Any]] = [{"ts": START_US, "n": at} for at in range(count)]
@@ -138,6 +139,7 @@ async def site(hub: HubStub, tmp_path: Path) -> AsyncIterator[Site]:
 
     await fresh_epoch()
     renewals: list[str] = []
+    linked_s: list[float] = []
     link = TestLink(hub, clock)
     forwarder = Forwarder(
         buffer=buffer,
@@ -147,9 +149,9 @@ async def site(hub: HubStub, tmp_path: Path) -> AsyncIterator[Site]:
         clock=clock,
         random=random,
         report=LinkReport(),
-        outside=Outside(renewals.append, fresh_epoch, lambda: None),
+        outside=Outside(renewals.append, fresh_epoch, lambda: None, lambda: linked_s.append(clock.monotonic_s())),
     )
-    yield Site(buffer, forwarder, link, clock, renewals, site_epochs)
+    yield Site(buffer, forwarder, link, clock, renewals, site_epochs, linked_s)
     await buffer.close()
 
 
@@ -164,6 +166,16 @@ async def test_retry_after_is_obeyed(site: Site) -> None:
     first, second = site.link.sent_at_s
     assert second - first == pytest.approx(17 + site.link.took_s)
     assert await site.pending() == 0
+
+
+async def test_it_is_told_when_the_link_is_up_and_was_not(site: Site) -> None:
+    """What lingers for minutes without a link and for seconds with one is due then, and must not wait for a look."""
+    await site.turns(4)
+    assert len(site.linked_s) == 1
+    site.link.faults = [LinkDown("cut"), LinkDown("cut")]
+    while site.link.faults or not site.forwarder.link_up:
+        await site.turns(1)
+    assert site.linked_s[1:] == [pytest.approx(site.link.sent_at_s[-1] + site.link.took_s)]
 
 
 async def test_an_idle_site_is_heard_once_a_minute(site: Site) -> None:
@@ -322,7 +334,7 @@ async def test_a_new_life_gets_its_key_although_the_disk_did_not_take_it_at_firs
     await site.append("boiler", 3)
     hub.fork_next = True
     with monkeypatch.context() as broken:
-        broken.setattr(site.forwarder, "_outside", Outside(site.renewals.append, _full, lambda: None))
+        broken.setattr(site.forwarder, "_outside", Outside(site.renewals.append, _full, lambda: None, lambda: None))
         await site.turns(2)
     assert site.buffer.needs_epoch
     hub.fork_next = False
