@@ -16,7 +16,6 @@ from farshore_hub.store import orders
 from farshore_hub.store import site_report as store
 from farshore_hub.store.accounts import open_existing, read_accounts, read_settled_sums, read_unsettled
 from farshore_hub.store.engine import reading
-from farshore_hub.store.fleet import Site
 from farshore_hub.views import (
     SiteLineView,
     SiteReportView,
@@ -55,11 +54,11 @@ class Overview:
 
     def _lines_of_all(self) -> list[SiteLine]:
         with reading(self.fleet.engine) as connection:
-            known = fleet_store.all_sites(connection)
+            known = fleet_store.heard_sites(connection)
             settled = list(read_settled_sums(connection))
             unsettled = list(read_unsettled(connection))
         now_us = self.fleet.clock.now_us()
-        lines = {site.name: self._line(site, now_us) for site in known}
+        lines = {name: self._line(name, heard, revoked, now_us) for name, heard, revoked in known}
         for sums in settled:
             lines[sums.site].add_settled(sums)
         for each in completeness(unsettled, now_us=now_us, silent_after_us=self._silent_after_us):
@@ -68,10 +67,10 @@ class Overview:
 
     def _lines_of(self, stream: str) -> list[SiteLine]:
         with reading(self.fleet.engine) as connection:
-            known = fleet_store.all_sites(connection)
+            known = fleet_store.heard_sites(connection)
             rows = list(read_accounts(connection, None, stream))
         now_us = self.fleet.clock.now_us()
-        lines = {site.name: self._line(site, now_us) for site in known}
+        lines = {name: self._line(name, heard, revoked, now_us) for name, heard, revoked in known}
         for each in completeness(rows, now_us=now_us, silent_after_us=self._silent_after_us):
             if each.stream == stream:
                 lines[each.site].add(each)
@@ -114,7 +113,7 @@ class Overview:
                 "arrivals": store.arrivals(connection, site.id, now_us - ARRIVALS_US),
             }
         streams = completeness(rows, now_us=now_us, silent_after_us=self._silent_after_us)
-        line = self._line(site, now_us)
+        line = self._line(site.name, site.last_seen_us, site.revoked_us, now_us)
         for stream in streams:
             line.add(stream)
         marks = [
@@ -136,10 +135,10 @@ class Overview:
     def _silent_after_us(self) -> int:
         return self.silent_after_s * _US_PER_S
 
-    def _line(self, site: Site, now_us: int) -> SiteLine:
-        heard, revoked = site.last_seen_us, site.revoked_us is not None
-        silent = revoked or (heard is not None and now_us - heard > self._silent_after_us)
-        return SiteLine(site.name, heard, silent, revoked, Standing.UNKNOWN if revoked else Standing.NEW)
+    def _line(self, name: str, heard_us: int | None, revoked_us: int | None, now_us: int) -> SiteLine:
+        revoked = revoked_us is not None
+        silent = revoked or (heard_us is not None and now_us - heard_us > self._silent_after_us)
+        return SiteLine(name, heard_us, silent, revoked, Standing.UNKNOWN if revoked else Standing.NEW)
 
 
 def _watermark(account: Account) -> int:

@@ -177,9 +177,12 @@ def read_settled_sums(connection: Connection) -> Iterator[SettledSum]:
         func.sum(case((and_(_SETTLED, is_refused), accounts.c.stored_count), else_=0)).label("quarantined"),
         func.sum(case((_SETTLED, accounts.c.receipted_count), else_=0)).label("receipted"),
     )
-    query = select(sites.c.name, *sums).join_from(accounts, sites, sites.c.id == accounts.c.site_id)
-    for row in connection.execute(query.group_by(sites.c.id, sites.c.name)):
-        yield SettledSum(row.name, row.streams, int(row.stored), int(row.quarantined), int(row.receipted))
+    # Of ten thousand rows, all at once and by place cost a fraction of one by one and by name; so does no join.
+    named = connection.execute(select(sites.c.id, sites.c.name)).all()
+    names = {id_: name for id_, name in named}  # noqa: C416 - rows
+    rows = connection.execute(select(accounts.c.site_id, *sums).group_by(accounts.c.site_id)).all()
+    for site_id, streams, stored, quarantined, receipted in rows:
+        yield SettledSum(names[site_id], streams, int(stored), int(quarantined), int(receipted))
 
 
 def _read_settled(connection: Connection, asked: list[ColumnElement[bool]]) -> Iterator[AccountRow]:

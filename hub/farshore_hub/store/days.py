@@ -233,7 +233,9 @@ def _site_days(
     if len(ids) <= _FEW_SITES:
         query = query.where(days.site_id.in_(ids))
     found: dict[int, list[tuple[bytes, int, int]]] = {}
-    for site_id, day, states, produced, stored in connection.execute(query.where(days.day.between(first, last))):
+    # All at once: one by one ten thousand rows cost twice as much.
+    rows = connection.execute(query.where(days.day.between(first, last))).all()
+    for site_id, day, states, produced, stored in rows:
         of = found.get(site_id)
         if of is None:
             of = found[site_id] = [(NO_STATES, 0, 0)] * (last - first + 1)

@@ -137,6 +137,12 @@ def all_sites(connection: Connection) -> list[Site]:
     return [_site(row) for row in connection.execute(select(*_SITE).order_by(sites.c.name))]
 
 
+def heard_sites(connection: Connection) -> list[tuple[str, int | None, int | None]]:
+    """Of every site, by name: its name, when it was heard last, and when it was revoked."""
+    query = select(sites.c.name, sites.c.last_seen_us, sites.c.revoked_us).order_by(sites.c.name)
+    return [(name, heard_us, revoked_us) for name, heard_us, revoked_us in connection.execute(query).all()]
+
+
 def stamp(connection: Connection) -> tuple[int, ...]:
     """Another one as soon as a site was added, has joined or was revoked, by whatever process."""
     # Of times as they are five thousand make a sum that SQLite refuses.
