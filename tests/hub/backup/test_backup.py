@@ -21,6 +21,7 @@ from farshore_hub.backup.restore import restore, verify
 from farshore_hub.errors import Conflict, Invalid
 from farshore_hub.fleet import sites
 from farshore_hub.initialise import Stores, initialise
+from farshore_hub.lake.files.opening import lake_of
 from farshore_hub.opening import OpenedHub, open_hub
 from farshore_hub.store import migrate
 from farshore_hub.store.engine import open_engine, writing
@@ -174,3 +175,16 @@ def test_postgresql_goes_into_a_dump_and_comes_out_of_it(postgres_cluster: Clust
         with writing(engine) as connection:
             assert find_site(connection, "ship-1") is not None
         engine.dispose()
+
+
+def test_a_lake_in_an_object_store_stays_there_and_the_backup_says_where(tmp_path: Path) -> None:
+    world, stores = real_world(), Stores(lake="s3://farshore/lake", lake_endpoint="http://127.0.0.1:9")
+    initialise(tmp_path / "hub", ["https://127.0.0.1:8443"], None, stores, world.clock, world.random)
+    with open_hub(tmp_path / "hub") as opened:
+        made = make(opened, tmp_path / "backups", keep=1, with_keys=True, tell=silent)
+    assert made.manifest.lake == "s3://farshore/lake"
+    restored = restore(made.path, tmp_path / "again", None, silent)
+    assert restored.lake == "s3://farshore/lake"
+    with open_hub(tmp_path / "again") as opened:
+        assert lake_of(opened.place).url == "s3://farshore/lake"
+    assert not (tmp_path / "again" / "lake").exists()

@@ -14,11 +14,13 @@ import pyarrow as pa
 import pytest
 from deltalake.exceptions import DeltaError
 
+from farshore_hub.doctor.lake import look_at_lake
 from farshore_hub.errors import HubError, NotReady
 from farshore_hub.lake.export import Wanted
 from farshore_hub.lake.files.location import Location, in_folder
 from farshore_hub.lake.tables import LakeTables, StreamTable
 from farshore_hub.store.engine import open_engine
+from farshore_shell.findings import Fault
 from tests.acceptance.hub import free_port
 from tests.hub.lake.stored import HUB, Stored, make_schema, readings
 from tests.objects import BUCKET, SECRET, ObjectStore
@@ -140,3 +142,12 @@ def overwrite(tables: LakeTables, path: str, content: bytes) -> None:
     """Damage a file of the lake."""
     with tables.files.under("").open_output_stream(path) as file:
         file.write(content)
+
+
+def test_a_doctor_says_that_the_store_is_away_and_no_table_is_blamed(object_store: ObjectStore, tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'hub.db'}")
+    make_schema(engine)
+    nobody = dict(object_store.options) | {"aws_endpoint_url": f"http://127.0.0.1:{free_port()}"}
+    [finding] = look_at_lake(engine, LakeTables(Location(f"s3://{BUCKET}/away", nobody), HUB))
+    engine.dispose()
+    assert (finding.code, finding.fault) == ("lake-away", Fault.OPERATOR)
