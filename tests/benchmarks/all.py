@@ -39,6 +39,8 @@ class Run:
 
 RUNS: Final = (
     Run("floor", "", "--records 20_000"),
+    Run("parts", "", "--records 20_000"),
+    Run("parts", "--effort small", "--records 20_000 --effort small"),
     Run("end_to_end", "", "--records 20_000"),
     Run("peer_postgresql", "", "--records 20_000"),
     Run("peer_nats", "--records 20_000", "--records 5_000"),
