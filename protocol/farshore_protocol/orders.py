@@ -1,30 +1,24 @@
 """Orders from the hub to one site, and the site's reports: the same bytes over MQTT, in answers, parcels and files.
 
-order  = "FSO" version(1 byte) MessagePack(Sealed)
-report = "FSR" version(1 byte) MessagePack(Sealed)
-
-Either is sealed to its receiver (HPKE) and signed over the ciphertext by its sender (Ed25519). Whoever carries it can
-hold it up, hand it over twice, or hand over an older one; he reads nothing and makes none. Against older ones the
-receiver remembers the highest `number`, for each kind of order and for reports; see `next_number`.
+Either is a document, sealed and signed (see `documents`). Whoever carries it can hold it up, hand it over twice, or
+hand over an older one: against that the receiver remembers the highest `number`, for each kind of order and for
+reports; see `next_number`.
 """
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 
-import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec import Meta, Struct
 
 from farshore_protocol import wire
+from farshore_protocol.documents import Kind, Message, Signer
 from farshore_protocol.enrolment import HubKey
-from farshore_protocol.envelope import body_of
-from farshore_protocol.errors import NotAuthentic, OverLimit
 from farshore_protocol.limits import (
     MAX_COMMAND_DATA_BYTES,
     MAX_ORDER_BYTES,
@@ -34,18 +28,12 @@ from farshore_protocol.limits import (
     MAX_SEQUENCE,
     MAX_SETTINGS_CHARS,
 )
-from farshore_protocol.messages import Count, Digest, Id, Name, Sequence, Signature, Text, TimeUs
-from farshore_protocol.sealing import SEALING_SEED_BYTES, SealingKey, check_signature, seal_to
+from farshore_protocol.messages import Count, Digest, Sequence, Text, TimeUs
+from farshore_protocol.sealing import SEALING_SEED_BYTES, SealingKey
 
 VERSION: Final = 1
 
-_ORDER_MAGIC: Final = b"FSO"
-_REPORT_MAGIC: Final = b"FSR"
-_ORDER_CONTEXT: Final = b"farshore/order/v1\0"
-_REPORT_CONTEXT: Final = b"farshore/report/v1\0"
 _SITE_SEALING: Final = b"farshore/site-sealing/v1\0"
-
-M = TypeVar("M", bound="Order | Report")
 
 Word = Annotated[str, Meta(min_length=1, max_length=64)]
 
@@ -71,7 +59,7 @@ class Command(Struct, frozen=True, array_like=True):
     arguments: Annotated[dict[Word, Text], Meta(max_length=16)] = {}
 
 
-class Order(Struct, frozen=True, array_like=True):
+class Order(Message, frozen=True, array_like=True):
     """What one site is to do. Has settings or a command; one that has neither is of a kind that a newer hub knows.
 
     Attributes:
@@ -82,8 +70,6 @@ class Order(Struct, frozen=True, array_like=True):
         expires_us: from when on, by the hub's clock, it is no longer to be begun; None: never.
     """
 
-    hub: Id
-    site: Name
     number: Sequence
     made_us: TimeUs
     expires_us: TimeUs | None
@@ -149,7 +135,7 @@ class Introduction(Struct, frozen=True, array_like=True):
     accepts: Annotated[list[Word], Meta(max_length=64)]
 
 
-class Report(Struct, frozen=True, array_like=True):
+class Report(Message, frozen=True, array_like=True):
     """What a site says of itself and its orders; always all of it, so that the newest is enough.
 
     Attributes:
@@ -160,8 +146,6 @@ class Report(Struct, frozen=True, array_like=True):
         introduction: likewise.
     """
 
-    hub: Id
-    site: Name
     number: Sequence
     at_us: TimeUs
     agent_version: Text
@@ -171,30 +155,8 @@ class Report(Struct, frozen=True, array_like=True):
     introduction: Introduction | None = None
 
 
-class Sealed(Struct, frozen=True, array_like=True):
-    """A message that only one can read, and that only one can have made.
-
-    Attributes:
-        site: whose order or report it is.
-        sealed_to: name of the receiver's sealing key.
-        signed_by: name of the sender's signing key.
-        sealed: the packed message under HPKE; its `info` is the context, the site and a zero byte.
-        signature: over the context, the site, a zero byte and `sealed`.
-    """
-
-    site: Name
-    sealed_to: Id
-    signed_by: Id
-    sealed: Annotated[bytes, Meta(max_length=max(MAX_ORDER_BYTES, MAX_REPORT_BYTES))]
-    signature: Signature
-
-
-@dataclass(frozen=True, slots=True)
-class Signer:
-    """A private signing key and its name."""
-
-    id: bytes
-    key: Ed25519PrivateKey
+_ORDER: Final = Kind("order", b"FSO", VERSION, b"farshore/order/v1\0", wire.decoder_of(Order), MAX_ORDER_BYTES)
+_REPORT: Final = Kind("report", b"FSR", VERSION, b"farshore/report/v1\0", wire.decoder_of(Report), MAX_REPORT_BYTES)
 
 
 def pack_order(order: Order, signer: Signer, site_key: HubKey) -> bytes:
@@ -204,8 +166,7 @@ def pack_order(order: Order, signer: Signer, site_key: HubKey) -> bytes:
         Malformed: `site_key` is no key.
         OverLimit: it would be longer than `MAX_ORDER_BYTES`.
     """
-    raw = _ORDER_MAGIC + bytes((VERSION,)) + _seal(order, signer, site_key, _ORDER_CONTEXT)
-    return _bounded(raw, MAX_ORDER_BYTES, "an order")
+    return _ORDER.pack(order, signer, site_key)
 
 
 def open_order(
@@ -224,13 +185,7 @@ def open_order(
         NotAuthentic: of another hub, for another site, or made by somebody else.
         OverLimit, Unsupported, Malformed: as their texts say.
     """
-    envelope = _envelope(raw, _ORDER_MAGIC, "order", MAX_ORDER_BYTES)
-    order = _open(envelope, [key], signers, _ORDER_CONTEXT, _ORDER)
-    if order.hub != hub:
-        raise NotAuthentic(f"the order is of the hub {order.hub.hex()}, this site belongs to {hub.hex()}")
-    if order.site != site:
-        raise NotAuthentic(f"the order is for the site {order.site}, this is {site}")
-    return order
+    return _ORDER.open(raw, hub=hub, site=site, keys=[key], signers=signers)
 
 
 def pack_report(report: Report, signer: Signer, hub_key: HubKey) -> bytes:
@@ -240,8 +195,7 @@ def pack_report(report: Report, signer: Signer, hub_key: HubKey) -> bytes:
         Malformed: `hub_key` is no key.
         OverLimit: it would be longer than `MAX_REPORT_BYTES`.
     """
-    raw = _REPORT_MAGIC + bytes((VERSION,)) + _seal(report, signer, hub_key, _REPORT_CONTEXT)
-    return _bounded(raw, MAX_REPORT_BYTES, "a report")
+    return _REPORT.pack(report, signer, hub_key)
 
 
 def site_of_report(raw: bytes) -> str:
@@ -250,7 +204,7 @@ def site_of_report(raw: bytes) -> str:
     Raises:
         OverLimit, Unsupported, Malformed: as their texts say.
     """
-    return _envelope(raw, _REPORT_MAGIC, "report", MAX_REPORT_BYTES).site
+    return _REPORT.envelope(raw).site
 
 
 def open_report(
@@ -269,13 +223,7 @@ def open_report(
         NotAuthentic: of another site, for another hub, or made by somebody else.
         OverLimit, Unsupported, Malformed: as their texts say.
     """
-    envelope = _envelope(raw, _REPORT_MAGIC, "report", MAX_REPORT_BYTES)
-    report = _open(envelope, keys, signers, _REPORT_CONTEXT, _REPORT)
-    if report.hub != hub:
-        raise NotAuthentic(f"the report is for the hub {report.hub.hex()}, this is {hub.hex()}")
-    if report.site != site:
-        raise NotAuthentic(f"the report is of the site {report.site}, not of {site}")
-    return report
+    return _REPORT.open(raw, hub=hub, site=site, keys=keys, signers=signers)
 
 
 def next_number(now_us: int, *, highest: int) -> int:
@@ -296,44 +244,3 @@ def site_sealing_key(signing_key: bytes) -> SealingKey:
 def is_due(order: Order, hub_now_us: int) -> bool:
     """Whether the order may still be begun at that time of the hub."""
     return order.expires_us is None or hub_now_us < order.expires_us
-
-
-_ORDER: Final = wire.decoder_of(Order)
-_REPORT: Final = wire.decoder_of(Report)
-_SEALED: Final = wire.decoder_of(Sealed)
-
-
-def _seal(message: Order | Report, signer: Signer, to: HubKey, context: bytes) -> bytes:
-    bound = context + message.site.encode() + b"\0"
-    sealed = seal_to(to.public, wire.pack(message), bound)
-    return wire.pack(Sealed(message.site, to.id, signer.id, sealed, signer.key.sign(bound + sealed)))
-
-
-def _envelope(raw: bytes, magic: bytes, what: str, max_bytes: int) -> Sealed:
-    body = body_of(raw, magic, VERSION, what=what, max_bytes=max_bytes)
-    return wire.unpack(_SEALED, body, what=what, max_bytes=max_bytes)
-
-
-def _open(
-    envelope: Sealed,
-    keys: list[SealingKey],
-    signers: Mapping[bytes, Ed25519PublicKey],
-    context: bytes,
-    decoder: msgspec.msgpack.Decoder[M],
-) -> M:
-    bound = context + envelope.site.encode() + b"\0"
-    signer = signers.get(envelope.signed_by)
-    if signer is None:
-        raise NotAuthentic(f"it is signed by the key {envelope.signed_by.hex()}, which is not known here")
-    check_signature(signer, envelope.signature, bound + envelope.sealed)
-    key = next((each for each in keys if each.id == envelope.sealed_to), None)
-    if key is None:
-        raise NotAuthentic(f"it is sealed to the key {envelope.sealed_to.hex()}, which is not here")
-    plain = key.open(envelope.sealed, bound)
-    return wire.unpack(decoder, plain, what="order or report", max_bytes=len(plain))
-
-
-def _bounded(raw: bytes, max_bytes: int, what: str) -> bytes:
-    if len(raw) > max_bytes:
-        raise OverLimit(f"{what} may have {max_bytes} bytes, this one has {len(raw)}")
-    return raw

@@ -18,8 +18,9 @@ from farshore_hub.store.orders import OrderKind
 from farshore_hub.store.schema import orders as orders_table
 from farshore_protocol import orders
 from farshore_protocol.batch import DIGEST_BYTES
+from farshore_protocol.documents import Signer
 from farshore_protocol.enrolment import HubKey
-from farshore_protocol.orders import CommandReport, Introduction, Order, Outcome, Report, SettingsReport, Signer
+from farshore_protocol.orders import CommandReport, Introduction, Order, Outcome, Report, SettingsReport
 from farshore_protocol.sealing import key_id
 from tests.contracts.hub_world import FakeSite, HubWorld
 

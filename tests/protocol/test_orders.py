@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farshore_protocol import orders
+from farshore_protocol.documents import Signer
 from farshore_protocol.enrolment import HubKey
 from farshore_protocol.errors import Malformed, NotAuthentic, OverLimit, ProtocolError, Unsupported
 from farshore_protocol.limits import MAX_COMMAND_DATA_BYTES, MAX_ORDER_BYTES, MAX_SEQUENCE, MAX_SETTINGS_CHARS
@@ -23,7 +24,6 @@ from farshore_protocol.orders import (
     Outcome,
     Report,
     SettingsReport,
-    Signer,
 )
 from farshore_protocol.sealing import SealingKey
 from tests.protocol import peers
@@ -83,14 +83,14 @@ def test_a_relay_reads_nothing_of_an_order() -> None:
 @pytest.mark.parametrize(
     ("refused", "why"),
     [
-        (lambda: opened(packed(msgspec.structs.replace(ORDER, site="ship-2"))), "for the site ship-2"),
-        (lambda: opened(packed(), site="ship-2"), "for the site ship-1"),
-        (lambda: opened(packed(), hub=b"hub-two!"), "belongs to"),
+        (lambda: opened(packed(msgspec.structs.replace(ORDER, site="ship-2"))), "names the site ship-2"),
+        (lambda: opened(packed(), site="ship-2"), "names the site ship-1"),
+        (lambda: opened(packed(), hub=b"hub-two!"), "names the hub"),
         (lambda: opened(packed(), key=peers.HUB_SEALING), "sealed to the key"),
         (lambda: opened(orders.pack_order(ORDER, SITE_SIGNER, SITE_KEY)), "signed by the key"),
         (lambda: opened(orders.pack_order(ORDER, Signer(HUB_SIGNER.id, peers.SITE_SIGNER), SITE_KEY)), "signature"),
-        (lambda: reported(orders.pack_report(REPORT, SITE_SIGNER, HUB_KEY), site="ship-2"), "of the site ship-1"),
-        (lambda: reported(orders.pack_report(REPORT, SITE_SIGNER, HUB_KEY), hub=b"hub-two!"), "for the hub"),
+        (lambda: reported(orders.pack_report(REPORT, SITE_SIGNER, HUB_KEY), site="ship-2"), "names the site ship-1"),
+        (lambda: reported(orders.pack_report(REPORT, SITE_SIGNER, HUB_KEY), hub=b"hub-two!"), "names the hub"),
         (lambda: reported(orders.pack_report(REPORT, SITE_SIGNER, SITE_KEY)), "sealed to the key"),
     ],
 )

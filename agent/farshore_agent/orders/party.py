@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from farshore_agent.identity.identity import Identity
+from farshore_protocol.documents import Signer
 from farshore_protocol.enrolment import HubKey
-from farshore_protocol.orders import Signer, site_sealing_key
+from farshore_protocol.orders import site_sealing_key
 from farshore_protocol.sealing import SealingKey, key_id
 
 

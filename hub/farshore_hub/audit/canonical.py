@@ -8,7 +8,6 @@ is: members in the order of their names, no white space, other than ASCII escape
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from typing import Any, Final
 
@@ -16,11 +15,11 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from farshore_hub.errors import Malformed, NotAuthentic
+from farshore_protocol import sealing
 
 FORMAT: Final = "farshore-statement-1"
 PREFIX: Final = b"farshore-statement-1\n"
 MAX_BYTES: Final = 64 * 1024 * 1024
-KEY_ID_BYTES: Final = 8
 
 
 def canonical(value: object) -> bytes:
@@ -66,8 +65,8 @@ def verify(raw: bytes, key: Ed25519PublicKey) -> dict[str, Any]:
 
 
 def key_id(key: Ed25519PublicKey) -> str:
-    """The name of a key: the first 8 bytes of its SHA-256, in hex."""
-    return hashlib.sha256(key.public_bytes_raw()).digest()[:KEY_ID_BYTES].hex()
+    """The name of a key, as everywhere in the protocol, in hex."""
+    return sealing.key_id(key.public_bytes_raw()).hex()
 
 
 def _read(raw: bytes) -> Any:  # noqa: ANN401 - a document whose form was checked

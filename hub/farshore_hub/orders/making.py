@@ -15,8 +15,9 @@ from farshore_hub.store.inbox import lock_sites
 from farshore_hub.store.orders import OrderKind, OrderRow
 from farshore_hub.store.site_reports import ReportRow
 from farshore_hub.store.told import Told, tell
+from farshore_protocol.documents import Signer
 from farshore_protocol.enrolment import HubKey
-from farshore_protocol.orders import Command, Desired, Order, Signer, next_number, pack_order
+from farshore_protocol.orders import Command, Desired, Order, next_number, pack_order
 
 MAX_NAME_CHARS: Final = 63
 """Of whoever says something."""

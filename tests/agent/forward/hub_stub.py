@@ -25,6 +25,7 @@ from farshore_protocol import orders as order_messages
 from farshore_protocol import wire
 from farshore_protocol.batch import Kind, digest_of, parse_batch
 from farshore_protocol.columns import Dictionary, decode
+from farshore_protocol.documents import Signer
 from farshore_protocol.enrolment import (
     HubKey,
     JoinToken,
@@ -36,7 +37,7 @@ from farshore_protocol.enrolment import (
 )
 from farshore_protocol.errors import ProtocolError
 from farshore_protocol.messages import Account, Answer, KeyEpoch, Parcel, Refusal, Refused, Statement, short
-from farshore_protocol.orders import Command, Desired, Introduction, Order, Report, Signer, pack_order
+from farshore_protocol.orders import Command, Desired, Introduction, Order, Report, pack_order
 from farshore_protocol.parcel import open_statement, pack_answer, parse_parcel
 from farshore_protocol.ranges import EMPTY, RangeSet
 from farshore_protocol.sealing import EpochKey, SealingKey, check_signature, key_id

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from farshore_agent.orders.party import Party
+from farshore_protocol.documents import Signer
 from farshore_protocol.enrolment import HubKey
-from farshore_protocol.orders import Command, Desired, Order, Report, Signer, open_report, pack_order, site_sealing_key
+from farshore_protocol.orders import Command, Desired, Order, Report, open_report, pack_order, site_sealing_key
 from tests.protocol import peers
 
 T = TypeVar("T")

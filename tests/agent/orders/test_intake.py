@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from farshore_agent.orders.intake import Reason, Refused, examine
 from farshore_agent.orders.state import State
-from farshore_protocol.orders import Signer
+from farshore_protocol.documents import Signer
 from tests.agent.orders.sites import HUB, HUB_SIGNER, NOW_US, PARTY, SITE, order
 
 STATE = State(HUB, SITE, settings_number=5, command_number=6)

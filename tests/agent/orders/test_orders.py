@@ -13,7 +13,8 @@ from farshore_agent import Agent
 from farshore_agent.orders.describe import describe, describe_apart
 from farshore_agent.orders.state import FILE, FOLDER, State, load, save
 from farshore_agent.settings import AgentSettings
-from farshore_protocol.orders import Outcome, Signer
+from farshore_protocol.documents import Signer
+from farshore_protocol.orders import Outcome
 from tests.agent.app.site import join, settings_in, until
 from tests.agent.forward.hub_stub import HubStub
 from tests.agent.orders.sites import HUB, HUB_SIGNER, SITE

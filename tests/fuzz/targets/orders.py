@@ -25,6 +25,7 @@ from farshore_hub.orders.checking import problems_of
 from farshore_hub.orders.layers import LayersInvalid, read_layers
 from farshore_hub.orders.rendering import Attributes, Rendered, render, toml_of
 from farshore_protocol import wire
+from farshore_protocol.documents import Sealed, Signer
 from farshore_protocol.enrolment import HubKey
 from farshore_protocol.errors import ProtocolError
 from farshore_protocol.limits import MAX_SETTINGS_DEPTH
@@ -34,9 +35,7 @@ from farshore_protocol.orders import (
     Order,
     Outcome,
     Report,
-    Sealed,
     SettingsReport,
-    Signer,
     open_order,
     open_report,
     pack_report,

@@ -15,6 +15,7 @@ import msgspec
 
 from farshore_protocol import orders, wire
 from farshore_protocol.batch import BatchHeader, Kind
+from farshore_protocol.documents import Signer
 from farshore_protocol.enrolment import HubKey, JoinToken, write_token
 from farshore_protocol.messages import KEY_EPOCH, Account, Answer, Claim, KeyEpoch, Reason, Receipt, Statement, short
 from farshore_protocol.parcel import pack_answer, pack_parcel
@@ -121,7 +122,7 @@ def kept_order() -> dict[str, Any]:
         expires_us=1_795_438_800_000_000,
         desired=orders.Desired("[streams.boiler]\npriority = 7\n", 12, 60),
     )
-    signer = orders.Signer(peers.HUB_SIGNING_ID, peers.HUB_SIGNER)
+    signer = Signer(peers.HUB_SIGNING_ID, peers.HUB_SIGNER)
     site_key = HubKey(sealing.id, sealing.public_bytes())
     return {
         "hub_public_key": peers.HUB_SIGNER.public_key().public_bytes_raw().hex(),
@@ -146,7 +147,7 @@ def kept_report() -> dict[str, Any]:
         introduction=orders.Introduction(HubKey(peers.EPOCH, b"the public key"), b"the schema", ["streams", "seal"]),
     )
     public = peers.SITE_SIGNER.public_key().public_bytes_raw()
-    signer = orders.Signer(key_id(public), peers.SITE_SIGNER)
+    signer = Signer(key_id(public), peers.SITE_SIGNER)
     hub_key = HubKey(peers.HUB_SEALING.id, peers.HUB_SEALING.public_bytes())
     return {
         "site_public_key": public.hex(),

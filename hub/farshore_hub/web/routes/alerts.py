@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path, Query, Request, status
+from fastapi import APIRouter, Query, Request, status
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator
-from pydantic.config import JsonDict
 from pydantic.json_schema import SkipJsonSchema
 
 from farshore_hub.alerts.kinds import Kind
@@ -14,14 +13,14 @@ from farshore_hub.expect.patterns import MAX_CHARS, PATTERN
 from farshore_hub.fleet import sites
 from farshore_hub.store.alerts import Asked
 from farshore_hub.texts.durations import Seconds
-from farshore_hub.watch.desk import MAX_ID, MAX_TEXT_CHARS
+from farshore_hub.watch.desk import MAX_ID
 from farshore_hub.watch.views import AlertStoryView, AlertView, MaintenanceView, SilenceView
 from farshore_hub.web.auth import Operator, TokenName, Viewer
 from farshore_hub.web.bodies import json_body
+from farshore_hub.web.fields import AnySite, Note, Number
 from farshore_hub.web.problems import responses
 from farshore_hub.web.services import Hub
-from farshore_protocol.limits import LATEST_EVENT_US, MAX_NAME_CHARS
-from farshore_protocol.names import SITE_PATTERN
+from farshore_protocol.limits import LATEST_EVENT_US
 
 router: Final = APIRouter(tags=["alerts"])
 
@@ -29,12 +28,9 @@ MAX_ALERTS: Final = 1000
 _READING: Final = (400, 408, 413, 415, 422)
 _US_PER_S: Final = 1_000_000
 
-Number = Annotated[int, Path(ge=1, le=MAX_ID, description="its number")]
 SitePattern = Annotated[
     str, Field(max_length=MAX_CHARS, json_schema_extra={"pattern": PATTERN}, description="as in 'pump-*'")
 ]
-Reason = Annotated[str, Field(max_length=MAX_TEXT_CHARS, json_schema_extra={"pattern": r"^[^\u0000]*$"})]
-
 
 InlineKind = Annotated[Kind, WithJsonSchema({"type": "string", "enum": [str(kind) for kind in Kind]})]
 """A body's description stands alone and can refer to nothing."""
@@ -45,7 +41,7 @@ class Acknowledgement(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    note: Reason = ""
+    note: Note = ""
 
 
 class NewSilence(BaseModel):
@@ -57,7 +53,7 @@ class NewSilence(BaseModel):
     sites: SitePattern = "*"
     streams: SitePattern = "*"
     lasts: Seconds = Field(description="as in '2 h'")
-    reason: Reason = ""
+    reason: Note = ""
 
 
 class NewMaintenance(BaseModel):
@@ -70,7 +66,7 @@ class NewMaintenance(BaseModel):
         default=None, ge=0, lt=LATEST_EVENT_US, description="microseconds since 1970; null: now"
     )
     lasts: Seconds = Field(description="as in '4 h'")
-    reason: Reason = ""
+    reason: Note = ""
 
     @field_validator("from_us", mode="before")
     @classmethod
@@ -87,11 +83,6 @@ class Ended(BaseModel):
 
 
 AnyKind = Annotated[Kind | SkipJsonSchema[None], Query(description="only of this kind")]
-_A_SITE: Final[JsonDict] = {"pattern": f"^{SITE_PATTERN}$"}
-AnySite = Annotated[
-    str | SkipJsonSchema[None],
-    Query(description="only of this site", max_length=MAX_NAME_CHARS, json_schema_extra=_A_SITE),
-]
 _Number = Annotated[int, Field(ge=1, le=MAX_ID)]
 Before = Annotated[_Number | SkipJsonSchema[None], Query(description="only older ones: numbers below")]
 Cleared = Annotated[bool, Query(description="those that are over, too")]

@@ -18,9 +18,8 @@ from farshore_hub.reports import check_stream
 from farshore_hub.store import damages
 from farshore_hub.store.engine import reading
 from farshore_hub.web.auth import Viewer
+from farshore_hub.web.fields import AnySite, AnyStream, SiteInPath
 from farshore_hub.web.problems import responses, success
-from farshore_hub.web.routes.records import SiteName, StreamName
-from farshore_hub.web.routes.sites import SiteName as SiteInPath
 from farshore_hub.web.services import Hub, Services
 from farshore_protocol.limits import LATEST_EVENT_US, MAX_SEQUENCE
 
@@ -45,7 +44,7 @@ async def get_audit(hub: Hub) -> AuditStateView:
 
 @router.get("/v1/losses", summary="What is not stored, and why", responses=responses(401, 403, 404, 422))
 async def get_losses(
-    hub: Hub, site: SiteName = None, stream: StreamName = None, cause: Cause = None, limit: Limit = 1000
+    hub: Hub, site: AnySite = None, stream: AnyStream = None, cause: Cause = None, limit: Limit = 1000
 ) -> LossesView:
     """Every range that was produced and is neither stored nor on its way, with its cause as far as it is known."""
     await hub.run(lambda: _check(hub, site, stream))
@@ -53,7 +52,7 @@ async def get_losses(
 
 
 @router.get("/v1/forks", summary="What is kept aside", responses=responses(401, 403, 404, 422))
-async def get_forks(hub: Hub, site: SiteName = None, stream: StreamName = None) -> list[ForkView]:
+async def get_forks(hub: Hub, site: AnySite = None, stream: AnyStream = None) -> list[ForkView]:
     """Batches whose sequences were stored already with other content: two machines have been one site."""
     await hub.run(lambda: _check(hub, site, stream))
     return await hub.run_long(lambda: found.list_forks(hub.fleet.engine, site, stream))

@@ -23,11 +23,10 @@ from farshore_hub.orders.views import (
     SteeringView,
 )
 from farshore_hub.texts.durations import Seconds
-from farshore_hub.watch.desk import MAX_ID, MAX_TEXT_CHARS
 from farshore_hub.web.auth import Operator, TokenName, Viewer
 from farshore_hub.web.bodies import json_body
+from farshore_hub.web.fields import Note, Number, SiteInPath
 from farshore_hub.web.problems import responses
-from farshore_hub.web.routes.sites import SiteName
 from farshore_hub.web.services import Hub
 
 router: Final = APIRouter(tags=["steering"])
@@ -36,9 +35,7 @@ _READING: Final = (400, 408, 413, 415, 422)
 _MAX_FILES_BYTES: Final = 2 * MAX_ALL_CHARS
 _MAX_DAY_S: Final = 30 * 86_400
 
-Number = Annotated[int, Path(ge=1, le=MAX_ID)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
-Note = Annotated[str, Field(max_length=MAX_TEXT_CHARS, json_schema_extra={"pattern": r"^[^\u0000]*$"})]
 Files = Annotated[dict[str, str], Field(max_length=MAX_FILES, description="path in the folder to TOML text")]
 
 
@@ -203,7 +200,7 @@ async def post_rollback(number: Number, request: Request, hub: Hub, by: TokenNam
     dependencies=[Viewer],
     responses=responses(401, 403, 404, 422),
 )
-async def get_site_config(name: SiteName, hub: Hub) -> SiteConfigView:
+async def get_site_config(name: SiteInPath, hub: Hub) -> SiteConfigView:
     """And what it says of them. Secrets are shown as their names."""
     await hub.run(lambda: sites.find(hub.fleet, name))
     return await hub.run_long(lambda: hub.orders.steered.site(name))
@@ -215,7 +212,7 @@ async def get_site_config(name: SiteName, hub: Hub) -> SiteConfigView:
     dependencies=[Viewer],
     responses=responses(401, 403, 404, 422),
 )
-async def get_labels(name: SiteName, hub: Hub) -> dict[str, str]:
+async def get_labels(name: SiteInPath, hub: Hub) -> dict[str, str]:
     """By key."""
     return await hub.run(lambda: labels.of_site(hub.fleet, name))
 
@@ -227,7 +224,7 @@ async def get_labels(name: SiteName, hub: Hub) -> dict[str, str]:
     responses=responses(401, 403, 404, *_READING),
     openapi_extra={"requestBody": json_body(LabelChange)},
 )
-async def post_labels(name: SiteName, request: Request, hub: Hub, by: TokenName) -> dict[str, str]:
+async def post_labels(name: SiteInPath, request: Request, hub: Hub, by: TokenName) -> dict[str, str]:
     """The answer has all that it has then. Settings follow when files are applied."""
     new = await hub.bodies.read_json(request, LabelChange)
     return await hub.run(lambda: labels.change(hub.fleet, name, new.set, new.unset, by))

@@ -10,9 +10,8 @@ from pydantic.json_schema import SkipJsonSchema
 from farshore_hub.ledger.standing import Choice, Order, Standing
 from farshore_hub.views import SiteReportView, StandingsView
 from farshore_hub.web.auth import Viewer
+from farshore_hub.web.fields import AnyStream, SiteInPath
 from farshore_hub.web.problems import responses
-from farshore_hub.web.routes.records import StreamName
-from farshore_hub.web.routes.sites import SiteName
 from farshore_hub.web.services import Hub
 from farshore_protocol.limits import MAX_NAME_CHARS
 
@@ -35,7 +34,7 @@ async def get_standings(
     search: Search = "",
     standing: Stands = None,
     silent: Silent = False,  # noqa: FBT002 - FastAPI's way
-    stream: StreamName = None,
+    stream: AnyStream = None,
     sort: Sorted = Order.WORST,
     offset: Offset = 0,
     limit: Limit = 100,
@@ -46,6 +45,6 @@ async def get_standings(
 
 
 @router.get("/v1/sites/{name}", summary="Everything about a site", responses=responses(401, 403, 404, 422))
-async def get_site(name: SiteName, hub: Hub) -> SiteReportView:
+async def get_site(name: SiteInPath, hub: Hub) -> SiteReportView:
     """Streams, watermarks, receipts, gaps, forks, and what came when."""
     return await hub.run_long(lambda: hub.overview.site(name))

@@ -11,11 +11,11 @@ from pydantic.json_schema import SkipJsonSchema
 from farshore_hub.reports import MAX_SITES
 from farshore_hub.views import FleetView, HoursView, HourView
 from farshore_hub.web.auth import Viewer
+from farshore_hub.web.fields import A_SITE
 from farshore_hub.web.problems import responses
 from farshore_hub.web.services import Hub
 from farshore_protocol.hours import HOUR_US
 from farshore_protocol.limits import LATEST_EVENT_US, MAX_NAME_CHARS, MAX_SEQUENCE
-from farshore_protocol.names import SITE_PATTERN
 
 router: Final = APIRouter(tags=["records"], dependencies=[Viewer])
 
@@ -30,9 +30,7 @@ To = Annotated[
         alias="to", description="in the last hour, in microseconds since 1970; left out: now. At most 32 days are told"
     ),
 ]
-SiteName = Annotated[
-    str, Query(description="the site", max_length=MAX_NAME_CHARS, json_schema_extra={"pattern": f"^{SITE_PATTERN}$"})
-]
+SiteName = Annotated[str, Query(description="the site", max_length=MAX_NAME_CHARS, json_schema_extra=A_SITE)]
 Search = Annotated[str, Query(description="a part of the site's name", max_length=MAX_NAME_CHARS)]
 Limit = Annotated[int, Query(ge=1, le=MAX_SITES)]
 Offset = Annotated[int, Query(ge=0, le=MAX_SEQUENCE)]

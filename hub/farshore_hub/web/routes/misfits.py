@@ -16,9 +16,9 @@ from farshore_hub.merged.views import MappingView, MisfitView, TriedView
 from farshore_hub.store.misfits import AskedMisfits
 from farshore_hub.web.auth import Operator, TokenName, Viewer
 from farshore_hub.web.bodies import json_body
+from farshore_hub.web.fields import AnySite, Note
 from farshore_hub.web.problems import responses
-from farshore_hub.web.routes.alerts import AnySite
-from farshore_hub.web.routes.tables import AnyName, Limit, Name, Reason
+from farshore_hub.web.routes.tables import AnyName, Limit, Name
 from farshore_hub.web.services import Hub
 
 router: Final = APIRouter(tags=["tables"])
@@ -42,7 +42,7 @@ class Declaration(BaseModel):
     column: Column = Field(description="as a site calls it")
     kind: Literal["rename", "default", "widen", "drop"]
     to: Any = Field(default=None, description="of a rename the other column, of a default the value")
-    reason: Reason = ""
+    reason: Note = ""
 
 
 @router.get(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import APIRouter, Query, Request, Response, status
+from fastapi import APIRouter, Request, Response, status
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.json_schema import SkipJsonSchema
 
 from farshore_hub.fleet import sites
 from farshore_hub.orders.asking import ask_again
@@ -16,20 +15,16 @@ from farshore_hub.reports import check_stream
 from farshore_hub.texts.durations import Seconds
 from farshore_hub.web.auth import Operator, TokenName, Viewer
 from farshore_hub.web.bodies import json_body
+from farshore_hub.web.fields import AnySite, AnyStream, Note, Number, SiteInPath
 from farshore_hub.web.problems import responses, success
-from farshore_hub.web.routes.config import Limit, Note, Number
-from farshore_hub.web.routes.records import StreamName
-from farshore_hub.web.routes.sites import SiteName as SiteInPath
+from farshore_hub.web.routes.config import Limit
 from farshore_hub.web.services import Hub
-from farshore_protocol.limits import MAX_NAME_CHARS
 
 router: Final = APIRouter(tags=["steering"])
 
 _READING: Final = (400, 408, 413, 415, 422)
 _BINARY: Final = "application/octet-stream"
 MAX_SITES: Final = 10_000
-
-AnySite = Annotated[str | SkipJsonSchema[None], Query(description="only of this site", max_length=MAX_NAME_CHARS)]
 
 
 class Said(BaseModel):
@@ -127,7 +122,7 @@ async def post_abort(number: Number, request: Request, hub: Hub, by: TokenName) 
     dependencies=[Operator],
     responses=responses(401, 403, 404, 409, 422),
 )
-async def post_site_question(name: SiteInPath, hub: Hub, by: TokenName, stream: StreamName = None) -> AskedView:
+async def post_site_question(name: SiteInPath, hub: Hub, by: TokenName, stream: AnyStream = None) -> AskedView:
     """Of all its streams or of one, as far as the site did not give it up itself. Its answers stand in its report."""
     if stream is not None:
         check_stream(stream)

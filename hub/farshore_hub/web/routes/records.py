@@ -17,11 +17,11 @@ from farshore_hub.texts.tables import table_json
 from farshore_hub.views import CompletenessView
 from farshore_hub.web.auth import Viewer
 from farshore_hub.web.bodies import JSON_TYPE, json_body
+from farshore_hub.web.fields import AnySite, AnyStream, Stream
 from farshore_hub.web.problems import responses, success
 from farshore_hub.web.services import Hub
 from farshore_hub.web.telling import told
 from farshore_protocol.limits import KIB, LATEST_EVENT_US
-from farshore_protocol.names import ANY_STREAM_PATTERN, SITE_PATTERN
 
 router: Final = APIRouter(tags=["records"], dependencies=[Viewer])
 
@@ -30,7 +30,6 @@ MEDIA_TYPES: Final = {
     Format.CSV: "text/csv",
     Format.PARQUET: "application/vnd.apache.parquet",
 }
-_MAX_NAME_CHARS: Final = 127
 _READING: Final = (400, 408, 413, 415, 422)
 
 
@@ -49,10 +48,6 @@ class Table(BaseModel):
     rows: list[list[Any]]
 
 
-Site = Annotated[str, Field(max_length=_MAX_NAME_CHARS, json_schema_extra={"pattern": f"^{SITE_PATTERN}$"})]
-Stream = Annotated[str, Field(max_length=_MAX_NAME_CHARS, json_schema_extra={"pattern": f"^{ANY_STREAM_PATTERN}$"})]
-SiteName = Annotated[Site | SkipJsonSchema[None], Query(description="only this site")]
-StreamName = Annotated[Stream | SkipJsonSchema[None], Query(description="only this stream")]
 GapsOnly = Annotated[bool, Query(description="only where something is missing, with its ranges")]
 AtTime = Annotated[
     Annotated[int, Field(ge=0, lt=LATEST_EVENT_US)] | SkipJsonSchema[None],
@@ -63,8 +58,8 @@ AtTime = Annotated[
 @router.get("/v1/completeness", summary="What is complete", responses=responses(401, 403, 404, 422))
 async def get_completeness(
     hub: Hub,
-    site: SiteName = None,
-    stream: StreamName = None,
+    site: AnySite = None,
+    stream: AnyStream = None,
     gaps: GapsOnly = False,  # noqa: FBT002 - FastAPI's way
     at: AtTime = None,
 ) -> CompletenessView:
@@ -96,7 +91,7 @@ async def get_records(
     request: Request,
     hub: Hub,
     stream: Annotated[Stream, Path()],
-    site: SiteName = None,
+    site: AnySite = None,
     kind: Annotated[Format, Query(alias="format")] = Format.NDJSON,
 ) -> StreamingResponse:
     """By site, incarnation and sequence. NDJSON is what the site sent; the others have the columns of a query."""

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import APIRouter, Path, Request, status
+from fastapi import APIRouter, Request, status
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.config import JsonDict
 
 from farshore_hub.fleet import sites
 from farshore_hub.texts.durations import Seconds
 from farshore_hub.views import SiteView
 from farshore_hub.web.auth import Admin, Operator, Viewer
 from farshore_hub.web.bodies import json_body
+from farshore_hub.web.fields import A_SITE, SiteInPath
 from farshore_hub.web.problems import responses
 from farshore_hub.web.services import Hub
 from farshore_protocol.limits import MAX_NAME_CHARS
-from farshore_protocol.names import SITE_PATTERN
 
 router: Final = APIRouter(tags=["fleet"])
 
 DEFAULT_TOKEN_LIFE: Final = "24 h"  # noqa: S105 - a duration
 _READING: Final = (400, 408, 413, 415, 422)
-
-_A_SITE: Final[JsonDict] = {"pattern": f"^{SITE_PATTERN}$"}
-"""Described here and checked by the fleet, whose refusal says the rule in words."""
-
-SiteName = Annotated[str, Path(description="the site's name", max_length=MAX_NAME_CHARS, json_schema_extra=_A_SITE)]
 
 
 class NewToken(BaseModel):
@@ -42,7 +36,7 @@ class NewToken(BaseModel):
 class NewSite(NewToken):
     """A site to be added."""
 
-    name: str = Field(max_length=MAX_NAME_CHARS, json_schema_extra=_A_SITE)
+    name: str = Field(max_length=MAX_NAME_CHARS, json_schema_extra=A_SITE)
 
 
 class JoinTokenView(BaseModel):
@@ -80,7 +74,7 @@ async def post_site(request: Request, hub: Hub) -> JoinTokenView:
     responses=responses(401, 403, 404, *_READING),
     openapi_extra={"requestBody": json_body(NewToken)},
 )
-async def post_site_token(name: SiteName, request: Request, hub: Hub) -> JoinTokenView:
+async def post_site_token(name: SiteInPath, request: Request, hub: Hub) -> JoinTokenView:
     """For a new machine at a known site, or a site that was revoked. Earlier unused tokens stop working."""
     new = await hub.bodies.read_json(request, NewToken)
     return JoinTokenView(site=name, token=await hub.run(lambda: sites.fresh_token(hub.fleet, name, new.expires)))
@@ -92,6 +86,6 @@ async def post_site_token(name: SiteName, request: Request, hub: Hub) -> JoinTok
     dependencies=[Admin],
     responses=responses(401, 403, 404, 422),
 )
-async def post_site_revocation(name: SiteName, hub: Hub) -> SiteView:
+async def post_site_revocation(name: SiteInPath, hub: Hub) -> SiteView:
     """At once: its next request is refused. What it has delivered stays."""
     return SiteView.model_validate(await hub.run(lambda: sites.revoke(hub.fleet, name)))

@@ -6,18 +6,17 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
-from pydantic.config import JsonDict
 from pydantic.json_schema import SkipJsonSchema
 
 from farshore_hub.fleet import sites
-from farshore_hub.merged.row import MAX_REASON_CHARS, By
+from farshore_hub.merged.row import By
 from farshore_hub.merged.views import ConflictView, EditedView, EditView, TableView
 from farshore_hub.store.merge import AskedConflicts
-from farshore_hub.watch.desk import MAX_ID
 from farshore_hub.web.auth import Operator, TokenName, Viewer
 from farshore_hub.web.bodies import json_body
+from farshore_hub.web.fields import A_STREAM, AnySite, Note, Number
 from farshore_hub.web.problems import responses
-from farshore_hub.web.routes.alerts import AnySite, Before
+from farshore_hub.web.routes.alerts import Before
 from farshore_hub.web.services import Hub
 from farshore_protocol.limits import LATEST_EVENT_US, MAX_NAME_CHARS
 from farshore_protocol.names import ANY_STREAM_PATTERN
@@ -30,16 +29,13 @@ _READING: Final = (400, 408, 413, 415, 422)
 
 Name = Annotated[str, Path(max_length=MAX_NAME_CHARS, pattern=f"^{ANY_STREAM_PATTERN}$", description="of the table")]
 Limit = Annotated[int, Query(ge=1, le=MAX_ROWS)]
-_A_TABLE: Final[JsonDict] = {"pattern": f"^{ANY_STREAM_PATTERN}$"}
 AnyName = Annotated[
     str | SkipJsonSchema[None],
-    Query(description="only of this table", max_length=MAX_NAME_CHARS, json_schema_extra=_A_TABLE),
+    Query(description="only of this table", max_length=MAX_NAME_CHARS, json_schema_extra=A_STREAM),
 ]
 _Text = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")]
 AnyText = Annotated[_Text | SkipJsonSchema[None], Query()]
 Since = Annotated[int, Query(ge=0, lt=LATEST_EVENT_US, description="found since, in microseconds since 1970")]
-Number = Annotated[int, Path(ge=1, le=MAX_ID, description="its number")]
-Reason = Annotated[str, Field(max_length=MAX_REASON_CHARS, json_schema_extra={"pattern": r"^[^\u0000]*$"})]
 Key = Annotated[
     list[str | int | float | dict[str, str]],
     Field(min_length=1, max_length=MAX_KEY_COLUMNS, description="a value for each column of the key"),
@@ -53,7 +49,7 @@ class RowChange(BaseModel):
 
     key: Key
     cells: dict[str, Any] = Field(min_length=1, description='column to value; bytes as {"$bytes": "BASE64"}')
-    reason: Reason = ""
+    reason: Note = ""
 
 
 class RowDelete(BaseModel):
@@ -62,7 +58,7 @@ class RowDelete(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     key: Key
-    reason: Reason = ""
+    reason: Note = ""
 
 
 class Undo(BaseModel):
@@ -70,7 +66,7 @@ class Undo(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: Reason = ""
+    reason: Note = ""
 
 
 class Resolution(BaseModel):
@@ -79,7 +75,7 @@ class Resolution(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     value: Any = Field(default=None, description="what is to stand; without it, what stands now")
-    reason: Reason = ""
+    reason: Note = ""
 
 
 @router.get("/v1/tables", summary="The merged tables", dependencies=[Viewer], responses=responses(401, 403))
