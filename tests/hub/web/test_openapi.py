@@ -100,6 +100,7 @@ def test_every_route_is_described_once_with_a_summary(described: Any) -> None:  
         ("post", "/v1/silences"),
         ("post", "/v1/silences/{number}/end"),
         ("post", "/v1/sites"),
+        ("post", "/v1/sites/{name}/ask"),
         ("post", "/v1/sites/{name}/labels"),
         ("post", "/v1/sites/{name}/revoke"),
         ("post", "/v1/sites/{name}/token"),
