@@ -60,6 +60,8 @@ async def get_misfits(
     limit: Limit = 1000,
 ) -> list[MisfitView]:
     """The newest batch first, with the whole change and why it does not fit; page by page by `after`."""
+    if table is not None:
+        await hub.run(lambda: hub.tables.layout(table))
     if site is not None:
         await hub.run(lambda: sites.find(hub.fleet, site))
     beyond = place_of(after) if after else None
