@@ -42,6 +42,7 @@ from farshore_agent.running.inputs import Inputs
 from farshore_agent.running.tables import Tables
 from farshore_agent.settings import AgentSettings, StreamPolicies
 from farshore_agent.settings.layers import Effective, LocalFile, load_file
+from farshore_protocol.limits import MAX_SEQUENCE
 from farshore_protocol.ports import Runner
 
 if TYPE_CHECKING:
@@ -243,6 +244,12 @@ class Agent:
             NotEnrolled, IdentityError: nobody could open it.
         """
         return await stick.pack(self._buffer, await self.delivery.courier(), batches)
+
+    async def resend(self, stream: str | None) -> tuple[int, int]:
+        """Send once more what the hub has of a stream, or of all, as far as it is kept; how much."""
+        found = await self._buffer.resend(stream, 1, MAX_SEQUENCE)
+        self.delivery.wake()
+        return found
 
     async def import_answer(self, raw: bytes) -> Settled:
         """Apply the hub's answer to an exported parcel.

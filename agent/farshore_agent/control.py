@@ -22,6 +22,7 @@ FLUSH: Final = "/v1/control/flush"
 PLAN_EXPORT: Final = "/v1/control/export-plan"
 EXPORT: Final = "/v1/control/export"
 IMPORT_ACK: Final = "/v1/control/import-ack"
+RESEND: Final = "/v1/control/resend"
 SUPPORT_BUNDLE: Final = "/v1/control/support-bundle"
 REPAIR: Final = "/v1/control/repair"
 
@@ -56,6 +57,14 @@ class Desk(Protocol):
         """Apply the hub's answer to an exported parcel."""
         ...
 
+    async def resend(self, stream: str | None) -> tuple[int, int]:
+        """Send once more what the hub has of a stream, or of all; how many batches and records that is."""
+        ...
+
+
+class _ResendRequest(msgspec.Struct):
+    stream: str | None = None
+
 
 class _PlanRequest(msgspec.Struct):
     max_bytes: int
@@ -80,6 +89,7 @@ def control_routes(desk: Desk, flush: Callable[[float], Awaitable[None]]) -> tup
         Route("POST", PLAN_EXPORT, handlers.plan_export),
         Route("POST", EXPORT, handlers.export),
         Route("POST", IMPORT_ACK, handlers.import_ack),
+        Route("POST", RESEND, handlers.resend),
     )
 
 
@@ -124,6 +134,9 @@ class _Handlers:
             members = {"remedy": "check where the file comes from", "exit_code": int(ExitCode.HUB)}
             raise HttpError(422, str(error), title="the answer cannot be used", members=members) from None
         return Response(200, msgspec.json.encode(settled), {"content-type": "application/json"})
+
+    async def resend(self, request: Request) -> Response:
+        return Response.json(await _told(self._desk.resend(_read(request, _ResendRequest).stream)))
 
 
 async def _told(work: Awaitable[T]) -> T:

@@ -18,7 +18,6 @@ from deltalake.exceptions import TableNotFoundError
 from tests.acceptance.commands import Daemon, Said, run, succeed, until
 from tests.acceptance.records import canonical
 
-_TIMEOUT_S: Final = 60
 _SETTINGS: Final = '\n[lake]\nwithin = "2 s"\n'
 """Who waits for the lake waits seconds, not a minute."""
 
@@ -33,7 +32,13 @@ class Answered:
 
 
 class Hub:
-    """One hub in one folder, on a port of its own; on SQLite unless there is the URL of a database."""
+    """One hub in one folder, on a port of its own; on SQLite unless there is the URL of a database.
+
+    Attributes:
+        timeout_s: of a request to it.
+    """
+
+    timeout_s = 60
 
     def __init__(self, folder: Path, *, database: str = "") -> None:
         self.data = folder / "hub"
@@ -122,7 +127,7 @@ class Hub:
 
     def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Answered:
         """The same, with the headers of the answer."""
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=_TIMEOUT_S, context=self._tls)
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=self.timeout_s, context=self._tls)
         try:
             connection.request(method, path, body, {"authorization": f"Bearer {self._token}", **headers})
             answer = connection.getresponse()

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
+from unittest.mock import patch
 
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine, func, insert, select, update
 
@@ -72,6 +76,23 @@ async def threaded(work: Callable[[], T]) -> T:
     return await asyncio.to_thread(work)
 
 
+_SCRIPTS: list[ScriptDirectory] = []
+_read_scripts: Final = ScriptDirectory.from_config
+
+
+def _remembered_scripts(config: Config) -> ScriptDirectory:
+    if not _SCRIPTS:
+        _SCRIPTS.append(_read_scripts(config))
+    return _SCRIPTS[0]
+
+
+@contextmanager
+def _scripts_read_once() -> Iterator[None]:
+    """Alembic reads and compiles all migrations at each upgrade; in tests thousands of databases are opened."""
+    with patch.object(ScriptDirectory, "from_config", _remembered_scripts):
+        yield
+
+
 @dataclass
 class Keys:
     hub: bytes = b"hub-name"
@@ -93,7 +114,8 @@ class HubWorld:
         self.engine = open_engine(url)
         try:
             fold_log(self.engine)
-            migrate.upgrade(self.engine)
+            with _scripts_read_once():
+                migrate.upgrade(self.engine)
         except BaseException:
             self.engine.dispose()
             raise

@@ -22,6 +22,8 @@ CONTROLS: Final = {"normal": "the hub with synchronous=NORMAL, which answers bef
 
 _DISK_BYTES: Final = 256 * MIB
 _MEMORY_MIB: Final = 1536
+_LOOK_S: Final = 60
+_ANSWER_S: Final = 600
 _SETTINGS: Final = '\n[retention]\narchive = "stored"\n'
 
 
@@ -57,10 +59,12 @@ class BoxedHub(Hub):
         )
 
     def until_ready(self) -> None:
-        """A machine without KVM takes its time."""
+        """A machine without KVM takes its time; one that boots takes connections that lead nowhere."""
+        self.timeout_s = _LOOK_S
 
         def ready() -> bool:
             self.daemon.check()
             return self._is_ready()
 
         until("the hub in the machine is ready", ready, deadline_s=PATIENCE_S)
+        self.timeout_s = _ANSWER_S

@@ -203,7 +203,8 @@ def _promises(world: World, ledger: Ledger) -> Iterator[str]:
                 explained = receipted[key] | world.truth.risk.get(key, EMPTY)
             else:
                 explained = EMPTY
-            aside = world.truth.doubled and (promise.name in ledger.aside or world.truth.asides_lost)
+            is_let_go = world.truth.asides_lost and world.plan.forgets
+            aside = world.truth.doubled and (promise.name in ledger.aside or is_let_go)
             if found != promise.name and not aside and not explained.covers(promise.sequence, promise.sequence):
                 yield f"{promise.name} was promised as {promise.sequence} of {key}, and there is {found}"
 

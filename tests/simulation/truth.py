@@ -44,7 +44,8 @@ class Truth:
         excused: of this, what the hub did not have either at that moment, or lost with a restore.
         doubled: a running machine was doubled: two may use the same sequences.
         asides_lost: the hub was restored after that, and what it had kept aside may be gone. Of a batch that lost its
-            place an agent only knows that the hub has its sequences, so it does not send it once more.
+            place an agent only knows that the hub has its sequences, so it sends it once more only when it is told to;
+            by then an agent that forgets what it has delivered may have let go of it.
     """
 
     made: dict[str, tuple[str, str]] = field(default_factory=dict)

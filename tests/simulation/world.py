@@ -138,16 +138,9 @@ class World:
     async def _drain(self) -> None:
         self.say("peace")
         self._pacify()
-        for _ in range(_DRAIN_LOOKS):
-            await asyncio.sleep(_DRAIN_LOOK_S)
-            self._pacify()
-            self._audit()
-            is_idle = all(oracle.is_idle(site) for site in self.sites.values())
-            if self.wrong or (is_idle and obedience.is_settled(self)):
-                break
-        else:
-            late = [site for site in self.sites.values() if not oracle.is_idle(site)]
-            self.wrong += [f"{site.name} is not drained: {oracle.standing(site)}" for site in late]
+        await self._until_idle()
+        if self.truth.asides_lost and not self.wrong:
+            await self._send_again()
         await asyncio.sleep(_LAST_WORD_S)
         self.count("messages carried", self.network.carried)
         self.count("statements failed", sum(disk.hits for disk, _ in self._machines()))
@@ -156,6 +149,27 @@ class World:
         self.wrong += oracle.judge(self, self.ledger)
         if self.plan.orders:
             self.wrong += obedience.judge(self)
+
+    async def _until_idle(self) -> None:
+        for _ in range(_DRAIN_LOOKS):
+            await asyncio.sleep(_DRAIN_LOOK_S)
+            self._pacify()
+            self._audit()
+            is_idle = all(oracle.is_idle(site) for site in self.sites.values())
+            if self.wrong or (is_idle and obedience.is_settled(self)):
+                return
+        late = [site for site in self.sites.values() if not oracle.is_idle(site)]
+        self.wrong += [f"{site.name} is not drained: {oracle.standing(site)}" for site in late]
+
+    async def _send_again(self) -> None:
+        """What people do on both machines that went on from one snapshot, when the hub was restored after that."""
+        self.count("sent again")
+        for site in self.sites.values():
+            if site.agent is not None:
+                self.say(f"{site.name}: farshore-agent resend")
+                context = site.process.context()
+                self.keep(self.loop.create_task(site.agent.resend(None), context=context))
+        await self._until_idle()
 
     def _pacify(self) -> None:
         self.network.weather = Weather()

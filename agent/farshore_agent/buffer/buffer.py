@@ -251,8 +251,8 @@ class Buffer:
         """Leave these streams, and their companions, out of what is sent, and no others."""
         await self._run(partial(self._store.pause, tuple(streams)))
 
-    async def resend(self, stream: str, first: int, last: int) -> tuple[int, int]:
-        """Send once more what the hub has, as far as it is still kept; how many batches and records that is."""
+    async def resend(self, stream: str | None, first: int, last: int) -> tuple[int, int]:
+        """Send once more what the hub has of a stream, or of all, as far as it is kept; how many batches, records."""
         return await self._run(partial(self._store.resend, stream, first, last))
 
     async def load(self, ids: Sequence[int]) -> list[LoadedBatch]:

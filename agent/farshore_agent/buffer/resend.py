@@ -12,8 +12,8 @@ from farshore_protocol.ranges import RangeSet
 _ACKNOWLEDGED = 2
 
 
-def resend(database: Database, stream: str, first: int, last: int) -> tuple[int, int]:
-    """Put the batches of a stream that touch a range back into the outbox, whatever life they are of.
+def resend(database: Database, stream: str | None, first: int, last: int) -> tuple[int, int]:
+    """Put the batches of a stream, or of all, that touch a range back into the outbox, whatever life they are of.
 
     Returns:
         How many batches, and how many records are in them. What was not acknowledged waits to be sent anyway.
@@ -21,7 +21,7 @@ def resend(database: Database, stream: str, first: int, last: int) -> tuple[int,
     batches = records = 0
     with database.transaction():
         for row in all_streams(database):
-            if row.name != stream:
+            if stream is not None and row.name != stream:
                 continue
             found = database.rows("batches_over", row.id, first, last)
             again = [each for each in found if each[1] <= last and each[3] == _ACKNOWLEDGED]

@@ -270,7 +270,7 @@ class Store:
         """Leave these streams, and their companions, out of what is sent, and no others."""
         self._paused = json.dumps([name for stream in streams for name in _with_companions(stream)])
 
-    def resend(self, stream: str, first: int, last: int) -> tuple[int, int]:
+    def resend(self, stream: str | None, first: int, last: int) -> tuple[int, int]:
         """Send once more what the hub has; how many batches and records that is."""
         return resend(self._database, stream, first, last)
 

@@ -24,6 +24,7 @@ _COMMANDS: Final = {
     "support-bundle": ("support_bundle", "Write a file with what helps to find out what is wrong."),
     "schema": ("schema", "Print the settings file's JSON Schema."),
     "append": ("append", "Store records from the standard input."),
+    "resend": ("resend", "Send once more what the hub has, as far as it is still kept."),
     "export": ("export", "Write what waits into files, to be carried to the hub."),
     "import-ack": ("import_ack", "Read the hub's answer to an exported file."),
 }

@@ -70,6 +70,11 @@ class Daemon:
         """Apply the hub's answer to an exported parcel."""
         return msgspec.json.decode(await self._ask("POST", control.IMPORT_ACK, raw), type=Settled)
 
+    async def resend(self, stream: str | None) -> tuple[int, int]:
+        """Send once more what the hub has of a stream, or of all; how many batches and records that is."""
+        batches, records = json.loads(await self._ask("POST", control.RESEND, {"stream": stream}))
+        return int(batches), int(records)
+
     async def append(self, stream: str, lines: bytes) -> Response:
         """Hand NDJSON to the door."""
         return await self._request("POST", f"/v1/streams/{stream}", lines, "application/x-ndjson")

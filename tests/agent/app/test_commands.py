@@ -134,6 +134,19 @@ async def test_a_running_agent_exports_and_imports_for_the_command(shell: Shell,
         assert bad.err.startswith("error: ")
 
 
+async def test_what_the_hub_has_is_sent_once_more_and_stored_once(shell: Shell, hub: HubStub) -> None:
+    await shell.run("enrol", hub.token())
+    async with Agent.started(settings_in(shell.folder), forward=True) as agent:
+        await agent.append("boiler", records(5))
+        await agent.flush()
+        again = await shell.run("resend", "--json")
+        assert json.loads(again.out) == {"batches": 1, "records": 5}
+        await agent.flush()
+    assert len(hub.ledger.of("boiler")) == 5
+    assert (await shell.run("resend", "pump")).out.startswith("0 batch(es)")
+    assert (await shell.run("resend", "No Stream")).code == 2
+
+
 @pytest.mark.parametrize("running", [False, True])
 async def test_refused_records_are_named_and_the_others_kept(shell: Shell, running: bool) -> None:
     lines = ndjson(2) + '{"temperature": 1}\n' + "not JSON\n"
