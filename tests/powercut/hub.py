@@ -24,7 +24,7 @@ _DISK_BYTES: Final = 256 * MIB
 _MEMORY_MIB: Final = 1536
 _LOOK_S: Final = 60
 _ANSWER_S: Final = 600
-_SETTINGS: Final = '\n[retention]\narchive = "stored"\n'
+_SETTINGS: Final = '\n[retention]\narchive = "stored"\n[web]\nquery_timeout = "10 min"\n'
 
 
 class BoxedHub(Hub):
