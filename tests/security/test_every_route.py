@@ -102,6 +102,7 @@ ROUTES: Final = {
     ("POST", "/v1/sites"): Role.OPERATOR,
     ("POST", "/v1/sites/{name}/token"): Role.OPERATOR,
     ("POST", "/v1/sites/{name}/revoke"): Role.ADMIN,
+    ("POST", "/v1/sites/{name}/ask"): Role.OPERATOR,
     ("GET", "/v1/sites/{name}/labels"): Role.VIEWER,
     ("POST", "/v1/sites/{name}/labels"): Role.OPERATOR,
     ("GET", "/v1/sites/{name}/config"): Role.VIEWER,

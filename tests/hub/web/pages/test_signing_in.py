@@ -9,7 +9,7 @@ import pytest
 
 from farshore_hub.fleet import api_tokens, sites
 from farshore_hub.fleet.api_tokens import Role
-from farshore_hub.web.pages import deeds, orders, routes
+from farshore_hub.web.pages import deeds, orders, routes, statements
 from farshore_hub.web.pages.throttle import MAX_FAILURES
 from tests.hub.fleet.site import DAY_S
 from tests.hub.web.pages.browsing import Browser
@@ -38,6 +38,10 @@ NEEDED = {
     ("POST", "/add-site"): Role.OPERATOR,
     ("GET", "/sites/{name}/token"): Role.OPERATOR,
     ("POST", "/sites/{name}/token"): Role.OPERATOR,
+    ("GET", "/sites/{name}/ask"): Role.OPERATOR,
+    ("POST", "/sites/{name}/ask"): Role.OPERATOR,
+    ("GET", "/sites/{name}/statement"): Role.VIEWER,
+    ("GET", "/sites/{name}/statement.json"): Role.VIEWER,
     ("GET", "/sites/{name}/revoke"): Role.ADMIN,
     ("POST", "/sites/{name}/revoke"): Role.ADMIN,
 }
@@ -56,7 +60,7 @@ def path_of(route: str) -> str:
 def test_the_table_names_every_route_of_the_page() -> None:
     known = {
         (method, route.path)  # type: ignore[attr-defined]  # they are routes with paths
-        for router in (routes.router, deeds.router, orders.router)
+        for router in (routes.router, deeds.router, orders.router, statements.router)
         for route in router.routes
         for method in route.methods  # type: ignore[attr-defined]
     }
