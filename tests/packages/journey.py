@@ -264,6 +264,7 @@ def test_what_an_earlier_version_has_left_goes_on_when_the_packages_are_installe
 def test_a_newcomer_goes_the_way_of_the_readme(machine: Machine) -> None:
     """Line by line as it stands there, in an empty folder; but for where the commands come from: here, the packages."""
     machine.do("systemctl stop farshore-agent farshore-hub && mkdir /root/new")
+    machine.do("echo 127.0.0.1 localhost >> /etc/hosts")  # an installer writes it, debootstrap does not
     way = [*steps("### Your own hub", ROOT / "README.md"), *steps("### Your own site", ROOT / "README.md")]
     token = ""
     for step in way:
