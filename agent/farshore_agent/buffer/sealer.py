@@ -140,7 +140,9 @@ class Sealer:
         times.
         """
         rules = self._settings
-        cut = portions(group, max_records=rules.max_records, max_cells=MAX_CELLS, max_bytes=MAX_PLAIN_BYTES)
+        # As if nothing could be compressed: what came out too large would have been sealed in vain, every time.
+        most = min(MAX_PLAIN_BYTES, rules.max_bytes)
+        cut = portions(group, max_records=rules.max_records, max_cells=MAX_CELLS, max_bytes=most)
         if cut is None:
             return None
         policy, head, fresh = self._policies.of(row.name), row.head, []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -94,10 +95,13 @@ async def test_what_comes_out_larger_than_a_batch_may_be_goes_through_the_tail(w
     buffer = await world.open()
     noise = [{"ts": n, "noise": world.random.token(200)} for n in range(MANY)]
     await buffer.append("boiler", admitted(noise[:1]))
-    await buffer.append("boiler", admitted(noise))
+    cut = await buffer.append("boiler", admitted(noise))
+    assert (cut.last, in_tail(await buffer.status())) == (1 + MANY, 1)
+    understated = replace(admitted(noise), bytes=0)
+    await buffer.append("boiler", understated)
     assert in_tail(await buffer.status()) == 1 + MANY
     await drain(buffer, hub)
-    assert len(hub.records) == 1 + MANY
+    assert len(hub.records) == 1 + 2 * MANY
     await buffer.close()
 
 
