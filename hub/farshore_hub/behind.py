@@ -31,6 +31,7 @@ from farshore_hub.lake.tables import LakeTables
 from farshore_hub.lake.worker.workers import Workers
 from farshore_hub.lake.writer import LakeWriter
 from farshore_hub.merged.desk import TableDesk
+from farshore_hub.merged.forgetter import Forgetter, Kept
 from farshore_hub.merger import Merger
 from farshore_hub.notify.courier import Courier
 from farshore_hub.opening import OpenedHub, reporter_of, schema_fault
@@ -105,11 +106,14 @@ def put_together(hub: OpenedHub, opener: BatchOpener, door: SitesDoor, run: Runn
     auditor = _auditor(hub, opener, writer, threads(stack, "audit"))
     audit = Loop("audit", auditor.run, clock, retry_s=RETRY_S)
     checks = {"database": lambda: _database_fault(hub), "lake writer": lambda: lake.fault or writer.fault}
-    merger = _merger(hub, opener, writer, threads(stack, "merge"))
+    merge_threads = threads(stack, "merge")
+    merger = _merger(hub, opener, writer, merge_threads)
     merging = Loop("merge", merger.run, clock, retry_s=RETRY_S)
     kept_us = hub.place.settings.retention.claims * _US_PER_S
     thinner = Thinner(hub.engine, clock, threads(stack, "journal"), kept_us, lambda: writer.is_ours)
     thinning = Loop("journal", thinner.run, clock, retry_s=RETRY_S)
+    forgetter = _forgetter(hub, writer, merge_threads)
+    forgetting = Loop("forgetting deletes", forgetter.run, clock, retry_s=RETRY_S)
     channels = channels_of(hub, threads(stack, "broker"))
     watcher = watcher_of(hub, lambda: lake.fault or writer.fault, threads(stack, "watch"))
     watch = Loop("watch", watcher.run, clock, retry_s=RETRY_S)
@@ -122,7 +126,7 @@ def put_together(hub: OpenedHub, opener: BatchOpener, door: SitesDoor, run: Runn
     if mqtt:
         listen(hub.engine, Told.ORDERS, mqtt.push.bell.ring)
     services = _services(hub, opener, door, run, _Rooms(checks, watcher, mqtt), stop, stack)
-    loops = [lake, audit, merging, thinning, watch, post, steer, *(mqtt.loops(hub.fleet) if mqtt else ())]
+    loops = [lake, audit, merging, forgetting, thinning, watch, post, steer, *(mqtt.loops(hub.fleet) if mqtt else ())]
     return Behind(make_app(services), loops, stack)
 
 
@@ -163,6 +167,12 @@ def _auditor(hub: OpenedHub, opener: BatchOpener, writer: LakeWriter, runner: Ru
 def _merger(hub: OpenedHub, opener: BatchOpener, writer: LakeWriter, runner: ThreadRunner) -> Merger:
     rules = hub.place.settings.merge_rules()
     return Merger(hub.engine, opener, hub.fleet.clock, runner, rules, lambda: writer.is_ours)
+
+
+def _forgetter(hub: OpenedHub, writer: LakeWriter, runner: ThreadRunner) -> Forgetter:
+    tables = hub.place.settings.tables
+    kept = {name: Kept(each.rules(), each.keeping()) for name, each in tables.items() if each.down}
+    return Forgetter(hub.engine, hub.fleet.clock, runner, kept, lambda: writer.is_ours)
 
 
 def _mqtt(hub: OpenedHub, door: SitesDoor, run: Runner) -> MqttRoad | None:

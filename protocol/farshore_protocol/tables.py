@@ -36,6 +36,9 @@ _ASK_MAGIC: Final = b"FSQ"
 _PAGES_MAGIC: Final = b"FST"
 _LEVEL: Final = 3
 
+NEVER_TELLS: Final = 2**62
+"""Later than any stamp."""
+
 Cell = Any
 """An int of 64 bits, a float, a text, bytes or None; `open_pages` looks that it is."""
 
@@ -45,10 +48,22 @@ Cursor = Annotated[bytes, Meta(max_length=MAX_CURSOR_BYTES)]
 
 
 class Followed(Struct, frozen=True, array_like=True):
-    """One table that a site follows, and where it has come to; `cursor` is empty at the beginning."""
+    """One table that a site follows, and where it has come to.
+
+    Attributes:
+        name: of the table.
+        cursor: empty at the beginning.
+        is_whole: every row that the pages up to the cursor took from the site is gone from its table, and every change
+            that it had captured before is counted in `number`.
+        number: of the last change that the site has captured; 0 for none.
+        hlc: what it captures from now on is later. `NEVER_TELLS` where it captures nothing.
+    """
 
     name: Name
     cursor: Cursor = b""
+    is_whole: bool = False
+    number: Count = 0
+    hlc: Count = 0
 
 
 class Ask(Struct, frozen=True, array_like=True):

@@ -14,11 +14,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from farshore_hub.merge.filters import Filter
+from farshore_hub.merge.policy import Rules
+from farshore_hub.merged.desk import TableDesk
+from farshore_hub.merged.row import By
+from farshore_hub.share.sharer import Shared, Sharer
+from farshore_hub.store.engine import open_engine
+from farshore_protocol.tables import Ask, Followed, pack_pages
+from farshore_shell.system import SystemClock, SystemRandom
 from tests.acceptance.hub import Hub
 from tests.acceptance.site import Site
 from tests.benchmarks.rig.command import Benchmark, Figure, size
 
 _SCHEMA = "CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT, total REAL, state TEXT, note TEXT)"
+_CELLS = 4
+_CHANGED = 500
 _LOOK_S = 0.01
 _DEADLINE_S = 600.0
 _TABLE = """
@@ -57,11 +67,40 @@ def measure(options: argparse.Namespace, folder: Path) -> list[Figure]:
         for site in sites:
             site.kill()
         hub.kill()
+    first_bytes, changed_bytes = _wire_bytes(hub.data)
     return [
         Figure("rows down, start of the agent included", options.rows / down_s, "rows/s"),
+        Figure("wire per cell down, the table read anew", first_bytes / (options.rows * _CELLS), "bytes"),
+        Figure("wire per changed cell down, one in a row", changed_bytes / _CHANGED, "bytes"),
         Figure("from an edit at one site to the other, p50", statistics.median(lags_s), "s"),
         Figure("the same, longest", max(lags_s), "s"),
     ]
+
+
+def _wire_bytes(data: Path) -> tuple[int, int]:
+    """What the hub's pages take: of the whole table, and then of `_CHANGED` rows with one changed cell each."""
+    engine, rules = open_engine(f"sqlite:///{data / 'hub.db'}"), Rules()
+    try:
+        sharer = Sharer(engine, SystemRandom(), {"orders": Shared(rules, Filter())})
+        sharer.begin()
+        whole, cursor = _pages(sharer, b"")
+        desk = TableDesk(engine, SystemClock(), {"orders": rules})
+        for key in range(_CHANGED):
+            desk.change("orders", [key], {"total": key / 7}, By("benchmark"))
+        return whole, _pages(sharer, cursor)[0]
+    finally:
+        engine.dispose()
+
+
+def _pages(sharer: Sharer, cursor: bytes) -> tuple[int, bytes]:
+    """The bytes of all pages from there, and the cursor after them."""
+    size, more = 0, True
+    while more:
+        pages = sharer.answer("site-b", Ask([Followed("orders", cursor)]))
+        [page] = pages.pages
+        size += len(pack_pages(pages))
+        cursor, more = page.cursor, page.more
+    return size, cursor
 
 
 def _made(path: Path) -> sqlite3.Connection:

@@ -226,6 +226,11 @@ class Arrivals:
         query = "SELECT why, count(*) FROM waiting WHERE tbl = ? GROUP BY why ORDER BY 2 DESC LIMIT 20"
         return dict(rows(self._shadow.file, query, (self._table,)))
 
+    def is_to_take(self) -> bool:
+        """Whether a row that is not the site's any more still waits to be taken out of its table."""
+        query = "SELECT 1 FROM waiting WHERE tbl = ? AND cells IS NULL LIMIT 1"
+        return row(self._shadow.file, query, (self._table,)) is not None
+
     def told(self, key: bytes) -> dict[str, Value] | None:
         """What both sides know of a row."""
         return self._shadow.cells(self._table, key)

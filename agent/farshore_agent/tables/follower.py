@@ -30,7 +30,7 @@ from farshore_agent.tables.schema import TableSchema, problems_of, read_schema
 from farshore_agent.tables.shadow import Intent, Progress, Shadow, Told, pack_key, unpack_key
 from farshore_protocol.limits import KIB
 from farshore_protocol.ports import Clock
-from farshore_protocol.tables import ColumnTold, Followed, Page
+from farshore_protocol.tables import NEVER_TELLS, ColumnTold, Followed, Page
 
 PIECE_ROWS: Final = 200
 PIECE_BYTES: Final = 256 * KIB
@@ -77,6 +77,7 @@ class Follower:
         self.written = 0
         self.waiting = 0
         self.shown: dict[str, Any] = {}
+        self._is_whole = False
         self._settings = settings
         self._shadow = shadow
         self._clock = clock
@@ -116,7 +117,11 @@ class Follower:
 
     def asked(self) -> Followed:
         """Where this table has come to."""
-        return Followed(self.name, self._arrivals.following.cursor)
+        cursor = self._arrivals.following.cursor
+        if not self._settings.direction.is_captured:
+            return Followed(self.name, cursor, self._is_whole, 0, NEVER_TELLS)
+        progress = self._progress()
+        return Followed(self.name, cursor, self._is_whole, progress.number, progress.hlc)
 
     def receive(self, page: Page) -> None:
         """Keep a page.
@@ -189,6 +194,7 @@ class Follower:
         following, waiting = self._arrivals.following, self._arrivals.waiting()
         fresh, held = waiting.pop(FRESH, 0), waiting.pop(HELD, 0)
         self.waiting = fresh
+        self._is_whole = not (following.is_reading or following.is_restoring or self._arrivals.is_to_take())
         self.shown = {
             "refused": self.refused,
             "written": self.written,

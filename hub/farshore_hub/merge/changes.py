@@ -25,6 +25,15 @@ ROW_OPS: Final = frozenset(Op) - {Op.SCHEMA}
 MAX_DELTA: Final = 2**48
 """By how much one change can move a counter."""
 
+TOO_OLD: Final = (
+    "it is older than deletes that are forgotten, and could bring a deleted row back: "
+    "put what is wanted of it in with farshore-hub tables set"
+)
+WHILE_OUT: Final = (
+    "its site was counted out of the table, because it was silent for too long, and may have missed deletes that are "
+    "forgotten: put what is wanted of it in with farshore-hub tables set"
+)
+
 Row = dict[str, Any]
 
 

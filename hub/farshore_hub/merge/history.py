@@ -197,6 +197,12 @@ class History:
         is_there = and_(merged.present_at > merged.deleted_at, added.first_at > merged.present_at)
         return and_(is_there, sum_ < _ADDED_TO, sum_ > -_ADDED_TO)
 
+    def forget(self) -> Any:  # noqa: ANN401 - a Delete, which is generic in nothing that matters
+        """Drop all entries of the staged rows, which are gone."""
+        staged = self._statements.staged
+        keys = tuple_(*(self.entries.c[key] for key in self._keys))
+        return delete(self.entries).where(keys.in_(select(*(staged.c[key] for key in self._keys))))
+
     def settle(self, dialect: str, *, after_adding: bool = False) -> Update:
         """Work out the cell in the rows that are staged; or in those of them where `add` has not."""
         winner, name = self._winner(), self._name

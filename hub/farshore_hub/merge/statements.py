@@ -24,11 +24,16 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    delete,
     false,
+    func,
+    insert,
+    literal,
     not_,
     or_,
     select,
     true,
+    tuple_,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import quoted_name
@@ -141,6 +146,22 @@ class Statements:
         return found.join_from(self.staged, self.merged, self.same()).where(
             self.staged.c.n.in_(bindparam("numbers", expanding=True))
         )
+
+    def forgettable(self, version: int, at: int, limit: int) -> Any:  # noqa: ANN401 - an Insert, which is generic in nothing that matters
+        """Stage rows that were deleted, up to a version, and on which nothing is later than a stamp."""
+        old, staged = self.merged.c, self.staged
+        stamps = [old.present_at, old.deleted_at, *(old[f"{name}_at"] for name in self.cells)]
+        place = func.row_number().over(order_by=old.version)
+        found = select(place, literal(HUB), *(old[name] for name in self.keys))
+        found = found.where(
+            not_(self.is_present()), old.deleted_at > NEVER, old.version <= version, *(each <= at for each in stamps)
+        )
+        return insert(staged).from_select(["n", "by", *self.keys], found.order_by(old.version).limit(limit))
+
+    def forget(self) -> Any:  # noqa: ANN401 - a Delete, likewise
+        """Take the staged rows out."""
+        keys = tuple_(*(self.merged.c[name] for name in self.keys))
+        return delete(self.merged).where(keys.in_(select(*(self.staged.c[name] for name in self.keys))))
 
     def same(self) -> ColumnElement[bool]:
         """Whether a staged row and a merged one have the same key."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert
 from sqlalchemy.schema import CreateTable
 
 from farshore_hub.merge import filters
-from farshore_hub.merge.changes import Staging, stage
+from farshore_hub.merge.changes import TOO_OLD, WHILE_OUT, Staging, stage
 from farshore_hub.merge.conflicts import conflicts, passed_over
 from farshore_hub.merge.history import History
 from farshore_hub.merge.layout import Layout
@@ -19,11 +19,15 @@ from farshore_hub.merge.mapping import MapKind, Mapped, Unfit, fitted
 from farshore_hub.merge.policy import Policy, Rules
 from farshore_hub.merge.statements import HUB, NEVER, Statements
 from farshore_hub.merged.structure import Structure
+from farshore_hub.store import forget as forget_store
 from farshore_hub.store import merge as store
 from farshore_hub.store import misfits
 from farshore_hub.store.dialect import insert_missing
 from farshore_hub.store.misfits import WaitingMisfit
 from farshore_hub.texts import exact_json
+
+_ENOUGH: Final = 2**31 - 1
+"""So many mappings are never declared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +106,13 @@ class OpenTable:
     ) -> dict[int, str]:
         """Merge changes of one site, or of the hub, in their order; by place, why one does not fit."""
         before = store.number(connection, self.id, len(changes))
-        staging = self._staged(changes, origin)
+        staging = self._staged(changes, origin, self._late(connection, changes, origin))
         told = {origin.start + place: (why, exact_json.dumps(changes[place])) for place, why in staging.misfits.items()}
-        misfits.note_misfits(connection, self.id, origin.batch_id, told, now_us, tried=len(self.layout.mapped))
+        late = {place: each for place, each in told.items() if each[0] in {TOO_OLD, WHILE_OUT}}
+        other = {place: each for place, each in told.items() if place not in late}
+        misfits.note_misfits(connection, self.id, origin.batch_id, other, now_us, tried=len(self.layout.mapped))
+        # No mapping makes them fit.
+        misfits.note_misfits(connection, self.id, origin.batch_id, late, now_us, tried=_ENOUGH)
         if staging.rows:
             # Edits are not in a batch: their numbers are those of the rows that they change.
             entered = (0, before) if origin.by == HUB else (origin.batch_id, origin.start)
@@ -124,21 +132,44 @@ class OpenTable:
             misfits.note_tried(connection, first.batch_id, outcomes, now_us, tried=tried)
         return len(waiting)
 
-    def _staged(self, changes: Sequence[dict[str, Any]], origin: Origin) -> Staging:
+    def _late(self, connection: Connection, changes: Sequence[dict[str, Any]], origin: Origin) -> dict[int, str]:
+        """By place, why a change comes too late to be merged: deletes are forgotten."""
+        horizon, _ = forget_store.horizon(connection, self.id)
+        if horizon == NEVER:
+            return {}
+        if origin.by != HUB and forget_store.is_out(connection, self.id, origin.by):
+            return dict.fromkeys(range(len(changes)), WHILE_OUT)
+        latest_us = origin.latest_us + origin.start
+        return {n: TOO_OLD for n, each in enumerate(changes) if min(each["hlc"], latest_us + n) <= horizon}
+
+    def _staged(self, changes: Sequence[dict[str, Any]], origin: Origin, late: dict[int, str]) -> Staging:
         """Stage changes; what does not fit once more, as somebody has declared it to be taken."""
         refused = dict(self.layout.refused)
         policies, latest_us = self.statements.declared, origin.latest_us + origin.start
-        unfit = {place: refused[each["schema"]] for place, each in enumerate(changes) if each["schema"] in refused}
+        unfit = {
+            place: refused[each["schema"]] for place, each in enumerate(changes) if each["schema"] in refused
+        } | late
         staging = stage(changes, self.layout, policies, origin.by, latest_us, unfit)
-        if not staging.misfits:
+        if staging.misfits.keys() == late.keys():
             return staging
-        fitting, unfit = list(changes), {}
-        for place in staging.misfits:
+        fitting, unfit = list(changes), dict(late)
+        for place in staging.misfits.keys() - late.keys():
             try:
                 fitting[place] = fitted(changes[place], self.layout, staging.faulty.get(place, ()))
             except Unfit as error:
                 unfit[place] = str(error)
         return stage(fitting, self.layout, policies, origin.by, latest_us, unfit)
+
+    def forget(self, connection: Connection, version: int, at: int, limit: int) -> int:
+        """Take rows out that were deleted, up to a version, and on which nothing is later than `at`; how many."""
+        statements = self.statements
+        connection.execute(CreateTable(statements.staged, if_not_exists=True))
+        connection.execute(statements.forgettable(version, at, limit))
+        gone = connection.execute(statements.forget()).rowcount
+        for history in self._sql.histories.values() if gone else ():
+            connection.execute(history.forget())
+        connection.execute(delete(statements.staged))
+        return int(gone)
 
     def _merge_staged(
         self, connection: Connection, staging: Staging, before: int, entered: tuple[int, int], now_us: int

@@ -5,18 +5,21 @@ Paths are relative to the data directory.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
 from farshore_hub.fleet.addresses import check_address, split_listen
 from farshore_hub.merge.filters import Filter
 from farshore_hub.merge.filters import parse as parse_filter
+from farshore_hub.merge.forgetting import Keeping
 from farshore_hub.merge.policy import Deletes, Policy, Rules
 from farshore_hub.settings.strict import StrictTable
 from farshore_hub.texts.durations import BytesPerSecond, Seconds
 from farshore_protocol.limits import MIB
 from farshore_protocol.names import check_stream
+
+_US: Final = 1_000_000
 
 
 def _check_listen(text: str) -> str:
@@ -112,6 +115,21 @@ class MergedTable(StrictTable):
         description="which rows a site may have, as in \"region = site.region and kind = 'retail'\": `site.` and a "
         "label of the site, or site.name; empty: all of them",
     )
+
+    keep_deletes: Seconds = Field(
+        default=30 * 86_400,
+        ge=0,
+        description="how long a deleted row is remembered at least",
+    )
+    await_sites: Seconds = Field(
+        default=400 * 86_400,
+        ge=86_400,
+        description="a site that was silent for longer is not waited for any more before deletes are forgotten",
+    )
+
+    def keeping(self) -> Keeping:
+        """How long deletes are kept."""
+        return Keeping(round(self.keep_deletes * _US), round(self.await_sites * _US))
 
     def rules(self) -> Rules:
         """For the merger."""

@@ -33,6 +33,8 @@ class ShareDesk:
         Raises:
             HubError: the site is not, or no more, who may ask.
         """
+        site = await site_of()
+        await self.run(lambda: self.sharer.note(site, ask, self.clock.now_us()))
         until_s = self.clock.monotonic_s() + ask.wait_ms / _MS
         while True:
             site = await site_of()

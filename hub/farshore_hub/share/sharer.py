@@ -17,6 +17,7 @@ from farshore_hub.share.cursor import Cursor, Epoch, pack, resumed, scope_name
 from farshore_hub.share.rows import columns_told, key_of, key_told, latest, row_told
 from farshore_hub.store import share as store
 from farshore_hub.store.engine import reading, writing
+from farshore_hub.store.forget import note_asked
 from farshore_hub.store.labels import labels_of
 from farshore_hub.store.merge import exact
 from farshore_hub.store.share import SharedTable
@@ -28,6 +29,9 @@ from farshore_protocol.tables import Ask, Followed, Key, Page, Pages, RowTold, s
 ROWS: Final = 2_000
 BYTES: Final = 1 * MIB
 """Of one answer: after the row that passes one of these it is full."""
+
+NOTE_EVERY_US: Final = 600 * 10**6
+"""How often it is kept how far a site has come."""
 
 MAX_ROW_BYTES: Final = 6 * MIB
 _EPOCH_BYTES: Final = 8
@@ -81,12 +85,39 @@ class Sharer:
         self._engine = engine
         self._epoch = random.token(_EPOCH_BYTES)
         self._shared = shared
+        self._noted_us: dict[tuple[str, str], int] = {}
 
     def begin(self) -> None:
         """The hub has started."""
         if self._shared:
             with writing(self._engine) as connection:
                 store.begin_epochs(connection, self._shared, self._epoch)
+
+    def note(self, site: str, ask: Ask, now_us: int) -> None:
+        """Keep now and then how far a site has come: deletes that all have heard of are forgotten (`forget`)."""
+        due = [each for each in ask.tables if each.name in self._shared
+               and now_us - self._noted_us.get((site, each.name), 0) >= NOTE_EVERY_US]  # fmt: skip
+        if not due:
+            return
+        with writing(self._engine) as connection:
+            site_id = store.site_id_of(connection, site)
+            for each in due:
+                if table := store.find_table(connection, each.name):
+                    whole = self._whole(connection, table, site, site_id, each)
+                    note_asked(connection, table.id, site_id, now_us, whole)
+                    self._noted_us[site, each.name] = now_us
+
+    def _whole(
+        self, connection: Connection, table: SharedTable, site: str, site_id: int, followed: Followed
+    ) -> tuple[int, int, int] | None:
+        """The version up to which a site's copy has everything, its last change's number and its clock."""
+        shared = self._shared[followed.name]
+        scope = shared.filter.scope(site, labels_of(connection, site_id))
+        places = filters.places(shared.filter.columns, table.layout)
+        if not followed.is_whole or scope is None or places is None:
+            return None
+        _, _, cursor, _ = _Reading(connection, table, shared.rules, site_id).start(followed, scope, places)
+        return (cursor.version, followed.number, followed.hlc) if cursor else None
 
     def versions(self) -> int:
         """A number that is another one after anything was merged."""
@@ -146,16 +177,22 @@ class _Reading:
         self._site_id = site_id
         self._statements = Statements(table.id, table.layout, rules)
 
+    def start(
+        self, followed: Followed, scope: tuple[str | int, ...], places: list[tuple[str, Any]]
+    ) -> tuple[str, bytes, Cursor | None, list[Epoch]]:
+        """What the site may see, as text and by name; its cursor, if it can go on from it; the starts of the hub."""
+        told = exact(filters.held(value, column.type) for value, (_, column) in zip(scope, places, strict=True))
+        named = scope_name(json.dumps([name for name, _ in places]), told)
+        epochs = [Epoch(*each) for each in store.epochs_of(self._connection, self._table.id)]
+        return told, named, resumed(followed.cursor, named, epochs, self._table.version, self._table.floor), epochs
+
     def page(
         self, followed: Followed, scope: tuple[str | int, ...], places: list[tuple[str, Any]], room: _Room
     ) -> Page:
         """What has changed since the site's cursor, as far as there is room."""
         held = [filters.held(value, column.type) for value, (_, column) in zip(scope, places, strict=True)]
         wanted = dict(zip((name for name, _ in places), held, strict=True))
-        told = exact(held)
-        named = scope_name(json.dumps([name for name, _ in places]), told)
-        epochs = [Epoch(*each) for each in store.epochs_of(self._connection, self._table.id)]
-        known = resumed(followed.cursor, named, epochs, self._table.version)
+        told, named, known, epochs = self.start(followed, scope, places)
         cursor = known or Cursor(b"", named, 0, self._table.version)
         found = self._found(cursor, wanted, told, room)
         after = Cursor(epochs[-1].name if epochs else b"", named, found.version, cursor.began)
@@ -166,7 +203,7 @@ class _Reading:
             fresh=known is None,
             more=found.more,
             merged=merged,
-            hlc=found.hlc,
+            hlc=max(found.hlc, self._table.horizon),
             key=columns_told(self._table.layout.key),
             columns=columns_told(self._table.layout.cells),
             rows=found.rows,

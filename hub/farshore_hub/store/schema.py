@@ -42,6 +42,10 @@ _ID: Final = BigInteger().with_variant(Integer(), "sqlite")
 """SQLite numbers only INTEGER PRIMARY KEY by itself."""
 
 
+def _counted(name: str, comment: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default="0", comment=comment)
+
+
 def _id() -> Column[Any]:
     return Column("id", _ID, primary_key=True, autoincrement=True)
 
@@ -317,6 +321,8 @@ merged_tables = Table(
     Column("created_us", BigInteger, nullable=False),
     Column("version", BigInteger, nullable=False, server_default="0", comment="the last number of a changed row"),
     Column("rules", Text, nullable=False, server_default="", comment="JSON: the policies that were followed up to now"),
+    Column("horizon", BigInteger, nullable=False, server_default="-1", comment="no change up to this stamp is merged"),
+    _counted("floor", "tombstones up to this version may be gone"),
     comment="Tables of sites that are merged: the rows in merged_ID, shown by the view table_NAME.",
 )
 
@@ -337,6 +343,13 @@ table_readers = Table(
     Column("table_id", _ID, ForeignKey("merged_tables.id"), primary_key=True, autoincrement=False),
     Column("site_id", _ID, ForeignKey("sites.id"), primary_key=True, autoincrement=False),
     Column("merged", BigInteger, nullable=False, comment="the site's changes are merged up to this number"),
+    _counted("asked_us", "the hub's clock when it last told how far it is; 0: it does not follow the table"),
+    _counted("asked_version", "up to here the site's copy had everything when it told"),
+    _counted("asked_number", "of the last change that it had captured then"),
+    _counted("asked_hlc", "what it captures later is later"),
+    _counted("safe_version", "as asked_version, and all that it had captured before is merged"),
+    _counted("safe_hlc", "as asked_hlc, likewise"),
+    Column("is_out", Boolean, nullable=False, server_default=false(), comment="counted out"),
     comment="How far sites' changes of a table are merged; what they are told with its rows.",
 )
 

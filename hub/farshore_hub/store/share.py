@@ -22,20 +22,29 @@ from farshore_hub.store.schema import (
 
 @dataclass(frozen=True, slots=True)
 class SharedTable:
-    """A merged table: `version` is the last number of a changed row."""
+    """A merged table.
+
+    Attributes:
+        version: the last number of a changed row.
+        floor: tombstones up to this version may be gone.
+        horizon: up to this stamp no change is merged any more.
+    """
 
     id: int
     layout: Layout
     version: int
+    floor: int
+    horizon: int
 
 
 def find_table(connection: Connection, name: str) -> SharedTable | None:
     """The merged table of that name, once a site has announced it or the hub has merged into it."""
-    columns = (merged_tables.c.id, merged_tables.c.layout, merged_tables.c.version)
+    one = merged_tables.c
+    columns = (one.id, one.layout, one.version, one.floor, one.horizon)
     found = connection.execute(select(*columns).where(merged_tables.c.name == name)).one_or_none()
     if found is None:
         return None
-    return SharedTable(found.id, msgspec.msgpack.decode(found.layout, type=Layout), found.version)
+    return SharedTable(found.id, msgspec.msgpack.decode(found.layout, type=Layout), *found[2:])
 
 
 def site_id_of(connection: Connection, site: str) -> int:
