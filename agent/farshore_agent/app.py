@@ -110,7 +110,12 @@ class Agent:
             book=book,
             steward=self.steward,
             commands=self._commands,
-            site=Site(lambda: self.delivery.keeper.current, self.delivery.hub_now_us, self._describe),
+            site=Site(
+                lambda: self.delivery.keeper.current,
+                self.delivery.hub_now_us,
+                self._describe,
+                self.delivery.keeper.follow,
+            ),
             clock=world.clock,
         )
         self.running.more_troubles = lambda: self.recent_log.errors

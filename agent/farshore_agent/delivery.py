@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NoReturn
@@ -177,7 +177,11 @@ class Delivery:
             random=self._world.random,
             report=self.report,
             outside=Outside(
-                self.keeper.ask_renewal, lambda: self._new_epoch(identity), self._on_delivered, self._on_linked
+                self.keeper.ask_renewal,
+                self.keeper.doubt,
+                lambda: self._new_epoch(identity),
+                self._on_delivered,
+                self._on_linked,
             ),
         )
         try:
@@ -187,13 +191,18 @@ class Delivery:
 
     def _door_as(self, identity: Identity) -> HubDoor:
         chain = identity.write_chain(self._identity_dir)
-        return self._road(self.keeper.addresses(identity), ca=identity.membership.ca, chain=chain)
+        return self._road(self.keeper.addresses(identity), ca=identity.authorities, chain=chain)
 
     async def _begin(self, identity: Identity) -> Courier:
         await self._new_epoch(identity)
-        credentials = Credentials(identity.site, identity.signer, identity.hub_keys)
-        self._courier = Courier(self._buffer, credentials, self._world.clock, self._runner, self.mailbox)
+        self._courier = Courier(
+            self._buffer, _credentials(identity), self._world.clock, self._runner, self.mailbox, self._follow
+        )
         return self._courier
+
+    def _follow(self, chain: Sequence[bytes]) -> Credentials | None:
+        identity = self.keeper.follow(chain)
+        return _credentials(identity) if identity else None
 
     async def new_epoch(self) -> None:
         """Seal under a fresh key from now on, if there is an identity."""
@@ -207,3 +216,7 @@ class Delivery:
         """The hub's time, once an answer has told it."""
         offset = self.report.offset
         return None if offset is None else self._world.clock.now_us() + offset.offset_us
+
+
+def _credentials(identity: Identity) -> Credentials:
+    return Credentials(identity.site, identity.signer, identity.hub_keys, identity.membership.keyring)

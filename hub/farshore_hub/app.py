@@ -173,7 +173,7 @@ def _port(hub: OpenedHub, listen: str | None, *, tls: bool) -> Port:
             remedy="add --listen 127.0.0.1:8080 and let a proxy on this machine do TLS, or leave out --no-tls",
         )
     hub.keys.renew_tls(settings.addresses, hub.fleet.clock, hub.fleet.random)
-    context = server_context(hub.keys.tls_path, hub.keys.ca.pem) if tls else None
+    context = server_context(hub.keys.tls_path, hub.keys.trusted_pem) if tls else None
     return Port(bind(host, number), context, _bounds(settings.web, tls=tls), settings.web.body_timeout * 2)
 
 

@@ -20,8 +20,8 @@ from farshore_protocol import wire
 from farshore_protocol.enrolment import HubKey
 from farshore_protocol.envelope import body_of
 from farshore_protocol.errors import NotAuthentic, OverLimit
-from farshore_protocol.limits import MAX_ORDER_BYTES, MAX_REPORT_BYTES
-from farshore_protocol.messages import Id, Name, Signature
+from farshore_protocol.limits import MAX_ORDER_BYTES, MAX_ORDER_KEYRINGS, MAX_REPORT_BYTES
+from farshore_protocol.messages import Id, Name, PackedKeyring, Signature
 from farshore_protocol.sealing import SealingKey, check_signature, seal_to
 
 
@@ -34,6 +34,8 @@ class Sealed(Struct, frozen=True, array_like=True):
         signed_by: name of the sender's signing key.
         sealed: the packed message under HPKE; its `info` is the context, the site and a zero byte.
         signature: over the context, the site, a zero byte and `sealed`.
+        chain: of the hub's documents: its newest keyrings, for a site that does not know `signed_by`; each proves
+            itself, see `keyring`.
     """
 
     site: Name
@@ -41,6 +43,7 @@ class Sealed(Struct, frozen=True, array_like=True):
     signed_by: Id
     sealed: Annotated[bytes, Meta(max_length=max(MAX_ORDER_BYTES, MAX_REPORT_BYTES))]
     signature: Signature
+    chain: Annotated[list[PackedKeyring], Meta(max_length=MAX_ORDER_KEYRINGS)] = []
 
 
 _SEALED: Final = wire.decoder_of(Sealed)
@@ -83,8 +86,8 @@ class Kind(Generic[M]):
     decoder: msgspec.msgpack.Decoder[M]
     max_bytes: int
 
-    def pack(self, message: M, signer: Signer, to: HubKey) -> bytes:
-        """Seal a message to its receiver and sign it.
+    def pack(self, message: M, signer: Signer, to: HubKey, chain: Sequence[bytes] = ()) -> bytes:
+        """Seal a message to its receiver and sign it; the newest keyrings of `chain` go with it.
 
         Raises:
             Malformed: `to` is no key.
@@ -93,10 +96,20 @@ class Kind(Generic[M]):
         bound = self._bound(message.site)
         sealed = seal_to(to.public, wire.pack(message), bound)
         whole = Sealed(message.site, to.id, signer.id, sealed, signer.key.sign(bound + sealed))
-        raw = self.magic + bytes((self.version,)) + wire.pack(whole)
+        raw = self._packed(whole, chain)
         if len(raw) > self.max_bytes:
             raise OverLimit(f"the {self.what} has {len(raw)} bytes, the bound is {self.max_bytes}")
         return raw
+
+    def sign(self, raw: bytes, signer: Signer, chain: Sequence[bytes] = ()) -> bytes:
+        """The same sealed document signed by `signer`, whose owner has made it, whatever key it was signed with.
+
+        Raises:
+            OverLimit, Unsupported, Malformed: as their texts say.
+        """
+        envelope = self.envelope(raw)
+        signature = signer.key.sign(self._bound(envelope.site) + envelope.sealed)
+        return self._packed(msgspec.structs.replace(envelope, signed_by=signer.id, signature=signature), chain)
 
     def envelope(self, raw: bytes) -> Sealed:
         """What can be read without a key, and is not to be believed before `open`.
@@ -147,6 +160,16 @@ class Kind(Generic[M]):
             raise NotAuthentic(f"it is sealed to the key {envelope.sealed_to.hex()}, which is not here")
         plain = key.open(envelope.sealed, bound)
         return wire.unpack(self.decoder, plain, what=self.what, max_bytes=len(plain))
+
+    def _packed(self, whole: Sealed, chain: Sequence[bytes]) -> bytes:
+        """With as many of the newest keyrings as find room; with the site's next parcel come all that it lacks."""
+        carried = list(chain[-MAX_ORDER_KEYRINGS:])
+        while True:
+            packed = wire.pack(msgspec.structs.replace(whole, chain=carried))
+            raw = self.magic + bytes((self.version,)) + packed
+            if not carried or len(raw) <= self.max_bytes:
+                return raw
+            carried = carried[1:]
 
     def _bound(self, site: str) -> bytes:
         return self.context + site.encode() + b"\0"

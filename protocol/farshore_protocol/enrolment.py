@@ -14,13 +14,13 @@ from msgspec import Meta, Struct
 
 from farshore_protocol import limits, wire
 from farshore_protocol.errors import Malformed, OverLimit, ProtocolError, Unsupported
-from farshore_protocol.messages import Id, Name, Signature, TimeUs
+from farshore_protocol.messages import Count, Id, Name, Signature, TimeUs
 
 TOKEN_PREFIX: Final = "fs1."  # noqa: S105 - it marks the kind, it is no secret
 SECRET_BYTES: Final = 16
 RENEWAL_CONTEXT: Final = b"farshore/renewal/v1\0"
 
-_Pem = Annotated[str, Meta(max_length=8192)]
+Pem = Annotated[str, Meta(max_length=8192)]
 
 
 class JoinToken(Struct, frozen=True, array_like=True):
@@ -37,7 +37,7 @@ class EnrolmentRequest(Struct, frozen=True, array_like=True):
 
     site: Name
     secret: Annotated[bytes, Meta(min_length=SECRET_BYTES, max_length=SECRET_BYTES)]
-    csr: _Pem
+    csr: Pem
     signing_key: Annotated[bytes, Meta(min_length=32, max_length=32)]
 
 
@@ -49,7 +49,7 @@ class RenewalRequest(Struct, frozen=True, array_like=True):
     """
 
     site: Name
-    csr: _Pem
+    csr: Pem
     signature: Signature
 
 
@@ -68,20 +68,24 @@ class Membership(Struct, frozen=True, array_like=True):
         hub: the hub's name (8 bytes).
         at_us: the hub's clock.
         certificate: PEM, the site's client certificate.
-        ca: PEM, the hub's CA certificate.
+        ca: PEM, the CA certificate that the hub's own is of.
         signing_keys: the Ed25519 keys that the hub's answers may be signed with, newest first.
         sealing_keys: the keys that epochs may be sealed to, newest first.
         addresses: where the hub can be reached.
+        keyring: number of the hub's newest keyring, see `keyring`; 0: it never made another one.
+        authorities: PEM, every CA certificate that the hub's own may be of; empty: `ca` alone.
     """
 
     site: Name
     hub: Id
     at_us: TimeUs
-    certificate: _Pem
-    ca: _Pem
+    certificate: Pem
+    ca: Pem
     signing_keys: Annotated[list[HubKey], Meta(min_length=1, max_length=8)]
     sealing_keys: Annotated[list[HubKey], Meta(min_length=1, max_length=8)]
     addresses: Annotated[list[str], Meta(max_length=8)]
+    keyring: Count = 0
+    authorities: Annotated[list[Pem], Meta(max_length=limits.MAX_KEYRING_AUTHORITIES)] = []
 
 
 _TOKEN: Final = wire.decoder_of(JoinToken)

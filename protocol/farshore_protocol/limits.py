@@ -105,6 +105,17 @@ MAX_COMMAND_DATA_BYTES: Final = 256 * KIB
 MAX_REPORT_PROBLEMS: Final = 50
 MAX_REPORT_BYTES: Final = 512 * KIB
 
+MAX_KEYRING_KEYS: Final = 8
+"""Signing keys of a hub that are trusted at one time."""
+
+MAX_KEYRING_AUTHORITIES: Final = 4
+MAX_KEYRING_BYTES: Final = 12 * KIB
+MAX_CHAIN_KEYRINGS: Final = 8
+"""Keyrings in one answer; whoever lacks more gets on with the next one."""
+
+MAX_ORDER_KEYRINGS: Final = 2
+"""Whoever brings an order does not know what its site lacks."""
+
 MAX_TOKEN_CHARS: Final = 2048
 MAX_ENROLMENT_BYTES: Final = 32 * KIB
 
@@ -136,6 +147,7 @@ assert (
     + (800 + 18) * MAX_PARCEL_BATCHES
     + 10 * (MAX_PARCEL_BATCHES + MAX_PARCEL_ATTACHMENTS)
     + MAX_ANSWER_ORDERS * MAX_ORDER_BYTES
+    + MAX_CHAIN_KEYRINGS * (MAX_KEYRING_BYTES + 8)
     < MAX_ANSWER_BYTES
 ), "an answer must be able to carry all that it may"
 assert MAX_PAGES_PACKED_BYTES <= MAX_ANSWER_BYTES, "an agent takes no larger body than an answer"

@@ -25,6 +25,8 @@ Ranges = Annotated[list[Count], Meta(max_length=2 * limits.MAX_RANGES)]
 HourCounts = Annotated[list[Count], Meta(max_length=2 * limits.MAX_HOURS)]
 """Records by hour of event time, in the wire form of `hours`; empty where that is not known."""
 TimeUs = Annotated[int, Meta(ge=-(2**62), le=2**62)]
+PackedKeyring = Annotated[bytes, Meta(max_length=limits.MAX_KEYRING_BYTES)]
+"""See `keyring`."""
 
 SHORT_DIGEST_BYTES: Final = 8
 """Of a digest in an answer: it tells the batches of one site apart, and nobody gains by making two alike."""
@@ -111,6 +113,7 @@ class Statement(Struct, frozen=True, array_like=True):
         receipts: what will not be delivered.
         whole: whether `claims` names everything the agent still has.
         agent_version: for people.
+        keyring: number of the hub's keyring that the site has, see `keyring`; None where the agent knows of none.
     """
 
     site: Name
@@ -121,6 +124,7 @@ class Statement(Struct, frozen=True, array_like=True):
     receipts: Annotated[list[Receipt], Meta(max_length=limits.MAX_PARCEL_RECEIPTS)]
     whole: bool = False
     agent_version: Text = ""
+    keyring: Count | None = None
 
 
 class Parcel(Struct, frozen=True, array_like=True):
@@ -245,11 +249,16 @@ class Answer(Struct, frozen=True, array_like=True):
 
 
 class SignedAnswer(Struct, frozen=True, array_like=True):
-    """A packed `Answer` and the hub's signature over it."""
+    """A packed `Answer` and the hub's signature over it.
+
+    Attributes:
+        chain: the hub's keyrings that the site does not have; each proves itself.
+    """
 
     answer: Annotated[bytes, Meta(max_length=limits.MAX_ANSWER_BYTES)]
     key: Id
     signature: Signature
+    chain: Annotated[list[PackedKeyring], Meta(max_length=limits.MAX_CHAIN_KEYRINGS)] = []
 
 
 STATEMENT: Final = wire.decoder_of(Statement)

@@ -159,14 +159,32 @@ _ORDER: Final = Kind("order", b"FSO", VERSION, b"farshore/order/v1\0", wire.deco
 _REPORT: Final = Kind("report", b"FSR", VERSION, b"farshore/report/v1\0", wire.decoder_of(Report), MAX_REPORT_BYTES)
 
 
-def pack_order(order: Order, signer: Signer, site_key: HubKey) -> bytes:
-    """Seal an order to its site and sign it.
+def pack_order(order: Order, signer: Signer, site_key: HubKey, chain: tuple[bytes, ...] = ()) -> bytes:
+    """Seal an order to its site and sign it; the newest keyrings of `chain` go with it.
 
     Raises:
         Malformed: `site_key` is no key.
         OverLimit: it would be longer than `MAX_ORDER_BYTES`.
     """
-    return _ORDER.pack(order, signer, site_key)
+    return _ORDER.pack(order, signer, site_key, chain)
+
+
+def sign_order(raw: bytes, signer: Signer, chain: tuple[bytes, ...] = ()) -> bytes:
+    """The same sealed order signed by `signer`, whose hub has made it, whatever key it was signed with before.
+
+    Raises:
+        OverLimit, Unsupported, Malformed: as their texts say.
+    """
+    return _ORDER.sign(raw, signer, chain)
+
+
+def chain_of_order(raw: bytes) -> list[bytes]:
+    """The keyrings that come with an order; see `keyring.follow`.
+
+    Raises:
+        OverLimit, Unsupported, Malformed: as their texts say.
+    """
+    return _ORDER.envelope(raw).chain
 
 
 def open_order(

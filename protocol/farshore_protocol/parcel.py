@@ -6,6 +6,7 @@ answer = "FSA" version(1 byte) MessagePack(messages.SignedAnswer)
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -66,26 +67,40 @@ def open_statement(parcel: Parcel, signed_by: Ed25519PublicKey) -> Statement:
     return statement
 
 
-def pack_answer(answer: Answer, key: bytes, signer: Ed25519PrivateKey) -> bytes:
-    """Sign and pack an answer with the hub's signing key named `key`."""
+def pack_answer(answer: Answer, key: bytes, signer: Ed25519PrivateKey, chain: Sequence[bytes] = ()) -> bytes:
+    """Sign and pack an answer with the hub's signing key named `key`, and the keyrings that its site lacks."""
     packed = wire.pack(answer)
-    signed = SignedAnswer(packed, key, signer.sign(_ANSWER_CONTEXT + packed))
+    signed = SignedAnswer(packed, key, signer.sign(_ANSWER_CONTEXT + packed), list(chain))
     return _ANSWER_MAGIC + bytes((VERSION,)) + wire.pack(signed)
 
 
-def open_answer(raw: bytes, keys: dict[bytes, Ed25519PublicKey]) -> Answer:
-    """Check and read an answer.
+def parse_answer(raw: bytes) -> SignedAnswer:
+    """Read an answer's envelope. Nothing in it is trusted yet; see `open_signed`.
 
-    Args:
-        raw: the answer's bytes.
-        keys: the hub's signing keys by name.
+    Raises:
+        OverLimit, Unsupported, Malformed: as their texts say.
+    """
+    body = body_of(raw, _ANSWER_MAGIC, VERSION, what="answer", max_bytes=MAX_ANSWER_BYTES)
+    return wire.unpack(messages.SIGNED_ANSWER, body, what="answer", max_bytes=MAX_ANSWER_BYTES)
+
+
+def open_answer(raw: bytes, keys: Mapping[bytes, Ed25519PublicKey]) -> Answer:
+    """Check and read an answer; `parse_answer` and `open_signed` in one.
 
     Raises:
         NotAuthentic: signed by none of `keys`.
         OverLimit, Unsupported, Malformed: as their texts say.
     """
-    body = body_of(raw, _ANSWER_MAGIC, VERSION, what="answer", max_bytes=MAX_ANSWER_BYTES)
-    signed = wire.unpack(messages.SIGNED_ANSWER, body, what="answer", max_bytes=MAX_ANSWER_BYTES)
+    return open_signed(parse_answer(raw), keys)
+
+
+def open_signed(signed: SignedAnswer, keys: Mapping[bytes, Ed25519PublicKey]) -> Answer:
+    """The answer in an envelope, once its signature is found to be of one of the hub's `keys`, which are by name.
+
+    Raises:
+        NotAuthentic: signed by none of `keys`.
+        OverLimit, Malformed: the answer cannot be read.
+    """
     key = keys.get(signed.key)
     if key is None:
         raise NotAuthentic(f"the answer is signed by key {signed.key.hex()}, which is not this hub's")

@@ -51,6 +51,10 @@ class Hub:
         self._tls = ssl.create_default_context(cafile=made["ca"])
         self.daemon = Daemon("farshore-hub", "--data-dir", self.data, "serve", log=folder / "hub.log")
 
+    def trust_anew(self) -> None:
+        """Trust the authorities that it has now, as whoever takes its `ca.pem` anew."""
+        self._tls = ssl.create_default_context(cafile=self.data / "ca.pem")
+
     @property
     def address(self) -> str:
         return f"https://127.0.0.1:{self.port}"

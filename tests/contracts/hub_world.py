@@ -26,6 +26,7 @@ from farshore_hub.store.ranges import unpack_ranges
 from farshore_hub.store.schema import accounts, batches, sites
 from farshore_protocol.batch import BatchHeader, Kind, SealedBatch
 from farshore_protocol.columns import Columns, encode
+from farshore_protocol.documents import Signer
 from farshore_protocol.messages import Answer, Claim, KeyEpoch, Reason, Receipt, Statement
 from farshore_protocol.parcel import open_answer, pack_parcel
 from farshore_protocol.ranges import Range, RangeSet
@@ -101,6 +102,18 @@ class Keys:
         default_factory=lambda: Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"hub").digest())
     )
     signing_id: bytes = b"sign-key"
+    chain: tuple[bytes, ...] = ()
+
+    @property
+    def signer(self) -> Signer:
+        return Signer(self.signing_id, self.signing)
+
+    @property
+    def sealing_keys(self) -> list[SealingKey]:
+        return [self.sealing]
+
+    def chain_after(self, number: int) -> list[bytes]:
+        return list(self.chain) if number == 0 else []
 
 
 class HubWorld:

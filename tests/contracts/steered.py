@@ -105,7 +105,7 @@ class SteeredSite:
 
     def opened(self, raw: bytes) -> Order:
         """What an order says to this site."""
-        signers = {self.keys.signing_id: self.keys.signing.public_key()}
+        signers = {self.keys.signer.id: self.keys.signer.key.public_key()}
         return orders.open_order(raw, hub=self.keys.hub, site=self.site.name, key=self.sealing, signers=signers)
 
     def kept(self, order: Order, outcome: Outcome = Outcome.KEPT, *problems: str) -> SettingsReport:

@@ -56,6 +56,7 @@ ROUTES: Final = {
     ("GET", "/readyz"): PUBLIC,
     ("GET", "/openapi.json"): PUBLIC,
     ("GET", "/v1/ca"): PUBLIC,
+    ("GET", "/v1/keyrings"): PUBLIC,
     ("POST", "/v1/enrol"): BY_TOKEN,
     ("POST", "/v1/renew"): BY_KEY,
     ("POST", "/v1/parcels"): SITE,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from farshore_hub.fleet.key_files import Kind
+from farshore_protocol.limits import MAX_KEYRING_AUTHORITIES
 from tests.simulation.disk import Disk, DiskFault, Trouble
 from tests.simulation.network import Weather
 from tests.simulation.ports import DAY_S
@@ -196,6 +198,21 @@ def nothing(world: World) -> None:
     """A kind that is a setting."""
 
 
+def keys_rotated(world: World) -> None:
+    """The operator makes other keys, and perhaps retires the old ones at once, whoever is away just then."""
+    hub, rng = world.hub, world.rng
+    kinds = set(rng.sample(sorted(Kind), rng.randint(1, len(Kind))))
+    if len(hub.keys.private.authorities) == MAX_KEYRING_AUTHORITIES:
+        kinds.discard(Kind.CA)
+    if kinds:
+        hub.change_keys(kinds, retire=False)
+    private = hub.keys.private
+    there = {Kind.SIGNING: len(private.signing), Kind.CA: len(private.authorities)}
+    several = {kind for kind, count in there.items() if count > 1}
+    if several and rng.random() < 0.5:
+        hub.change_keys(several, retire=True)
+
+
 FAULTS: Final[dict[str, Callable[[World], None]]] = {
     "agent dies": agent_dies,
     "agent stops": agent_stops,
@@ -214,6 +231,7 @@ FAULTS: Final[dict[str, Callable[[World], None]]] = {
     "snapshot resumed twice": snapshot_resumed_twice,
     "hub restored": hub_restored,
     "months offline": months_offline,
+    "keys rotated": keys_rotated,
     "buffer full": partition,
     "short retention": nothing,
     "short age": partition,

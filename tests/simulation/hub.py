@@ -7,12 +7,14 @@ import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Final, Literal
 
 import apsw
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from sqlalchemy.exc import OperationalError
 
 from farshore_agent.net.messages import Response
@@ -21,9 +23,11 @@ from farshore_hub.app import opened_receiver
 from farshore_hub.errors import HubError, NotReady, Unauthenticated, of_protocol
 from farshore_hub.fleet import signin, sites
 from farshore_hub.fleet.enrol import enrol
+from farshore_hub.fleet.key_files import CHAIN, Kind, packed_chain
 from farshore_hub.fleet.keys import HubKeys
 from farshore_hub.fleet.renew import renew
 from farshore_hub.initialise import Stores, initialise
+from farshore_hub.keys.planning import retirement, rotation
 from farshore_hub.opening import OpenedHub, fleet_of
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.receive.receiver import Receiver
@@ -31,10 +35,12 @@ from farshore_hub.settings import HubSettings, Place
 from farshore_hub.web.problems import problem_of
 from farshore_protocol import wire
 from farshore_protocol.errors import ProtocolError
+from farshore_protocol.keyring import pack_chain
 from farshore_protocol.limits import MAX_PARCEL_BYTES
 from farshore_protocol.messages import STATEMENT
 from farshore_protocol.parcel import parse_parcel
 from farshore_protocol.ports import Runner
+from farshore_shell.files import write_private
 from farshore_shell.system import World as Outside
 from farshore_shell.system import real_world
 from tests.simulation import oracle
@@ -56,6 +62,7 @@ class Blank:
     """A hub as `farshore-hub init` makes it: made once, copied for every seed. Its keys are in no way special."""
 
     image: Image
+    key_files: Image
     settings: HubSettings
     keys: HubKeys
 
@@ -69,7 +76,7 @@ def blank_hub() -> Blank:
         initialise(folder, [ADDRESS], None, Stores(), outside.clock, outside.random)
         place = settings.load(folder)
         image = {name: content for name, content in image_of(folder).items() if name.startswith("hub.db")}
-        return Blank(image, place.settings, HubKeys.load(place.keys))
+        return Blank(image, image_of(place.keys), place.settings, HubKeys.load(place.keys))
     finally:
         shutil.rmtree(folder)
 
@@ -108,6 +115,8 @@ class SimHub:
         self._image = blank.image
         self._folder = world.folder / "hub-0"
         self._receiver: Receiver | None = None
+        # Files of its own they have when something is done with them.
+        self._keys = HubKeys(world.folder / "keys", blank.keys.hub, blank.keys.private, None)
         self._hub: OpenedHub | None = None
         self._run: Runner | None = None
         self._eye: apsw.Connection | None = None
@@ -118,11 +127,15 @@ class SimHub:
 
     @property
     def keys(self) -> HubKeys:
-        return self._blank.keys
+        return self._keys
 
     @property
     def ca(self) -> str:
-        return self._blank.keys.ca.pem.decode()
+        return self._keys.ca.pem.decode()
+
+    def trusts(self, chain: str) -> bool:
+        """Whether a client certificate is of an authority that is not retired."""
+        return any(_issued(each.pem.decode(), chain) for each in self._keys.private.authorities)
 
     @property
     def database(self) -> Path:
@@ -149,7 +162,7 @@ class SimHub:
         DISKS[process] = self.disk
         outside = Outside(self.clock, Dice(rng))
         place = Place(self._folder, self._settings)
-        engine, keys = point_to(self.database), self._blank.keys
+        engine, keys = point_to(self.database), self._keys
         self._hub = hub = OpenedHub(place, keys, engine, fleet_of(place, keys, engine, outside))
 
         def threads(_stack: ExitStack, _name: str, _count: int) -> Runner:
@@ -221,6 +234,20 @@ class SimHub:
 
         self.world.keep(self.world.loop.create_task(done(), context=self.process.context()))
 
+    def change_keys(self, kinds: set[Kind], *, retire: bool) -> None:
+        """Rotate keys, or retire those that were rotated away, as `farshore-hub keys` does; the hub may run."""
+        folder, private = self._keys.folder, self._keys.private
+        if not folder.exists():
+            lay_out(self._blank.key_files, folder)
+        if retire:
+            change = retirement(private, kinds, self.clock)
+        else:
+            change = rotation(private, kinds, self.clock, real_world().random)
+        lay_out(change.files, folder)
+        write_private(folder / CHAIN, packed_chain([*self._keys.chain, change.signed]))
+        self.world.count("keys retired" if retire else "keys rotated")
+        self.world.say(f"hub: {'retired' if retire else 'rotated'} {', '.join(sorted(kinds))}")
+
     # ----------------------------------------------------------------- doors
 
     def serve(self, question: Question, reply: Callable[[Response], None]) -> None:
@@ -252,6 +279,8 @@ class SimHub:
         assert run is not None
         if question.path == "/v1/ca":
             return hub.fleet.keys.ca.pem
+        if question.path.startswith("/v1/keyrings?after="):
+            return pack_chain(hub.fleet.keys.chain_after(int(question.path.rpartition("=")[2])))
         if question.path == "/v1/enrol":
             return await run(lambda: enrol(hub.fleet, question.body))
         if question.path == "/v1/renew":
@@ -284,3 +313,13 @@ class SimHub:
             raise Unauthenticated("this route is for sites")
         peer = signin.peer_of(question.chain)
         return await run(lambda: signin.site_of(hub.fleet, peer))
+
+
+@lru_cache(maxsize=4096)
+def _issued(authority: str, chain: str) -> bool:
+    ca, certificate = (x509.load_pem_x509_certificate(each.encode()) for each in (authority, chain))
+    try:
+        certificate.verify_directly_issued_by(ca)
+    except (ValueError, InvalidSignature):
+        return False
+    return True

@@ -148,8 +148,10 @@ class Door:
         timeout_s: float | None = None,
     ) -> bytes:
         hub = self._network.hub
-        if hub is not None and self._trusts is not None and self._trusts != hub.ca:
-            raise LinkDown("the hub's certificate is not trusted")
+        if hub is not None and self._trusts is not None and hub.ca not in self._trusts:
+            raise LinkDown("the hub's certificate is not trusted", untrusted=True)
+        if hub is not None and self._chain and not hub.trusts(self._chain):
+            raise LinkDown("the connection ended: the hub does not trust the site's certificate")
         try:
             async with asyncio.timeout(timeout_s or _TOTAL_S):
                 question = Question(method, path, body, self._chain, self._heads)

@@ -43,6 +43,9 @@ MENU: Final = {
 _ORDERS: Final = (0, 0, 0, 6)
 """Orders cost more than records: a quarter of the seeds has some."""
 
+OTHER_KEYS: Final = ("keys rotated", "months offline", "hub restored", "agent restored")
+"""The hub has other keys while sites are away, and goes back to a backup; its keys come from theirs."""
+
 OLD_BACKUPS: Final = ("short retention", "hub restored", "agent dies", "agent stops")
 """The hub goes back to before what its sites still keep, and lives of agents have ended meanwhile."""
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.simulation.plan import OLD_BACKUPS
+from tests.simulation.plan import OLD_BACKUPS, OTHER_KEYS
 from tests.simulation.world import run
 
 SEEDS = 1_000
@@ -37,6 +38,18 @@ def test_what_a_restored_hub_has_lost_and_its_sites_no_longer_keep_is_named() ->
         assert not verdict.wrong, "\n".join([*verdict.trace, f"seed {seed}: {verdict.kinds}", *verdict.wrong])
         unretained += verdict.counts["unretained"]
     assert unretained, "no hub has lost what its sites no longer keep: this shows nothing"
+
+
+OTHER_KEYS_SEEDS = (0, 1, 5)
+
+
+def test_nothing_is_lost_whatever_keys_the_hub_has_when_a_site_comes_back() -> None:
+    counts: Counter[str] = Counter()
+    for seed in OTHER_KEYS_SEEDS:
+        verdict = run(seed, OTHER_KEYS)
+        assert not verdict.wrong, "\n".join([*verdict.trace, f"seed {seed}: {verdict.kinds}", *verdict.wrong])
+        counts.update(verdict.counts)
+    assert counts["keys retired"], "no site has had to follow: this shows nothing"
 
 
 @pytest.mark.parametrize("seed", [4, 9])

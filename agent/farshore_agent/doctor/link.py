@@ -66,7 +66,7 @@ async def _ask(identity: Identity, address: str, identity_dir: Path, clock: Cloc
         what = f"{host}: there is no such name ({error})"
         return [Finding("link-name", Severity.TO_DO, what, Fault.NETWORK, "check DNS and the address of the hub")]
     chain = identity_dir / "tls.pem"
-    hub = HubHttp([address], pinned_context(identity.membership.ca, chain if chain.exists() else None), clock)
+    hub = HubHttp([address], pinned_context(identity.authorities, chain if chain.exists() else None), clock)
     try:
         # Not a parcel: a hub that knows the site says that it cannot read this, one that does not says so first.
         await hub.ask("POST", "/v1/parcels", b"", content_type=PARCEL_TYPE)

@@ -5,7 +5,7 @@ So a parcel is the same over HTTPS and on a stick.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
@@ -18,7 +18,7 @@ from farshore_protocol import __version__
 from farshore_protocol.errors import NotAuthentic
 from farshore_protocol.limits import MAX_PARCEL_BYTES
 from farshore_protocol.messages import Answer, KeyEpoch, Statement
-from farshore_protocol.parcel import open_answer, pack_parcel
+from farshore_protocol.parcel import open_signed, pack_parcel, parse_answer
 from farshore_protocol.ports import Clock, Runner
 from farshore_protocol.sealing import sign_epoch
 
@@ -28,11 +28,20 @@ _EPOCH_BYTES: Final = 1_400
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a parcel is signed with, and the keys by name that its answer may be signed with."""
+    """What a parcel is signed with, and the keys by name that its answer may be signed with.
+
+    Attributes:
+        keyring: number of the hub's keyring that `hub_keys` are of.
+    """
 
     site: str
     signer: Ed25519PrivateKey
     hub_keys: dict[bytes, Ed25519PublicKey]
+    keyring: int = 0
+
+
+FollowKeys = Callable[[Sequence[bytes]], Credentials | None]
+"""Follows the hub's keyrings; None where there is nobody any more to answer for."""
 
 
 class Mailbox(Protocol):
@@ -102,12 +111,19 @@ class Courier:
     """Packs and opens for one site. Keeps batches that were read ahead, so that the next parcel is soon ready."""
 
     def __init__(
-        self, buffer: Buffer, credentials: Credentials, clock: Clock, runner: Runner, mailbox: Mailbox | None = None
+        self,
+        buffer: Buffer,
+        credentials: Credentials,
+        clock: Clock,
+        runner: Runner,
+        mailbox: Mailbox | None = None,
+        follow: FollowKeys = lambda _chain: None,
     ) -> None:
         self._buffer = buffer
         self._mailbox: Mailbox = mailbox or NoMailbox()
         self._mute_until_s = 0.0
         self._credentials = credentials
+        self._follow = follow
         self._clock = clock
         self._runner = runner
         self._ahead: dict[int, LoadedBatch] = {}
@@ -149,18 +165,22 @@ class Courier:
             receipts=manifest.receipts,
             whole=manifest.whole,
             agent_version=__version__,
+            keyring=self._credentials.keyring,
         )
         sealed = [*dictionaries, *(raw.raw for raw in taken.values())]
         work = partial(pack_parcel, statement, self._credentials.signer, epochs=epochs, batches=sealed, report=report)
         return Packed(await self._runner(work), incarnation, manifest.number, tuple(taken), whole, bool(report))
 
     def open(self, raw: bytes) -> Answer:
-        """Check an answer: signed by this hub, for this site.
+        """Check an answer: signed by this hub, for this site. The keyrings that came with it are followed first.
 
         Raises:
             ProtocolError: it cannot be used.
         """
-        answer = open_answer(raw, self._credentials.hub_keys)
+        signed = parse_answer(raw)
+        if signed.chain:
+            self._credentials = self._follow(signed.chain) or self._credentials
+        answer = open_signed(signed, self._credentials.hub_keys)
         if answer.site != self._credentials.site:
             raise NotAuthentic(f"the answer is for the site {answer.site}, this is {self._credentials.site}")
         return answer

@@ -56,12 +56,14 @@ class Outside:
 
     Attributes:
         renew: the hub does not know the certificate, or signs with a key that is not known here.
+        doubt: there is no answer; True: because who is there is not trusted.
         new_epoch: somebody else seals under this epoch (a cloned machine): begin another one.
         delivered: something was acknowledged.
         linked: the link is up, and was not before.
     """
 
     renew: Callable[[str], None]
+    doubt: Callable[[str, bool], None]
     new_epoch: Callable[[], Awaitable[None]]
     delivered: Callable[[], None]
     linked: Callable[[], None]
@@ -266,6 +268,8 @@ class Forwarder:
             _LOG.log(logging.WARNING if was_up else logging.INFO, "%s", self._outlook.resume_why)
         if _needs_renewal(error):
             self._outside.renew(what.why)
+        elif isinstance(error, LinkDown):
+            self._outside.doubt(what.why, error.untrusted)
 
     def _show(self, *, error: str, remedy: str) -> None:
         report, outlook = self.report, self._outlook

@@ -163,7 +163,8 @@ def _down(error: ClientError) -> LinkDown:
         remedy = "check what answers at this address: it is not a Farshore hub"
     else:
         remedy = "check the network and that the hub is running; the agent goes on trying"
-    return LinkDown(str(error), timed_out=isinstance(error, DeadlinePassed), remedy=remedy)
+    timed_out, untrusted = isinstance(error, DeadlinePassed), isinstance(error, NotTrusted)
+    return LinkDown(str(error), timed_out=timed_out, untrusted=untrusted, remedy=remedy)
 
 
 def refusal(answer: Response, now_us: int) -> LinkError:

@@ -14,13 +14,15 @@ class LinkDown(LinkError):
 
     Attributes:
         timed_out: it took too long; a smaller parcel may get through.
+        untrusted: who answers shows a certificate that is not trusted: perhaps the hub has other keys by now.
     """
 
     title = "the hub cannot be reached"
 
-    def __init__(self, message: str, *, timed_out: bool = False, remedy: str = "") -> None:
+    def __init__(self, message: str, *, timed_out: bool = False, untrusted: bool = False, remedy: str = "") -> None:
         super().__init__(message, remedy=remedy)
         self.timed_out = timed_out
+        self.untrusted = untrusted
 
 
 class LinkBusy(LinkError):

@@ -86,8 +86,7 @@ async def enrol(token: JoinToken, world: World, *, addresses: Sequence[str] = ()
 async def _fetch_ca(token: JoinToken, addresses: Sequence[str], road: Road) -> str:
     hub = road(addresses, ca=None)
     try:
-        pem = await hub.ask_any("GET", "/v1/ca")
-        found = key_making.ca_fingerprint(pem)
+        pem, found = key_making.read_ca(await hub.ask_any("GET", "/v1/ca"))
     except ValueError:
         raise WrongHub(f"{hub.address} is not a Farshore hub", remedy="check the address in the token") from None
     finally:
@@ -99,4 +98,4 @@ async def _fetch_ca(token: JoinToken, addresses: Sequence[str], road: Road) -> s
             remedy="check that nobody stands in between. If the hub was set up anew, "
             + _ASK_AGAIN.format(site=token.site),
         )
-    return pem.decode()
+    return pem

@@ -7,7 +7,8 @@ only.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -18,6 +19,7 @@ from farshore_agent.errors import IdentityError, NotEnrolled
 from farshore_agent.identity.files import make_private_dir
 from farshore_protocol.enrolment import Membership
 from farshore_protocol.errors import ProtocolError
+from farshore_protocol.keyring import follow
 from farshore_protocol.limits import KIB
 from farshore_protocol.sealing import check_sealing_key
 from farshore_shell.files import write_private
@@ -39,6 +41,7 @@ class _Stored(msgspec.Struct, frozen=True):
     signing_key: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
     not_after_us: int
     membership: Membership
+    outdated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +67,13 @@ class Identity:
 
     Attributes:
         not_after_us: when the certificate ends, on the hub's clock.
+        outdated: the hub has another authority than when it was issued, and may not trust it much longer.
     """
 
     keys: SiteKeys
     membership: Membership
     not_after_us: int
+    outdated: bool = False
 
     @property
     def site(self) -> str:
@@ -79,6 +84,28 @@ class Identity:
     def signer(self) -> Ed25519PrivateKey:
         """The site's signing key."""
         return self.keys.signer()
+
+    @property
+    def authorities(self) -> str:
+        """The CA certificates, PEM, that the hub's own may be of."""
+        return "".join(self.membership.authorities) or self.membership.ca
+
+    def following(self, chain: Sequence[bytes]) -> Identity:
+        """The same site, with the hub's newest keys that a chain of keyrings leads to from those that it has."""
+        known = self.membership
+        keyring = follow(chain, hub=known.hub, number=known.keyring, signers=self.hub_keys)
+        if keyring is None:
+            return self
+        membership = msgspec.structs.replace(
+            self.membership,
+            signing_keys=keyring.signing,
+            sealing_keys=[keyring.sealing],
+            ca=keyring.authorities[-1],
+            authorities=keyring.authorities,
+            keyring=keyring.number,
+        )
+        other = (known.authorities or [known.ca])[0] != keyring.authorities[0]
+        return replace(self, membership=membership, outdated=self.outdated or other)
 
     @functools.cached_property
     def hub_keys(self) -> dict[bytes, Ed25519PublicKey]:
@@ -108,7 +135,8 @@ class Identity:
             raise IdentityError(f"{path} is damaged: {error}", remedy=_REMEDY) from None
         if stored.version != VERSION:
             raise IdentityError(f"{path} has version {stored.version}", remedy="upgrade this agent")
-        found = cls(SiteKeys(stored.tls_key, stored.signing_key), stored.membership, stored.not_after_us)
+        keys = SiteKeys(stored.tls_key, stored.signing_key)
+        found = cls(keys, stored.membership, stored.not_after_us, stored.outdated)
         found._check_keys(path)
         return found
 
@@ -129,7 +157,8 @@ class Identity:
             OSError: the disk is full or refuses.
         """
         make_private_dir(folder)
-        stored = _Stored(VERSION, self.keys.tls_key, self.keys.signing_key, self.not_after_us, self.membership)
+        keys = self.keys
+        stored = _Stored(VERSION, keys.tls_key, keys.signing_key, self.not_after_us, self.membership, self.outdated)
         write_private(folder / FILE, msgspec.json.format(msgspec.json.encode(stored), indent=1))
 
     def write_chain(self, folder: Path) -> Path:

@@ -39,14 +39,17 @@ def certificate_request(keys: SiteKeys, site: str) -> str:
     return request.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def ca_fingerprint(pem: bytes) -> bytes:
-    """SHA-256 of a certificate's DER form, as join tokens carry it.
+def read_ca(answer: bytes) -> tuple[str, bytes]:
+    """A certificate as PEM, and the SHA-256 of its DER form, as join tokens carry it.
+
+    Whatever else came with the certificate is left behind: its hash says nothing of that.
 
     Raises:
         ValueError: not a certificate.
     """
-    certificate = x509.load_pem_x509_certificate(pem)
-    return hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).digest()
+    certificate = x509.load_pem_x509_certificate(answer)
+    fingerprint = hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).digest()
+    return certificate.public_bytes(serialization.Encoding.PEM).decode(), fingerprint
 
 
 def identity_of(keys: SiteKeys, membership: Membership) -> Identity:

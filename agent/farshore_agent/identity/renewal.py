@@ -1,4 +1,4 @@
-"""Staying a member: a new certificate at two thirds of the old one's life, on the hub's clock.
+"""Staying a member: a new certificate at two thirds of the old one's life, on the hub's clock; the hub's new keys.
 
 Whether it is due is a pure question. A certificate that has ended is no obstacle: the site proves itself with its
 signing key, on a connection without client certificate.
@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Final
 
 from farshore_agent.forward.hub_http import HubDoor
-from farshore_agent.forward.link import LinkRefused
-from farshore_agent.identity.answer import MESSAGE_TYPE, membership_of
+from farshore_agent.forward.link import LinkDown, LinkRefused
+from farshore_agent.identity.answer import MESSAGE_TYPE, WrongHub, membership_of
 from farshore_agent.identity.identity import Identity, SiteKeys
 from farshore_agent.identity.road import Road
 from farshore_protocol import wire
 from farshore_protocol.enrolment import RenewalRequest, signed_renewal
+from farshore_protocol.errors import ProtocolError
+from farshore_protocol.keyring import read_chain
 
+KEYRINGS: Final = "/v1/keyrings"
 FRACTION: Final = 2 / 3
 JITTER: Final = 0.1
 """A fleet that enrolled on one day does not renew in one minute."""
@@ -40,13 +43,31 @@ async def renew(identity: Identity, folder: Path, addresses: Sequence[str], road
 
     keys = key_making.renewed_keys(identity.keys)
     body = _request(identity, keys, key_making.certificate_request(keys, identity.site))
-    ca = identity.membership.ca
+    ca = identity.authorities
     try:
         raw = await _ask(road(addresses, ca=ca, chain=identity.write_chain(folder)), body)
-    except LinkRefused:
-        # The old certificate may be what the hub does not like: it ended, or its connection was cut for it.
+    except (LinkRefused, LinkDown):
+        # The old certificate may be what the hub does not like: it ended, its connection was cut for it, or its
+        # authority is retired.
         raw = await _ask(road(addresses, ca=ca), body)
     return key_making.identity_of(keys, membership_of(raw, identity.site))
+
+
+async def ask_keyrings(identity: Identity, addresses: Sequence[str], road: Road) -> list[bytes]:
+    """Ask whoever answers for the hub's keyrings that the site lacks. Each proves itself: see `Identity.following`.
+
+    Raises:
+        LinkDown, LinkBusy, LinkRefused: as their texts say.
+        WrongHub: what came is something else.
+    """
+    door = road(addresses, ca=None)
+    try:
+        raw = await door.ask_any("GET", f"{KEYRINGS}?after={identity.membership.keyring}")
+        return read_chain(raw)
+    except ProtocolError as error:
+        raise WrongHub(f"the answer cannot be read: {error}", remedy="check the address of the hub") from None
+    finally:
+        await door.close()
 
 
 def _request(identity: Identity, keys: SiteKeys, csr: str) -> bytes:

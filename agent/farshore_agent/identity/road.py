@@ -22,8 +22,8 @@ class Road(Protocol):
 
         Args:
             addresses: of one hub.
-            ca: the certificate (PEM) that alone is trusted; None trusts whoever answers, which is for one question
-                only: for the CA certificate itself.
+            ca: the certificates (PEM) that alone are trusted; None trusts whoever answers, which is for two questions
+                only: for the CA certificate itself, and for keyrings, which prove themselves.
             chain: a file with the site's certificate and key; without it the site is not signed in.
 
         Raises:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, NoReturn
@@ -23,7 +24,8 @@ from farshore_agent.orders.party import Party
 from farshore_agent.orders.state import Book, State
 from farshore_agent.orders.steward import Steward
 from farshore_agent.settings.orders import OrdersSettings
-from farshore_protocol.orders import SettingsReport, pack_report
+from farshore_protocol.errors import ProtocolError
+from farshore_protocol.orders import SettingsReport, chain_of_order, pack_report
 from farshore_protocol.ports import Clock
 
 _LOG: Final = logging.getLogger(__name__)
@@ -43,11 +45,13 @@ class Site:
         identity: in force, if there is one.
         hub_now_us: the hub's time, as far as it is known.
         describe: makes the schema of the settings.
+        follow: takes the hub's keyrings, from whomever they came; the identity may be another one then.
     """
 
     identity: Callable[[], Identity | None]
     hub_now_us: Callable[[], int | None]
     describe: Callable[[], Awaitable[bytes]]
+    follow: Callable[[Sequence[bytes]], object]
 
 
 class Orders:
@@ -153,7 +157,9 @@ class Orders:
             await self._speak(party)
             await self._listen(party)
             while self._inbox:
-                await self._look_at(self._inbox.popleft(), party)
+                raw = self._inbox.popleft()
+                party = await self._following(raw) or party
+                await self._look_at(raw, party)
                 await self._speak(party)
 
     def status(self) -> dict[str, Any]:
@@ -187,6 +193,13 @@ class Orders:
             if (self.book.state.hub, self.book.state.site) != (party.hub, party.site):
                 await self._belong_to(party)
         return self._party
+
+    async def _following(self, raw: bytes) -> Party | None:
+        """Who gives orders, once the hub's keyrings that came with this one are followed."""
+        with suppress(ProtocolError):
+            if chain := chain_of_order(raw):
+                self._site.follow(chain)
+        return await self._serve()
 
     async def _belong_to(self, party: Party) -> None:
         """What another hub has ordered is over, and so are its settings."""

@@ -122,7 +122,7 @@ class Push:
         from farshore_shell.mqtt.packets import Hello, Message  # noqa: PLC0415
 
         host, port = split(place)
-        tls = pinned_context(identity.membership.ca, identity.write_chain(self._identity_dir))
+        tls = pinned_context(identity.authorities, identity.write_chain(self._identity_dir))
         topics, site = Topics(identity.membership.hub), identity.site
         presence = topics.of(site, What.PRESENCE)
         keepalive_s = int(min(KEEPALIVE_MAX_S, max(KEEPALIVE_MIN_S, self._settings().heartbeat_s)))

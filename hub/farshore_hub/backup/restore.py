@@ -35,14 +35,14 @@ def verify(backup: Path, tell: Callable[[int], None]) -> Manifest:
 
 
 def restore(backup: Path, data_dir: Path, keys: Path | None, tell: Callable[[int], None]) -> Manifest:
-    """Make a hub in `data_dir`, which is empty, or not there.
+    """Make a hub in `data_dir`, which is empty, or not there, or has the keys in it and nothing else.
 
     The settings come last: they are what makes a folder a hub, so an attempt that was broken off is no hub.
 
     Args:
         backup: the folder of the backup.
         data_dir: where the hub is to be.
-        keys: the hub's keys, where the backup has none.
+        keys: the hub's keys, where neither the backup nor the folder has them.
         tell: gets the bytes that were read to verify.
 
     Raises:
@@ -51,13 +51,18 @@ def restore(backup: Path, data_dir: Path, keys: Path | None, tell: Callable[[int
         NotReady: there is no pg_restore.
         OSError: the disk does not take it.
     """
-    if data_dir.exists() and any(data_dir.iterdir()):
+    there = keys_folder(data_dir)
+    if data_dir.exists() and any(each != there for each in data_dir.iterdir()):
         raise Conflict(f"{data_dir} is not empty", remedy="move it away, or name another folder with --data-dir")
+    if there.exists():
+        if keys is not None:
+            raise Conflict(f"there are keys in {data_dir} already", remedy="leave out --keys")
+        keys = there
     manifest = verify(backup, tell)
     read = settings.parse((backup / FILE).read_text(), str(backup / FILE))
     _check_keys(manifest, keys or backup / KEYS)
     make_private_folder(data_dir)
-    if keys is not None:
+    if keys not in (None, there):
         into = Copier(keys_folder(data_dir), None, ())
         for each in sorted(each for each in keys.iterdir() if each.is_file()):
             into.add(each, each.name)
@@ -78,7 +83,10 @@ def _place_of(path: str, read: HubSettings) -> str:
 
 def _check_keys(manifest: Manifest, keys: Path) -> None:
     if not keys.is_dir():
-        raise Invalid("the hub's keys are not in this backup", remedy="name the folder that has them with --keys")
+        raise Invalid(
+            "the hub's keys are not in this backup",
+            remedy="bring them back first: farshore-hub keys restore FILE --data-dir DIR",
+        )
     if (found := HubKeys.load(keys).hub.hex()) != manifest.hub:
         raise Invalid(f"the keys in {keys} are those of the hub {found}, the backup is of {manifest.hub}")
 

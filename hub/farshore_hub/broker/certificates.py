@@ -46,7 +46,7 @@ def hub_client(fleet: Fleet) -> HubClient:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_flags |= _NO_CHECK_TIME
-    context.load_verify_locations(cadata=ca.pem.decode())
+    context.load_verify_locations(cadata=fleet.keys.trusted_pem.decode())
     # OpenSSL takes them from a file only, which only we may read and which is gone at once.
     with tempfile.TemporaryDirectory(prefix="farshore-") as folder:
         chain = Path(folder) / "chain.pem"

@@ -25,6 +25,8 @@ RETRY_MIN_S: Final = 0.5
 RETRY_MAX_S: Final = 60.0
 _LIFE_S: Final = SERVER_LIFE.total_seconds() * 2 / 3
 """After so long the broker is started anew, with another certificate."""
+_LOOK_S: Final = 30.0
+"""Between two looks at the hub's authorities."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -83,6 +85,14 @@ class Embedded:
             _log.error("%s; another one is started in %g s", self.fault, self._pause_s)
             await clock.sleep(self._pause_s)
 
+    async def _until_due(self, trusted: bytes) -> str:
+        """Return why the broker is to be started anew: what it shows grows old, or whom it trusts has changed."""
+        for _ in range(int(_LIFE_S / _LOOK_S)):
+            await self._fleet.clock.sleep(_LOOK_S)
+            if self._fleet.keys.trusted_pem != trusted:
+                return "the hub's authorities have changed"
+        return "the broker's certificate is due"
+
     async def _live(self) -> str:
         """One life of a broker; how it ended.
 
@@ -93,13 +103,13 @@ class Embedded:
         password = fleet.random.token(PASSWORD_BYTES).hex()
         host, port = self._listen
         run = Run(self._folder, host, port, issuer.name, self._max_connections, password)
-        chain = broker_chain(fleet)
-        await self._run(lambda: lay_out(run, chain, fleet.keys.ca.pem))
+        chain, trusted = broker_chain(fleet), fleet.keys.trusted_pem
+        await self._run(lambda: lay_out(run, chain, trusted))
         async with started(run, fleet.clock) as server:
             doorkeeper = Doorkeeper(fleet, issuer, self._own, self._sign_in, self._run, self.tally)
             working = asyncio.create_task(doorkeeper.work(server.url, password), name="doorkeeper")
             ended = asyncio.create_task(server.until_ended(), name="broker")
-            old = asyncio.create_task(fleet.clock.sleep(_LIFE_S), name="broker's certificate")
+            old = asyncio.create_task(self._until_due(trusted), name="broker's certificate")
             self.fault = ""
             _log.info("the broker (process %s) listens on %s:%s", server.pid, host, port)
             try:
@@ -108,7 +118,7 @@ class Embedded:
                     return ended.result()
                 if working.done():
                     working.result()
-                return "the broker's certificate is due"
+                return old.result()
             finally:
                 for task in (working, ended, old):
                     task.cancel()

@@ -39,8 +39,8 @@ def create(*, target: Path, keep: int, with_keys: bool, as_json: bool, data_dir:
 
     It has the database as of one moment, the lake, and hub.toml. Lake files that the backup before has are linked, so
     that a further one takes little room; a lake in an object store stays there. The hub's keys are left out: keep them
-    elsewhere, without them nothing can be opened. With `archive = "backup"` in hub.toml, sites are told to forget what
-    the oldest backup that is kept contains. A PostgreSQL database is copied with pg_dump.
+    elsewhere with 'keys backup', without them nothing can be opened. With `archive = "backup"` in hub.toml, sites are
+    told to forget what the oldest backup that is kept contains. A PostgreSQL database is copied with pg_dump.
 
     \b
     Examples:
@@ -117,17 +117,20 @@ def verify(*, backup: Path, as_json: bool) -> None:
 
 @command.command("restore")
 @click.argument("backup", type=_BACKUP)
-@click.option("--keys", type=_BACKUP, help="The folder with the hub's keys, if the backup has none.")
+@click.option(
+    "--keys", type=_BACKUP, help="The folder with the hub's keys, if neither the backup nor --data-dir has them."
+)
 @data_dir
 def restore(*, backup: Path, keys: Path | None, data_dir: Path) -> None:
-    """Verify BACKUP and make a hub out of it in an empty folder.
+    """Verify BACKUP and make a hub out of it in an empty folder, or one in which 'keys restore' has put the keys.
 
     A PostgreSQL database is loaded into the one that the backup's hub.toml names, which has to be empty. Start the hub
     then: sites notice, and send again what came after the backup was made, as far as they still have it.
 
     \b
     Examples:
-      farshore-hub backup restore /mnt/backup/farshore-5f3c…Z --keys /mnt/safe/keys --data-dir /var/lib/farshore-hub
+      farshore-hub keys restore /media/stick/hub.keys --data-dir /var/lib/farshore-hub
+      farshore-hub backup restore /mnt/backup/farshore-5f3c…Z --data-dir /var/lib/farshore-hub
       farshore-hub serve --data-dir /var/lib/farshore-hub
 
     \b

@@ -42,7 +42,7 @@ def prepare(folder: Path, as_json: bool, data_dir: Path) -> None:  # noqa: FBT00
         topics = Topics(hub.keys.hub)
         files = {
             "broker.pem": broker_chain(hub.fleet),
-            "ca.pem": hub.keys.ca.pem,
+            "ca.pem": hub.keys.trusted_pem,
             "access": access_list(topics).encode(),
             "mosquitto.conf": settings(where).encode(),
         }

@@ -40,6 +40,7 @@ _COMMANDS: Final = {
     "audit": ("audit", "Re-read what is stored, and say what is not as the ledger says."),
     "broker": ("broker", "Prepare an MQTT broker of your own."),
     "doctor": ("doctor", "Look at everything, say what is wrong and what to do, and repair."),
+    "keys": ("keys", "Show, replace, retire, back up and restore the hub's own keys."),
     "backup": ("backup", "Make, list, verify and restore backups."),
     "db": ("db", "Show or upgrade the database's version."),
 }

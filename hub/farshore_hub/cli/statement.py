@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -13,9 +14,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from farshore_hub.audit.canonical import MAX_BYTES, key_id, verify
 from farshore_hub.audit.statement import make_statement
 from farshore_hub.cli.options import Time, as_json, data_dir, print_json, shown_time
-from farshore_hub.errors import Invalid
+from farshore_hub.errors import Invalid, NotAuthentic
+from farshore_hub.keys.listing import known_signers
 from farshore_hub.opening import open_hub
 from farshore_shell.owner import as_caller
+
+_BEGIN: Final = b"-----BEGIN PUBLIC KEY-----"
+_REMEDY: Final = "farshore-hub statement key > hub.pem"
 
 command = click.Group("statement", help="Write and verify signed statements of what is complete.")
 
@@ -54,7 +59,7 @@ def export(*, site: str, since: int, until: int, output: Path, data_dir: Path) -
 @command.command("key")
 @data_dir
 def key(*, data_dir: Path) -> None:
-    """Print the public key that this hub signs with, for those who verify.
+    """Print the public keys that this hub has ever signed with, the one in use first, for those who verify.
 
     \b
     Example:
@@ -64,14 +69,15 @@ def key(*, data_dir: Path) -> None:
     Exit codes: 0 printed
     """
     with open_hub(data_dir) as hub:
-        public = hub.keys.signing.public_key()
-    click.echo(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(), nl=False)
+        found = [hub.keys.signing.public_key(), *known_signers(hub.keys)]
+    for each in {key_id(public): public for public in found}.values():
+        click.echo(each.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(), nl=False)
 
 
 @command.command("verify")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "--key", "hub_key", required=True, metavar="FILE", help="Public key of the hub: farshore-hub statement key."
+    "--key", "hub_key", required=True, metavar="FILE", help="Public keys of the hub: farshore-hub statement key."
 )
 @as_json
 def verify_command(*, file: Path, hub_key: str, as_json: bool) -> None:
@@ -84,9 +90,9 @@ def verify_command(*, file: Path, hub_key: str, as_json: bool) -> None:
     \b
     Exit codes: 0 it is genuine, 5 it is not, or it is no statement
     """
-    public = _key(Path(hub_key))
     with file.open("rb") as opened:
-        statement = verify(opened.read(MAX_BYTES + 1), public)
+        raw = opened.read(MAX_BYTES + 1)
+    statement, public = _verified(raw, _keys(Path(hub_key)))
     if as_json:
         print_json(statement)
         return
@@ -94,14 +100,25 @@ def verify_command(*, file: Path, hub_key: str, as_json: bool) -> None:
     _show(statement)
 
 
-def _key(path: Path) -> Ed25519PublicKey:
+def _verified(raw: bytes, keys: list[Ed25519PublicKey]) -> tuple[dict[str, Any], Ed25519PublicKey]:
+    """The statement, and the one of the keys that it was signed with."""
+    for public in keys[:-1]:
+        with suppress(NotAuthentic):
+            return verify(raw, public), public
+    return verify(raw, keys[-1]), keys[-1]
+
+
+def _keys(path: Path) -> list[Ed25519PublicKey]:
+    """The public keys in a file, at least one."""
     try:
-        found = load_pem_public_key(path.read_bytes())
+        blocks = path.read_bytes().split(_BEGIN)[1:] or [b""]
+        found = [load_pem_public_key(_BEGIN + each) for each in blocks]
     except (OSError, ValueError, UnsupportedAlgorithm) as error:
-        raise Invalid(f"{path} is not a public key: {error}", remedy="farshore-hub statement key > hub.pem") from None
-    if not isinstance(found, Ed25519PublicKey):
-        raise Invalid(f"{path} is a key of another kind", remedy="farshore-hub statement key > hub.pem")
-    return found
+        raise Invalid(f"{path} is not a public key: {error}", remedy=_REMEDY) from None
+    keys = [each for each in found if isinstance(each, Ed25519PublicKey)]
+    if len(keys) < len(found):
+        raise Invalid(f"{path} is a key of another kind", remedy=_REMEDY)
+    return keys
 
 
 def _show(statement: dict[str, Any]) -> None:

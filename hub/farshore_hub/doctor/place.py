@@ -40,7 +40,13 @@ def look_at_folder(place: Place) -> Iterator[Finding]:
 def look_at_keys(keys: HubKeys, now_us: int) -> Iterator[Finding]:
     """How long the CA and the TLS certificate live."""
     ca = x509.load_pem_x509_certificate(keys.ca.pem)
-    yield from _life("the hub's CA", ca, now_us, SOON_US, "make a new hub and let the sites join it before that")
+    yield from _life(
+        "the hub's CA",
+        ca,
+        now_us,
+        SOON_US,
+        "farshore-hub keys rotate ca, and retire the old one when the sites were heard",
+    )
     try:
         tls = x509.load_pem_x509_certificates(keys.tls_path.read_bytes())[0]
     except (OSError, ValueError):

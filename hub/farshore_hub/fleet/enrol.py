@@ -51,7 +51,7 @@ def issue_membership(fleet: Fleet, connection: Connection, site: Site, key: ec.E
     now_us = fleet.clock.now_us()
     serial = fleet.random.token(SERIAL_BYTES)
     valid = Validity.beginning(now_us, timedelta(seconds=fleet.site_life_s))
-    certificate = fleet.keys.ca.issue_site(site.name, key, valid, serial)
+    certificate = fleet.keys.newest_ca.issue_site(site.name, key, valid, serial)
     store.insert_certificate(connection, certificate_id(serial_number(serial)), site.id, now_us, valid.end_us)
     membership = Membership(
         site=site.name,
@@ -62,6 +62,8 @@ def issue_membership(fleet: Fleet, connection: Connection, site: Site, key: ec.E
         signing_keys=fleet.keys.public_signing_keys,
         sealing_keys=fleet.keys.public_sealing_keys,
         addresses=fleet.addresses,
+        keyring=fleet.keys.keyring.number,
+        authorities=fleet.keys.keyring.authorities,
     )
     return wire.pack(membership)
 

@@ -15,7 +15,6 @@ from farshore_hub.store.inbox import lock_sites
 from farshore_hub.store.orders import OrderKind, OrderRow
 from farshore_hub.store.site_reports import ReportRow
 from farshore_hub.store.told import Told, tell
-from farshore_protocol.documents import Signer
 from farshore_protocol.enrolment import HubKey
 from farshore_protocol.orders import Command, Desired, Order, next_number, pack_order
 
@@ -116,7 +115,7 @@ class Maker:
         return next_number(self.now_us, highest=max(given.get(site_id, 0), told or 0))
 
     def _packed(self, order: Order, key: HubKey) -> bytes:
-        return pack_order(order, Signer(self.keys.signing_id, self.keys.signing), key)
+        return pack_order(order, self.keys.signer, key, self.keys.chain)
 
     def _settings_row(self, new: NewSettings, number: int, raw: bytes, sealed_to: bytes) -> dict[str, object]:
         return {

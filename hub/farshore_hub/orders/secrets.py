@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy import Engine
 
 from farshore_hub.errors import Conflict, Invalid, Unknown
-from farshore_hub.receive.keys import ReceivingKeys
+from farshore_hub.receive.keys import ReceivingKeys, key_named
 from farshore_hub.store import config, deeds
 from farshore_hub.store.config import SecretRow
 from farshore_hub.store.deeds import DeedRow
@@ -76,11 +76,25 @@ def opened(keys: ReceivingKeys, rows: Mapping[str, SecretRow], names: Iterable[s
         Conflict: one does not open with this hub's keys.
     """
     try:
-        return {name: keys.sealing.open(rows[name].sealed, _info(name)).decode() for name in names}
+        return {name: _opened(keys, rows[name]).decode() for name in names}
     except NotAuthentic as error:
         raise Conflict(
             f"a secret does not open with this hub's keys: {error}", remedy="set it anew: farshore-hub secret set NAME"
         ) from None
+
+
+def resealed(keys: ReceivingKeys, row: SecretRow) -> SecretRow:
+    """The same secret, sealed to the newest key.
+
+    Raises:
+        NotAuthentic: it does not open with this hub's keys.
+    """
+    sealed = seal_to(keys.sealing.public_bytes(), _opened(keys, row), _info(row.name))
+    return replace(row, sealed=sealed, sealed_to=keys.sealing.id)
+
+
+def _opened(keys: ReceivingKeys, row: SecretRow) -> bytes:
+    return key_named(keys, row.sealed_to).open(row.sealed, _info(row.name))
 
 
 def _info(name: str) -> bytes:

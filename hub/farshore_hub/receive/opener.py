@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from farshore_hub.receive.keys import ReceivingKeys
+from farshore_hub.receive.keys import ReceivingKeys, epoch_key
 from farshore_hub.receive.vectors import ARRAYS
 from farshore_hub.store import inbox
 from farshore_hub.store.engine import reading
@@ -64,7 +64,7 @@ class BatchOpener:
         stored = inbox.find_epoch(connection, site, epoch)
         if stored is None:
             return None
-        key = self._keys.sealing.open_epoch(*stored)
+        key = epoch_key(self._keys, *stored)
         self._epochs.put((site, epoch), key)
         return key
 

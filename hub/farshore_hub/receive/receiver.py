@@ -207,7 +207,9 @@ class Receiver:
             taken=b"".join(map(short, outcome.taken)),
             broker=self.broker,
         )
-        return pack_answer(answer, self._keys.signing_id, self._keys.signing)
+        chain = [] if statement.keyring is None else self._keys.chain_after(statement.keyring)
+        signer = self._keys.signer
+        return pack_answer(answer, signer.id, signer.key, chain)
 
     def _shown(self, incarnation: bytes, stream: str, account: Account) -> messages.Account:
         return messages.Account(

@@ -27,7 +27,7 @@ def checked_report(raw: bytes, site: str, signing_key: bytes, keys: ReceivingKey
         OverLimit, Unsupported, Malformed: as their texts say.
     """
     signers = {key_id(signing_key): Ed25519PublicKey.from_public_bytes(signing_key)}
-    report = open_report(raw, hub=keys.hub, site=site, keys=[keys.sealing], signers=signers)
+    report = open_report(raw, hub=keys.hub, site=site, keys=list(keys.sealing_keys), signers=signers)
     if report.introduction is not None:
         check_sealing_key(report.introduction.sealing_key.public)
         if hashlib.sha256(report.introduction.schema).digest()[:DIGEST_BYTES] != report.schema:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, Engine
 
 from farshore_hub.errors import Forbidden, HubError, SiteRevoked, Unauthenticated
-from farshore_hub.receive.keys import ReceivingKeys
+from farshore_hub.receive.keys import ReceivingKeys, epoch_key
 from farshore_hub.receive.opener import BatchOpener
 from farshore_hub.receive.site_reports import checked_report
 from farshore_hub.store.engine import reading
@@ -160,7 +160,7 @@ class Verifier:
         if epoch.site != verified.site.name:
             raise errors.NotAuthentic(f"key epoch {epoch.id.hex()} is of {epoch.site!r}")
         stored = self._opener.stored_key(connection, epoch.site, epoch.id)
-        return stored or self._keys.sealing.open_epoch(epoch, verified.signer)
+        return stored or epoch_key(self._keys, epoch, verified.signer)
 
     def _take(self, connection: Connection, raw: bytes, keys: _Keys, verified: VerifiedParcel) -> None:
         batch = parse_batch(raw)

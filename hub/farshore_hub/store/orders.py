@@ -125,6 +125,17 @@ def unpublished(connection: Connection, limit: int) -> list[Outgoing]:
     return [Outgoing(id_, site, OrderKind(kind), bytes(raw)) for id_, site, kind, raw in connection.execute(query)]
 
 
+def sealed(connection: Connection) -> list[tuple[int, bytes]]:
+    """Every order that a site may still be told, by its id."""
+    rows = connection.execute(select(orders.c.id, orders.c.raw).where(orders.c.raw.is_not(None)).order_by(orders.c.id))
+    return [(order_id, bytes(raw)) for order_id, raw in rows]
+
+
+def put_sealed(connection: Connection, order_id: int, raw: bytes) -> None:
+    """Replace the bytes of an order, which says the same."""
+    connection.execute(update(orders).where(orders.c.id == order_id, orders.c.raw.is_not(None)).values(raw=raw))
+
+
 def mark_published(connection: Connection, ids: Collection[int], now_us: int) -> None:
     """Note that the broker has taken these."""
     if ids:

@@ -35,8 +35,8 @@ MAX_PIPELINED: Final = 16
 CLOSING_S: Final = 1.0
 """How long a client may take to end TLS when the hub stops."""
 
-CHECK_S: Final = 6 * 3600
-"""Between two looks at the hub's own certificate."""
+CHECK_S: Final = 30
+"""Between two looks at the hub's own certificate and authorities."""
 
 _SEPARATORS_BYTES: Final = 4
 
@@ -63,12 +63,19 @@ def server_context(chain: Path, ca_pem: bytes) -> ssl.SSLContext:
 
 
 async def keep_fresh(fleet: Fleet, context: ssl.SSLContext | None) -> None:
-    """Renew the hub's TLS certificate in time, for ever; connections made from then on see the new one."""
+    """Renew the hub's TLS certificate in time, for ever; connections made from then on see the new one.
+
+    Sites with certificates of an authority that was added meanwhile are welcome. One that was retired is taken until
+    the hub is started again: OpenSSL cannot forget it.
+    """
     while True:
         await fleet.clock.sleep(CHECK_S)
         renewed = fleet.keys.renew_tls(fleet.addresses, fleet.clock, fleet.random)
-        if renewed and context is not None:
+        if context is None:
+            continue
+        if renewed:
             context.load_cert_chain(fleet.keys.tls_path)
+        context.load_verify_locations(cadata=fleet.keys.trusted_pem.decode())
 
 
 class HubProtocol(HttpToolsProtocol):

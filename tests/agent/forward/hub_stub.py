@@ -73,6 +73,7 @@ class HubStub:
     def __init__(self, folder: Path, *, clock_us: int | None = None) -> None:
         self._folder = folder
         self.ca_key, self.ca = _authority("hub under test")
+        self.beside_ca: x509.Certificate | None = None
         self._signer = Ed25519PrivateKey.generate()
         self._signing_id = b"signing1"
         self._sealing = SealingKey(b"sealing1", hashlib.shake_256(b"sealing").digest(96))
@@ -165,7 +166,9 @@ class HubStub:
         site = None if self.unknown_certificates else site
         try:
             answer = {
-                "GET /v1/ca": lambda: self.ca.public_bytes(serialization.Encoding.PEM),
+                "GET /v1/ca": lambda: b"".join(
+                    each.public_bytes(serialization.Encoding.PEM) for each in (self.beside_ca, self.ca) if each
+                ),
                 "POST /v1/enrol": lambda: self._enrol(body),
                 "POST /v1/renew": lambda: self._renew(body, site),
                 "POST /v1/parcels": lambda: self._take(body, site),

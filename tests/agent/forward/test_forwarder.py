@@ -35,6 +35,10 @@ Fault = Exception | Callable[[bytes], bytes]
 START_US = 1_795_435_200_000_000
 
 
+def _no_doubt(_why: str, _untrusted: bool) -> None:
+    pass
+
+
 @dataclass
 class TestClock:
     """Time passes only while somebody sleeps, and then at once."""
@@ -149,7 +153,9 @@ async def site(hub: HubStub, tmp_path: Path) -> AsyncIterator[Site]:
         clock=clock,
         random=random,
         report=LinkReport(),
-        outside=Outside(renewals.append, fresh_epoch, lambda: None, lambda: linked_s.append(clock.monotonic_s())),
+        outside=Outside(
+            renewals.append, _no_doubt, fresh_epoch, lambda: None, lambda: linked_s.append(clock.monotonic_s())
+        ),
     )
     yield Site(buffer, forwarder, link, clock, renewals, site_epochs, linked_s)
     await buffer.close()
@@ -334,7 +340,9 @@ async def test_a_new_life_gets_its_key_although_the_disk_did_not_take_it_at_firs
     await site.append("boiler", 3)
     hub.fork_next = True
     with monkeypatch.context() as broken:
-        broken.setattr(site.forwarder, "_outside", Outside(site.renewals.append, _full, lambda: None, lambda: None))
+        broken.setattr(
+            site.forwarder, "_outside", Outside(site.renewals.append, _no_doubt, _full, lambda: None, lambda: None)
+        )
         await site.turns(2)
     assert site.buffer.needs_epoch
     hub.fork_next = False

@@ -64,6 +64,17 @@ async def test_a_hub_with_another_ca_gets_no_secret(hub: HubStub) -> None:
     assert hub.requests == ["GET /v1/ca"]
 
 
+async def test_a_ca_that_somebody_has_put_beside_the_hubs_is_not_trusted(hub: HubStub, tmp_path: Path) -> None:
+    """The token's hash says nothing of a second certificate: whoever stood in between would have been the hub."""
+    (tmp_path / "stranger").mkdir()
+    stranger = HubStub(tmp_path / "stranger")
+    stranger.beside_ca = hub.ca
+    async with stranger:
+        joined = await enrol(parse_token(hub.token()), WORLD, addresses=stranger.addresses)
+    assert joined.site == "ship-1"
+    assert stranger.requests == ["GET /v1/ca"]
+
+
 async def test_a_hub_that_is_not_there_is_told_from_one_that_refuses(hub: HubStub) -> None:
     token = parse_token(hub.token())
     await hub.cut_link()

@@ -63,7 +63,10 @@ class World:
         return cast(
             "Identity",
             SimpleNamespace(
-                site="ship-7", membership=SimpleNamespace(hub=HUB, ca=""), write_chain=lambda _folder: Path("none")
+                site="ship-7",
+                membership=SimpleNamespace(hub=HUB, ca=""),
+                authorities="",
+                write_chain=lambda _folder: Path("none"),
             ),
         )
 

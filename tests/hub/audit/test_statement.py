@@ -73,7 +73,16 @@ def test_a_statement_is_verified_without_a_hub_and_as_the_page_says_without_fars
     statement, key = tmp_path / "s.json", tmp_path / "hub.pem"
     exported(run, statement)
     key.write_text(run("statement", "key").out)
+    for deed in (("rotate", "signing", "--no-backup"), ("retire", "signing", "--yes")):
+        assert run("keys", *deed).exit_code == 0
+    exported(run, tmp_path / "later.json")
+    later = tmp_path / "later.pem"
+    later.write_text(run("statement", "key").out)
+    assert later.read_text().endswith(key.read_text())
     folder.rename(tmp_path / "gone")
+    for made in (statement, tmp_path / "later.json"):
+        assert run("statement", "verify", made, "--key", later).out.startswith("genuine: ")
+    assert run("statement", "verify", tmp_path / "later.json", "--key", key).exit_code == 5
     assert run("statement", "verify", statement, "--key", key).out.startswith("genuine: ")
     assert run("statement", "verify", statement, "--key", key, "--json").json["site"] == "pump-1"
     [script] = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)

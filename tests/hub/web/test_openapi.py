@@ -10,7 +10,7 @@ from farshore_hub.fleet.api_tokens import Role
 from farshore_hub.web.problems import PROBLEM_TYPE
 from tests.hub.web.running import JSON, RunningHub
 
-PUBLIC = {"/v1/ca", "/v1/enrol", "/healthz", "/readyz"}
+PUBLIC = {"/v1/ca", "/v1/keyrings", "/v1/enrol", "/healthz", "/readyz"}
 WITH_BODY = {
     *("/v1/parcels", "/v1/enrol", "/v1/renew", "/v1/sites", "/v1/sites/{name}/token", "/v1/query"),
     *("/v1/alerts/{number}/acknowledge", "/v1/silences", "/v1/maintenance"),
@@ -56,6 +56,7 @@ def test_every_route_is_described_once_with_a_summary(described: Any) -> None:  
         ("get", "/v1/forks"),
         ("get", "/v1/forks/{fork}"),
         ("get", "/v1/forks/{fork}/records"),
+        ("get", "/v1/keyrings"),
         ("get", "/v1/losses"),
         ("get", "/v1/maintenance"),
         ("get", "/v1/misfits"),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from farshore_hub.fleet.enrol import enrol
 from farshore_hub.fleet.renew import renew
@@ -13,7 +13,8 @@ from farshore_hub.web.bodies import STRANGERS, binary_body
 from farshore_hub.web.door import PATH
 from farshore_hub.web.problems import responses, success
 from farshore_hub.web.services import Hub
-from farshore_protocol.limits import MAX_ENROLMENT_BYTES
+from farshore_protocol.keyring import pack_chain
+from farshore_protocol.limits import MAX_ENROLMENT_BYTES, MAX_SEQUENCE
 from farshore_protocol.parcel import ANSWER_TYPE, PARCEL_TYPE
 
 router: Final = APIRouter(tags=["sites' door"])
@@ -50,6 +51,17 @@ async def post_parcel(request: Request, hub: Hub) -> Response:
 async def get_ca(hub: Hub) -> Response:
     """Public. A site compares its hash with the one in its join token before it trusts it."""
     return Response(hub.fleet.keys.ca.pem, media_type=PEM_TYPE)
+
+
+@router.get(
+    "/v1/keyrings",
+    summary="The hub's public keys, as it announced them",
+    response_class=Response,
+    responses=success("a packed Chain of signed keyrings", MESSAGE_TYPE) | responses(422),
+)
+async def get_keyrings(hub: Hub, after: Annotated[int, Query(ge=0, le=MAX_SEQUENCE)] = 0) -> Response:
+    """Public. For a site that was away so long that it trusts no certificate of the hub: each keyring proves itself."""
+    return Response(pack_chain(hub.fleet.keys.chain_after(after)), media_type=MESSAGE_TYPE)
 
 
 @router.post(
