@@ -26,7 +26,13 @@ FLAGS: Final = (
     "--disable-component-update",
     "--disable-sync",
 )
-SILENT_AFTER: Final = '\n[completeness]\nsilent_after = "3 s"\n'
+SETTINGS: Final = """
+[completeness]
+silent_after = "3 s"
+
+[tables.orders]
+columns = { stock = "manual" }
+"""
 _PATIENCE_MS: Final = 60_000
 _ADVICE: Final = {"verbose", "debug", "info"}
 """What Chromium thinks could be better is no error."""
@@ -55,7 +61,7 @@ def folder() -> Iterator[Path]:
 def hub(folder: Path) -> Iterator[Hub]:
     made = Hub(folder)
     with (made.data / "hub.toml").open("a") as settings:
-        settings.write(SILENT_AFTER)
+        settings.write(SETTINGS)
     try:
         made.start()
         yield made

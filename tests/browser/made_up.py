@@ -38,6 +38,7 @@ from farshore_hub.store.schema import (
 from farshore_protocol.hours import HOUR_US
 from farshore_protocol.ranges import EMPTY, RangeSet, upto
 from farshore_shell.system import SystemClock, SystemRandom
+from tests.browser.tables import merge_orders
 from tests.hub.web.running import served
 
 PLACES: Final = ("pump-station", "well", "reservoir", "weir", "booster", "intake", "outfall", "gauge")
@@ -210,8 +211,11 @@ def _add(total: Day, more: Day) -> None:
 def made_up_hub(folder: Path, count: int) -> Iterator[tuple[str, str]]:
     """A running hub with so many sites, without TLS: its address, and an admin's token."""
     token = initialise(folder / "hub", ["https://127.0.0.1:8443"], None, Stores(), SystemClock(), SystemRandom())
+    with (folder / "hub" / "hub.toml").open("a") as settings:
+        settings.write('\n[tables.orders]\ncolumns = { stock = "manual" }\n')
     with open_hub(folder / "hub") as hub:
         make_up(hub.engine, count, hub.fleet.clock.now_us())
+        merge_orders(folder / "hub", hub.fleet.clock.now_us() - 3_600_000_000)
         with served(hub, tls=False) as address:
             yield address, token
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.acceptance.commands import until
 from tests.acceptance.hub import Hub
 from tests.acceptance.proxy import Proxy
 from tests.acceptance.site import READINGS, Site
 from tests.browser.axe import grave_faults
 from tests.browser.conftest import Visit
+from tests.browser.tables import merge_orders
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -27,6 +30,20 @@ TOO_WIDE = """() => document.documentElement.scrollWidth <= 375 ? [] :
 @pytest.fixture(autouse=True)
 def _patience() -> None:
     expect.set_options(timeout=60_000)
+
+
+@pytest.fixture(scope="module")
+def orders(hub: Hub, site: Site) -> str:
+    """A merged table."""
+    hub.add_site("reservoir-2")
+    until("the site has delivered", lambda: any(line["stored"] for line in hub.completeness(site.name).values()))
+    merge_orders(hub.data, time.time_ns() // 1000 - 60_000_000)
+    return "orders"
+
+
+def table_pages(orders: str) -> tuple[str, ...]:
+    row = f"/tables/{orders}/row?key=%5B117%5D"
+    return "/tables", f"/tables/{orders}", row, "/conflicts", "/conflicts/1", f"/misfits?table={orders}"
 
 
 def row(page: Page, site: Site) -> Locator:
@@ -117,9 +134,10 @@ def test_a_cut_link_and_new_records_are_seen_without_a_reload(visit: Visit, site
     assert [each.evaluate("window.loaded") for each in (page, deeper)] == ["once", "once"]
 
 
-def test_on_a_phone_nothing_is_wider_than_the_screen(visit: Visit, site: Site) -> None:
+def test_on_a_phone_nothing_is_wider_than_the_screen(visit: Visit, site: Site, orders: str) -> None:
     page = visit("/", **PHONE)
-    for path in ("/", f"/sites/{site.name}", f"/sites/{site.name}/streams/{READINGS}", f"/sites/{site.name}/statement"):
+    own = (f"/sites/{site.name}", f"/sites/{site.name}/streams/{READINGS}", f"/sites/{site.name}/statement")
+    for path in ("/", *own, *table_pages(orders)):
         page.goto(path)
         page.locator("h1").wait_for()
         page.evaluate("document.fonts.ready.then(() => true)")
@@ -127,10 +145,10 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(visit: Visit, site: Site) -
         assert grave_faults(page) == [], path
 
 
-def test_dark_follows_the_system_and_the_switch_and_is_as_readable(visit: Visit, site: Site) -> None:
+def test_dark_follows_the_system_and_the_switch_and_is_as_readable(visit: Visit, site: Site, orders: str) -> None:
     page = visit("/", color_scheme="dark")
     dark = background(page)
-    for path in ("/", f"/sites/{site.name}", f"/sites/{site.name}/statement"):
+    for path in ("/", f"/sites/{site.name}", f"/sites/{site.name}/statement", *table_pages(orders)):
         page.goto(path)
         assert grave_faults(page) == [], path
     switch = page.get_by_role("button", name="Theme")
@@ -140,6 +158,59 @@ def test_dark_follows_the_system_and_the_switch_and_is_as_readable(visit: Visit,
     assert background(page) != dark
     switch.click()
     assert background(page) == dark
+
+
+def test_lost_values_are_put_back_and_resolved_and_misfits_mapped(visit: Visit, orders: str) -> None:
+    page = visit("/")
+    page.get_by_role("link", name="Tables").click()
+    page.get_by_role("link", name=orders, exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(orders)
+    assert grave_faults(page) == []
+    page.get_by_label("Key").fill("11")
+    expect(page.locator("tbody tr")).to_have_count(11)  # 11, and 110 to 119
+    assert "search=11" in page.url
+    page.get_by_role("link", name="117").click()
+    expect(page.get_by_role("region", name="Cells of the row")).to_contain_text("Köln")
+    page.goto(f"/conflicts?table={orders}&column=stock&state=open")
+    expect(page.locator("tbody tr")).to_have_count(100)
+    page.get_by_role("link", name="Older").click()
+    expect(page.locator("tbody tr")).to_have_count(20)
+    page.locator("tbody a").first.click()
+    expect(page.locator(".lead")).to_contain_text("somebody has to decide")
+    assert grave_faults(page) == []
+    page.get_by_label("Value, as JSON").fill("7")
+    page.get_by_role("button", name="Resolve").click()
+    expect(page.locator(".title")).to_contain_text("resolved")
+    page.goto(f"/conflicts?table={orders}&column=city")
+    page.locator("tbody a").first.click()
+    page.get_by_role("button", name="Put the lost value back").click()
+    expect(page.locator(".title")).to_contain_text("undone")
+    page.goto(f"/misfits?table={orders}")
+    expect(page.locator("tbody")).to_contain_text("its value of stock is not integer")
+    assert grave_faults(page) == []
+    page.get_by_label("Column", exact=True).fill("stock")
+    page.get_by_role("combobox").select_option("default")
+    page.get_by_label("Other column, or default").fill("0")
+    page.get_by_role("button", name="Declare").click()
+    expect(page.locator("tbody")).to_contain_text("default 0")
+    expect(page.get_by_text("Everything fits.")).to_be_visible()
+
+
+def test_a_viewer_sees_what_has_lost_and_can_do_nothing(visit: Visit, hub: Hub, orders: str) -> None:
+    token = hub.do("token", "add", "vera", "--role", "viewer", "--json").json["token"]
+    page = visit(f"/conflicts?table={orders}", signed_in=False)
+    page.get_by_label("API token").fill(token)
+    page.keyboard.press("Enter")
+    page.locator("tbody a").first.click()
+    expect(page.locator(".lead")).to_be_visible()
+    assert page.get_by_role("button", name=re.compile("back|Resolve")).count() == 0
+    secret = page.locator("[name=form_token]").first.get_attribute("value") or ""
+    for path in (f"{page.url}/undo", f"{page.url}/resolve", f"{hub.address}/tables/{orders}/map"):
+        refused = page.request.post(path, form={"form_token": secret, "column": "stock", "kind": "drop"})
+        assert refused.status == 403, path
+    page.goto(f"/misfits?table={orders}")
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Misfits of {orders}")
+    assert page.get_by_role("button", name="Declare").count() == 0
 
 
 def test_everything_can_be_done_with_the_keyboard(visit: Visit, hub: Hub, site: Site) -> None:

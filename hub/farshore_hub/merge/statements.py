@@ -21,9 +21,11 @@ from sqlalchemy import (
     MetaData,
     Select,
     Table,
+    Text,
     and_,
     bindparam,
     case,
+    cast,
     delete,
     false,
     func,
@@ -190,6 +192,14 @@ class Statements:
         if self.marks:
             shown.append(case((or_(*(self.merged.c[name] > 0 for name in self.marks)), 1), else_=0).label(MARK))
         return select(*shown).where(self.is_present())
+
+    def searched(self, search: str, start: int, limit: int) -> Select[Any]:
+        """Some of `rows`, in the order of their key: those of which a part of the key begins with that text."""
+        keys = [self.merged.c[name] for name in self.keys]
+        found = self.rows().order_by(*keys).offset(start).limit(limit)
+        # Texts that may be anything stand as JSON, in quotes.
+        begins = [cast(key, Text).startswith(text, autoescape=True) for key in keys for text in (search, f'"{search}')]
+        return found.where(or_(*begins)) if search else found
 
     def changed(self, after: int, limit: int) -> Select[Any]:
         """Rows that have changed since `after`, a version, in the order of their versions; those that are gone too.

@@ -17,12 +17,14 @@ from farshore_hub.errors import Conflict, Invalid, Unknown
 from farshore_hub.merge import edits
 from farshore_hub.merge.layout import Layout
 from farshore_hub.merge.policy import Rules
+from farshore_hub.merge.statements import NEVER, Statements
+from farshore_hub.merge.types import shown
 from farshore_hub.merged.finding import found_table, opened_table
 from farshore_hub.merged.misfits import MisfitDesk
 from farshore_hub.merged.row import By, EditedRow
 from farshore_hub.merged.structure import view_of
 from farshore_hub.merged.table import rows_of
-from farshore_hub.merged.views import ColumnView, ConflictView, EditedView, EditView, TableView, conflict_view
+from farshore_hub.merged.views import CellView, ColumnView, ConflictView, EditedView, EditView, TableView, conflict_view
 from farshore_hub.store import merge as store
 from farshore_hub.store.engine import reading, writing
 from farshore_hub.store.merge import AskedConflicts, MergedTable
@@ -61,6 +63,49 @@ class TableDesk:
             # As it is declared; as it is usual where it no longer is.
             rows = rows_of(connection, table_id, layout, self.rules.get(name, Rules()), limit)
         return [{column: plain(value) for column, value in row.items()} for row in rows]
+
+    def page(self, name: str, search: str, start: int, limit: int) -> list[dict[str, Any]]:
+        """Rows whose key begins with that text, from the one at `start` on, in the order of the key.
+
+        Raises:
+            Unknown: there is no such table.
+        """
+        with reading(self.engine) as connection:
+            table_id, layout = found_table(connection, name)
+            if not layout.key:
+                return []
+            statements = Statements(table_id, layout, self.rules.get(name, Rules()))
+            found = connection.execute(statements.searched(search, start, limit)).mappings()
+            return [{column: plain(value) for column, value in row.items()} for row in found]
+
+    def row(self, name: str, key: Sequence[Any]) -> list[CellView]:
+        """The cells of a row, each with who wrote it and when.
+
+        Raises:
+            Unknown: there is no such table or row.
+            Invalid: the key does not fit.
+        """
+        with reading(self.engine) as connection:
+            table_id, layout = found_table(connection, name)
+            try:
+                wanted = edits.stored_key(edits.read_key(key, layout), layout)
+            except edits.BadEdit as error:
+                raise Invalid(str(error)) from None
+            statements = Statements(table_id, layout, self.rules.get(name, Rules()))
+            row = connection.execute(statements.one(wanted)).mappings().one_or_none() if layout.key else None
+            names = store.site_names(connection)
+        if row is None:
+            raise Unknown("there is no row with this key")
+        return [
+            CellView(
+                column=each.name,
+                value=shown(row[f"c{place}_shown"], each.type),
+                at_us=row[f"c{place}_at"] if row[f"c{place}_at"] > NEVER else None,
+                site=names.get(row[f"c{place}_by"]),
+                is_there=bool(row["is_present"]),
+            )
+            for place, each in enumerate(layout.cells)
+        ]
 
     def layout(self, name: str) -> Layout:
         """What a table looks like.
@@ -172,7 +217,13 @@ class TableDesk:
         keys = [ColumnView(name=each.name, type=each.type, key=True, policy=None) for each in table.layout.key]
         cells = [ColumnView(name=each.name, type=each.type, key=False, policy=rules.of(each.names).value)
                  for each in table.layout.cells]  # fmt: skip
-        counts = {"batches": table.batches, "conflicts": table.conflicts, "open": table.open, "misfits": table.misfits}
+        counts = {
+            "sites": table.sites,
+            "batches": table.batches,
+            "conflicts": table.conflicts,
+            "open": table.open,
+            "misfits": table.misfits,
+        }
         return TableView(name=table.name, view=view_of(table.name), columns=[*keys, *cells], **counts)
 
     @contextmanager

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from farshore_hub.merge.mapping import MapKind
 from farshore_hub.merge.types import Type
-from farshore_hub.texts.shown import View
+from farshore_hub.texts.shown import TimeUs, View
 
 
 class ColumnView(BaseModel):
@@ -22,12 +22,23 @@ class ColumnView(BaseModel):
     policy: str | None = Field(description="which of two writes wins; null for the key")
 
 
+class CellView(BaseModel):
+    """A cell of a row as it stands."""
+
+    column: str
+    value: str | None = Field(description="JSON text; null for NULL")
+    at_us: TimeUs = Field(description="when it was written; null for never")
+    site: str | None = Field(description="by whom; null: the hub")
+    is_there: bool = Field(description="whether the row is")
+
+
 class TableView(BaseModel):
     """A merged table, and how much was merged into it."""
 
     name: str
     view: str = Field(description="the name of the view in the hub's database that shows it")
     columns: list[ColumnView]
+    sites: int = Field(description="that have changed it")
     batches: int
     conflicts: int
     open: int = Field(description="conflicts that somebody has to resolve")

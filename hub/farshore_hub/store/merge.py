@@ -68,6 +68,7 @@ class MergedTable:
     id: int
     name: str
     layout: Layout
+    sites: int
     batches: int
     conflicts: int
     open: int
@@ -218,6 +219,7 @@ def tables(connection: Connection) -> list[MergedTable]:
             each.id,
             each.name,
             msgspec.msgpack.decode(each.layout, type=Layout),
+            sites=_count(connection, table_readers, each.id),
             batches=_count(connection, merged_batches, each.id),
             conflicts=_count(connection, table_conflicts, each.id),
             open=_count(connection, table_conflicts, each.id, table_conflicts.c.state == OPEN),
@@ -239,6 +241,7 @@ class AskedConflicts:
     Attributes:
         site: its name, on either side.
         state: lost, open, resolved or undone.
+        key: of the row, as a JSON list.
         since_us: found at that time or later.
         before: entries with smaller numbers.
     """
@@ -251,6 +254,7 @@ class AskedConflicts:
     since_us: int = 0
     before: int | None = None
     limit: int = 100
+    key: str = ""
 
 
 def conflicts_of(connection: Connection, table_id: int, limit: int) -> list[dict[str, Any]]:
@@ -267,7 +271,12 @@ def asked_conflicts(connection: Connection, asked: AskedConflicts) -> list[dict[
     if asked.site:
         site = select(sites.c.id).where(sites.c.name == asked.site).scalar_subquery()
         only.append(or_(one.kept_site_id == site, one.lost_site_id == site))
-    for column, value in ((one.column, asked.column), (one.policy, asked.policy), (one.state, asked.state)):
+    for column, value in (
+        (one.column, asked.column),
+        (one.policy, asked.policy),
+        (one.state, asked.state),
+        (one.row_key, asked.key),
+    ):
         if value:
             only.append(column == value)
     if asked.before is not None:
@@ -280,8 +289,13 @@ def conflict(connection: Connection, number: int) -> dict[str, Any] | None:
     return next(iter(_conflicts(connection, [table_conflicts.c.id == number], 1)), None)
 
 
+def site_names(connection: Connection) -> dict[int, str]:
+    """The names of all sites, by their numbers."""
+    return {site_id: name for site_id, name in connection.execute(select(sites.c.id, sites.c.name))}  # noqa: C416 - rows
+
+
 def _conflicts(connection: Connection, only: list[ColumnElement[bool]], limit: int) -> list[dict[str, Any]]:
-    names = {site_id: name for site_id, name in connection.execute(select(sites.c.id, sites.c.name))}  # noqa: C416 - rows
+    names = site_names(connection)
     joined = select(table_conflicts, merged_tables.c.name.label("table_name")).join_from(table_conflicts, merged_tables)
     query = joined.where(*only).order_by(table_conflicts.c.id.desc())
     return [

@@ -109,6 +109,15 @@ def hours_of(query: Mapping[str, str]) -> int:
     return _hours(query)
 
 
+def page_of(query: Mapping[str, str]) -> int:
+    """Which page of several it is, from 1.
+
+    Raises:
+        Invalid: it is no number of a page.
+    """
+    return _page(query)
+
+
 def _one_of(kind: Any, text: str, name: str) -> Any:  # noqa: ANN401 - an enumeration and its member
     try:
         return kind(text)

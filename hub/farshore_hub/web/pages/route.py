@@ -75,7 +75,13 @@ def frame(session: Session | None, *, live: str | None = None, shown: str = "", 
     """What every page shows around its own matter."""
     places = [
         {"label": label, "url": url, "is_current": current == url}
-        for label, url in (("Fleet", "/"), ("Alerts", "/alerts"), ("Orders", "/orders"), ("Audit", "/audit"))
+        for label, url in (
+            ("Fleet", "/"),
+            ("Alerts", "/alerts"),
+            ("Tables", "/tables"),
+            ("Orders", "/orders"),
+            ("Audit", "/audit"),
+        )
     ]
     return {"session": session, "live": live, "shown": shown, "nav": places}
 
