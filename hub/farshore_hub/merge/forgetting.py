@@ -2,7 +2,7 @@
 
 A delete is forgotten once every site has it, and no change from before it can come any more. Whoever is counted out
 brings nothing back: up to the stamp of what is forgotten no change is merged, and a site that has missed a delete reads
-the table anew (docs/decisions/0033-tombstones.md).
+the table anew (docs/decisions/0036-tombstones.md).
 """
 
 from __future__ import annotations
