@@ -91,6 +91,16 @@ def key_of_text(parts: Sequence[str], layout: Layout) -> list[Any]:
     return [_typed(part, column) for part, column in zip(parts, columns, strict=False)]
 
 
+def row_of_text(row: Mapping[str, str], layout: Layout) -> dict[str, Any]:
+    """A row as a file of texts has it, such as CSV: typed as its columns are; an empty text is NULL.
+
+    Raises:
+        BadEdit: a text is not what its column holds.
+    """
+    columns = {name: each for each in (*layout.key, *layout.cells) for name in each.names}
+    return {name: _typed(part, columns.get(name)) if part else None for name, part in row.items()}
+
+
 def said(op: Op, layout: Layout, key: Mapping[str, Any], cells: Mapping[str, Any], at: int) -> dict[str, Any]:
     """The change, as a site would say it."""
     return {"op": op.value, "key": dict(key), "cells": dict(cells), "hlc": at, "schema": layout.schemas[-1]}
@@ -100,11 +110,12 @@ def _typed(part: str, column: Column | None) -> Any:  # noqa: ANN401 - any value
     if column is None or column.type is Type.TEXT:
         return part
     try:
-        return json.loads(part)
+        value = json.loads(part)
     except ValueError:
         if column.type is Type.ANY:
             return part
-        raise BadEdit(f"{part!r} is no value of the key column {column.name}, which is {column.type}") from None
+        raise BadEdit(f"{part!r} is no value of the column {column.name}, which is {column.type}") from None
+    return part if isinstance(value, bool) else value
 
 
 def _value(given: Any, column: Column) -> Any:  # noqa: ANN401 - any value

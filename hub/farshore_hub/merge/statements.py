@@ -216,10 +216,24 @@ class Statements:
         return found.where(old.version > after).order_by(old.version).limit(limit)
 
     def one(self, key: Sequence[Any]) -> Select[Any]:
-        """One row with all that is kept of it, whether it `is_present`, and what its cells show (`c0_shown`…)."""
+        """One row with all that is kept of it; see `whole`."""
+        return self.whole().where(
+            and_(*(self.merged.c[name] == value for name, value in zip(self.keys, key, strict=True)))
+        )
+
+    def whole(self, keys: Sequence[Sequence[Any]] | None = None) -> Select[Any]:
+        """Rows with all that is kept of them: those of these keys, or every one.
+
+        Each with whether it `is_present`, and what its cells show (`c0_shown`…).
+        """
         shown = [self.shown(name).label(f"{name}_shown") for name in self.cells]
-        same = and_(*(self.merged.c[name] == value for name, value in zip(self.keys, key, strict=True)))
-        return select(*self.merged.columns, self.is_present().label("is_present"), *shown).where(same)
+        found = select(*self.merged.columns, self.is_present().label("is_present"), *shown)
+        if keys is None:
+            return found
+        columns = [self.merged.c[name] for name in self.keys]
+        if len(columns) == 1:
+            return found.where(columns[0].in_([key[0] for key in keys]))
+        return found.where(tuple_(*columns).in_([tuple(key) for key in keys]))
 
     def shown(self, name: str) -> ColumnElement[Any]:
         """What a cell of a row that is there holds: what was written before the row was deleted does not come back."""

@@ -81,6 +81,15 @@ def stored(values: Sequence[Any], type_: Type) -> list[Any]:
     return [None if value is None else exact_json.dumps(value).replace(_NUL, "\\u0000") for value in values]
 
 
+def plain_value(value: Any, type_: Type) -> Any:  # noqa: ANN401 - any value
+    """A value of the database as a site would say it."""
+    if value is None:
+        return None
+    if type_ is Type.BYTES:
+        return bytes(value)
+    return exact_json.loads(value) if type_ is Type.ANY else value
+
+
 def shown(value: Any, type_: Type) -> str | None:  # noqa: ANN401 - a value of any type
     """A value of the database as JSON text, for the conflict ledger; None for NULL."""
     if value is None or type_ is Type.ANY:

@@ -21,6 +21,7 @@ from farshore_hub.merge.statements import NEVER, Statements
 from farshore_hub.merge.types import shown
 from farshore_hub.merged.finding import found_table, opened_table
 from farshore_hub.merged.misfits import MisfitDesk
+from farshore_hub.merged.reference import ReferenceDesk
 from farshore_hub.merged.row import By, EditedRow
 from farshore_hub.merged.structure import view_of
 from farshore_hub.merged.table import rows_of
@@ -45,6 +46,11 @@ class TableDesk:
     def misfits(self) -> MisfitDesk:
         """Where misfits are looked after."""
         return MisfitDesk(self.engine, self.clock, self.rules)
+
+    @property
+    def reference(self) -> ReferenceDesk:
+        """Where tables are looked after that the hub itself fills."""
+        return ReferenceDesk(self.engine, self.clock, self.rules)
 
     def tables(self) -> list[TableView]:
         """All merged tables, by name."""
@@ -138,7 +144,7 @@ class TableDesk:
 
         Raises:
             Unknown: there is no such table.
-            Conflict: it is not declared, or no site has said what it looks like.
+            Conflict: it is not declared, or nobody has said what it looks like.
             Invalid: the key or a value does not fit.
         """
         with self._edited(name, key, by) as row:

@@ -30,13 +30,16 @@ def opened_table(connection: Connection, name: str, rules: Mapping[str, Rules], 
 
     Raises:
         Unknown: there is none.
-        Conflict: it is not declared, or no site has said what it looks like.
+        Conflict: it is not declared, or nobody has said what it looks like.
     """
     found_table(connection, name)
     if name not in rules:
         raise Conflict(f"the table {name} is not merged any more", remedy=f"declare [tables.{name}] in hub.toml")
     table = OpenTable.opened(connection, name, rules[name], now_us)
     if not table.layout.key:
-        raise Conflict(f"no site has said yet what the table {name} looks like")
+        raise Conflict(
+            f"nobody has said yet what the table {name} looks like",
+            remedy=f"wait for a site that has it, or 'farshore-hub tables define {name} --key …'",
+        )
     table.attend(connection)
     return table

@@ -89,7 +89,7 @@ class MisfitDesk:
 
         Raises:
             Unknown: there is no such table.
-            Conflict: it is not declared, or no site has said what it looks like.
+            Conflict: it is not declared, or nobody has said what it looks like.
             Invalid: the declaration does not go with the table.
         """
         by.check()
@@ -109,7 +109,7 @@ class MisfitDesk:
 
         Raises:
             Unknown: there is no such table.
-            Conflict: it is not declared, or no site has said what it looks like.
+            Conflict: it is not declared, or nobody has said what it looks like.
         """
         with writing(self.engine) as connection:
             table = opened_table(connection, name, self.rules, self.clock.now_us())

@@ -18,7 +18,7 @@ from farshore_hub.merge.layout import Column
 from farshore_hub.merge.policy import Policy
 from farshore_hub.merge.sets import array_of, elements_of
 from farshore_hub.merge.statements import HUB, NEVER
-from farshore_hub.merge.types import Type, stored
+from farshore_hub.merge.types import Type, plain_value, stored
 from farshore_hub.merged.table import OpenTable, Origin
 from farshore_hub.merged.views import EditedView
 from farshore_hub.store import merge as store
@@ -36,6 +36,11 @@ class By:
 
     name: str
     reason: str = ""
+
+    @property
+    def login(self) -> str:
+        """The name as far as it is kept."""
+        return self.name[:_MAX_NAME_CHARS]
 
     def check(self) -> None:
         """See whether the reason can be kept.
@@ -110,7 +115,7 @@ class EditedRow:
         """Write what stands in a cell once more, as the hub's."""
         place, column, _ = self._cell(name)
         value = self._before[f"c{place}_shown"] if self._before else None
-        self._write({column.name: _plain_value(value, column.type)})
+        self._write({column.name: plain_value(value, column.type)})
 
     def settle(self, number: int, state: str) -> None:
         """The edit has settled a conflict."""
@@ -125,7 +130,7 @@ class EditedRow:
     def _kept(self) -> dict[str, Any]:
         """What is left of the cells of a row that was deleted."""
         before, cells = self._before or {}, enumerate(self._table.layout.cells)
-        values = {each.name: _plain_value(before.get(f"c{place}"), each.type) for place, each in cells}
+        values = {each.name: plain_value(before.get(f"c{place}"), each.type) for place, each in cells}
         return {name: value for name, value in values.items() if value is not None}
 
     def remove(self) -> None:
@@ -136,9 +141,7 @@ class EditedRow:
         at = self._after_all()
         change = edits.said(op, self._table.layout, self._key, cells, at) | more
         said, by = exact_json.dumps(change), self._by
-        self._edit = store.add_edit(
-            self._connection, self._table.id, said, at, self._now_us, by.name[:_MAX_NAME_CHARS], by.reason
-        )
+        self._edit = store.add_edit(self._connection, self._table.id, said, at, self._now_us, by.login, by.reason)
         self._table.merge(self._connection, [change], Origin(HUB, at), self._now_us)
         self._before = self._found()
 
@@ -156,8 +159,3 @@ class EditedRow:
         layout = self._table.layout
         key = {each.name: plain(row[f"k{place}"]) for place, each in enumerate(layout.key)}
         return key | {each.name: plain(row[f"c{place}_shown"]) for place, each in enumerate(layout.cells)}
-
-
-def _plain_value(value: Any, type_: Type) -> Any:  # noqa: ANN401 - any value
-    """A value of the database as a site would say it."""
-    return exact_json.loads(value) if type_ is Type.ANY and value is not None else value

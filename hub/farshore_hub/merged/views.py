@@ -45,6 +45,15 @@ class TableView(BaseModel):
     misfits: int = Field(description="changes that wait because they do not fit")
 
 
+class LoadedView(BaseModel):
+    """What became of rows that were loaded."""
+
+    added: int
+    changed: int
+    deleted: int
+    unchanged: int
+
+
 class WrittenView(BaseModel):
     """A value that was written to a cell."""
 

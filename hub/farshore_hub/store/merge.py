@@ -153,6 +153,14 @@ def add_edit(connection: Connection, table_id: int, change: str, at: int, made_u
     return int(connection.execute(insert(table_edits).values(row).returning(table_edits.c.id)).scalar_one())
 
 
+def add_edits(
+    connection: Connection, table_id: int, changes: Iterable[str], at: int, made_us: int, by: str, reason: str
+) -> None:
+    """Keep many of them."""
+    more = {"table_id": table_id, "at": at, "made_us": made_us, "made_by": by, "reason": reason}
+    connection.execute(insert(table_edits), [{"change": change, **more} for change in changes])
+
+
 def edits_of(connection: Connection, table_id: int, limit: int) -> list[dict[str, Any]]:
     """What people changed at the hub, the newest first."""
     query = select(table_edits).where(table_edits.c.table_id == table_id).order_by(table_edits.c.id.desc())

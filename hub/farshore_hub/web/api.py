@@ -23,6 +23,7 @@ from farshore_hub.web.routes import (
     orders,
     promises,
     records,
+    reference,
     sites,
     sites_door,
     tables,
@@ -44,6 +45,7 @@ _ROUTERS: Final = (
     orders.router,
     tables.router,
     misfits.router,
+    reference.router,
     health.router,
 )
 _CERTIFICATE: Final = {

@@ -81,13 +81,57 @@ def test_what_does_not_fit_is_listed_and_merged_after_it_was_mapped(run: Run, fo
     assert run("tables", "misfits", "--json").json == []
 
 
+def test_a_table_is_defined_at_the_hub_and_filled_from_files(run: Run, folder: Path, tmp_path: Path) -> None:
+    with (folder / "hub.toml").open("a") as settings:
+        settings.write("\n[tables.prices]\ndown = true\n")
+    columns = ("--column", "price:real", "--column", "name")
+    said = run("tables", "define", "prices", "--key", "article", "--key", "size:integer", *columns)
+    assert said.out.startswith("prices has the columns article text (key), size integer (key), price real, name text\n")
+    prices = tmp_path / "prices.csv"
+    prices.write_bytes('\N{BOM}article,size,price,name\nA-1,1,9.5,"Käse, jung"\nA-1,2,12,\n'.encode())
+    said = run("tables", "load", "prices", prices, "--by", "anna")
+    assert said.out == "2 added, 0 changed, 0 deleted, 0 as they were\n"
+    lines = tmp_path / "prices.ndjson"
+    lines.write_text('{"article": "A-1", "size": 2, "price": 11}\n\n{"article": "B", "size": 1}\n')
+    told = run("tables", "load", "prices", lines, "--replace", "--json").json
+    assert told == {"added": 1, "changed": 1, "deleted": 1, "unchanged": 0}
+    assert run("tables", "show", "prices", "--json").json == [
+        {"article": "A-1", "size": 2, "price": 11.0, "name": None},
+        {"article": "B", "size": 1, "price": None, "name": None},
+    ]
+
+
+@pytest.mark.usefixtures("orders")
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("a.csv", b"id,stock\n1\n", "line 2 has another number of fields"),
+        ("a.csv", b'id,stock\n1,"2\n', "is not CSV"),
+        ("a.csv", b"id,stock\n1,many\n", "line 2: 'many' is no value of the column stock"),
+        ("a.csv", b"id,weight\n1,2\n", "row 1: the table has no column 'weight'"),
+        ("a.ndjson", b'{"id": 1}\n[]\n', "line 2: a row is a JSON object"),
+        ("a.ndjson", b'{"id": 1}\n{"id"\n', "line 2 is not JSON"),
+        ("a.ndjson", b'{"id": 1, "city": "\xff"}\n', "not UTF-8 at byte 19"),
+        ("a.ndjson", b'{"city": "Ulm"}\n', "row 1: the key is missing: id"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_not_loaded(run: Run, tmp_path: Path, file: str, content: bytes, said: str) -> None:
+    (tmp_path / file).write_bytes(content)
+    ended = run("tables", "load", "orders", tmp_path / file)
+    assert (ended.exit_code, said in ended.err) == (5, True)
+
+
 @pytest.mark.usefixtures("orders")
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "said"),
     [
+        (["define", "orders", "--key", "number:integer", "--column", "id"], 6, "with another key: id integer"),
+        (["define", "nothing", "--key", "id"], 6, "write [tables.nothing] into hub.toml"),
+        (["define", "orders", "--key", "id:uuid"], 2, "'uuid' is no type"),
+        (["define", "orders", "--key", "id", "--key", "id"], 2, "there twice"),
         (["set", "orders", "1", "--cells", "{"], 5, "--cells is not JSON"),
         (["set", "orders", "1", "--cells", "[]"], 5, "at least one column"),
-        (["set", "orders", "x", "--cells", '{"stock": 1}'], 5, "'x' is no value of the key column id"),
+        (["set", "orders", "x", "--cells", '{"stock": 1}'], 5, "'x' is no value of the column id"),
         (["set", "orders", "1", "--cells", '{"stock": "1"}'], 5, "the value of stock is not a whole number"),
         (["set", "nothing", "1", "--cells", '{"stock": 1}'], 6, "no table 'nothing'"),
         (["delete", "orders", "7"], 6, "no row with this key"),

@@ -13,6 +13,9 @@ from sqlalchemy import delete, insert, select
 
 from farshore_hub.merge.filters import Term, parse
 from farshore_hub.merge.policy import Rules
+from farshore_hub.merge.types import Type
+from farshore_hub.merged.desk import TableDesk
+from farshore_hub.merged.row import By
 from farshore_hub.share.cursor import Cursor, Epoch, pack, resumed
 from farshore_hub.share.sharer import Shared, Sharer
 from farshore_hub.store.engine import writing
@@ -76,6 +79,25 @@ def shared(stored: Stored, text: str = "") -> tuple[Hub, Sharer]:
     sharer = Sharer(stored.engine, FakeRandom(), {"orders": Shared(rules, row_filter)})
     sharer.begin()
     return hub, sharer
+
+
+def test_a_table_that_the_hub_defined_comes_down_like_any_other(stored: Stored) -> None:
+    desk = TableDesk(stored.engine, stored.clock, {"orders": Rules()})
+    desk.reference.define("orders", {"id": Type.INTEGER}, {"city": Type.TEXT, "stock": Type.INTEGER}, By("anna"))
+    sharer = Sharer(stored.engine, FakeRandom(), {"orders": Shared(Rules(), parse(""))})
+    sharer.begin()
+    stored.add([], site="shop-1")
+    reader = Reader(sharer, "shop-1")
+    desk.reference.load("orders", [{"id": 1, "city": "Ulm"}, {"id": 2, "stock": 5}], By("anna"))
+    reader.read()
+    assert reader.rows == {
+        1: {"city": "Ulm", "stock": None, "note": None},
+        2: {"city": None, "stock": 5, "note": None},
+    }
+    desk.reference.load("orders", [{"id": 1, "city": "Ulm"}, {"id": 3}], By("anna"), replace=True)
+    reader.heard.clear()
+    reader.read()
+    assert (set(reader.rows), reader.heard) == ({1, 3}, {2, 3})
 
 
 def label(stored: Stored, site: str, **labels: str) -> None:
