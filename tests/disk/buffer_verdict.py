@@ -11,7 +11,7 @@ from typing import Any, Final
 from farshore_agent.buffer import Buffer
 from farshore_agent.buffer.receipts import present
 from farshore_agent.buffer.streams import StreamRow, all_streams
-from farshore_agent.buffer.tail import read_tail
+from farshore_agent.buffer.tail import Chunk, checked
 from farshore_agent.errors import BufferFull
 from farshore_protocol.batch import parse_batch
 from farshore_protocol.columns import Dictionary, decode
@@ -81,8 +81,9 @@ class Judge:
     def _held(self, buffer: Buffer, row: StreamRow) -> Iterator[tuple[Key, Any]]:
         """Every record of a stream that is really there, sealed or not."""
         database = buffer._store._database
-        for chunk, columns in read_tail(database, row):
-            for sequence, record in enumerate(columns.records(), chunk.first):
+        for *values, body in database.rows("tail_chunks", row.id):  # what was sealed as it came may lie between them
+            chunk = Chunk(*values)
+            for sequence, record in enumerate(checked(row, chunk, body).records(), chunk.first):
                 yield (row.incarnation, row.name, sequence), record
         for first, last in database.rows("batch_ranges_of", row.id):
             raw = _blob(

@@ -97,9 +97,9 @@ def count(database: Database, stream: int, hours: Hours) -> None:
         database.run("count_hour", stream, hour, more)
 
 
-def keep(database: Database, query: str, id_: int, hours: Hours) -> None:
-    """Write down the hours of a chunk or a batch, if its times do not tell them and they are known."""
-    if 1 < len(hours) <= MAX_HOURS:
+def keep(database: Database, query: str, id_: int, hours: Hours, oldest_us: int, newest_us: int) -> None:
+    """Write down the hours of a chunk or a batch, if its two times do not tell them and they are known."""
+    if oldest_us // HOUR_US != newest_us // HOUR_US and 0 < len(hours) <= MAX_HOURS:
         database.run(query, id_, pack(hours))
 
 

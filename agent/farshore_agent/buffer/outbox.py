@@ -90,7 +90,7 @@ def add_sealed(database: Database, sealed: Sealed) -> None:
     )
     database.run("set_sending_order", batch, -batch if row.newest_first else batch)
     database.run("add_body", batch, sealed.batch.raw, sealed.summary)
-    keep(database, "add_batch_hours", batch, sealed.hours)
+    keep(database, "add_batch_hours", batch, sealed.hours, sealed.oldest_us, sealed.newest_us)
 
 
 def waiting(database: Database, *, max_bytes: int, max_batches: int, paused: str = NOTHING_PAUSED) -> list[OutboxBatch]:

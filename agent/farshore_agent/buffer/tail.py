@@ -56,7 +56,7 @@ class Addition:
                 now_us,
                 chunk.body,
             )
-            keep(database, "add_chunk_hours", row, hours)
+            keep(database, "add_chunk_hours", row, hours, self.oldest_us, self.newest_us)
             count(database, stream, hours)
             records += chunk.count
             size += len(chunk.body)
