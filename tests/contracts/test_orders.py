@@ -30,6 +30,16 @@ async def test_an_order_rides_with_every_answer_until_the_site_has_reported_on_i
     assert ending_of(hub, OrderKind.SETTINGS) == [("settled", "kept")]
 
 
+def test_settings_that_a_site_was_trying_when_it_lost_its_disk_are_lost(hub: HubWorld) -> None:
+    site, desk = steered(hub), desk_of(hub)
+    desk.take_report(site.report(), "ship-1")
+    order_settings(hub, site)
+    order = site.opened(desk.pending("ship-1")[0])
+    desk.take_report(site.report(settings=site.kept(order, Outcome.PROBING)), "ship-1")
+    desk.take_report(site.report(), "ship-1")
+    assert ending_of(hub, OrderKind.SETTINGS) == [("settled", "lost")]
+
+
 def test_newer_settings_replace_those_that_the_site_has_not_settled_and_have_a_higher_number(hub: HubWorld) -> None:
     site, desk = steered(hub), desk_of(hub)
     desk.take_report(site.report(), "ship-1")

@@ -56,7 +56,8 @@ class Ending(enum.StrEnum):
     FAILED = "failed"
     EXPIRED = "expired"
     LOST = "lost"
-    """The site has joined anew and cannot read it, or has seen a newer one that this hub has forgotten."""
+    """The site has joined anew and cannot read it, has seen a newer one that this hub has forgotten, or was trying it
+    when it lost its disk."""
 
 
 UNTRIED: Final = (Ending.REPLACED, Ending.LOST)
@@ -239,10 +240,20 @@ def settle_settings(connection: Connection, site_id: int, number: int, outcome: 
     connection.execute(update(orders).where(told, news).values(values))
 
 
-def highest_kept(connection: Connection, site_id: int) -> int:
-    """The highest number of settings that a site has said to keep; 0 for none."""
-    kept = and_(_is(site_id, OrderKind.SETTINGS), orders.c.outcome == Ending.KEPT.value)
-    return int(connection.scalar(select(func.max(orders.c.number)).where(kept)) or 0)
+def highest_taken(connection: Connection, site_id: int) -> int:
+    """The highest number of settings that a site has said to keep or to try; 0 for none."""
+    taken = or_(orders.c.outcome == Ending.KEPT.value, orders.c.state == OrderState.PROBING.value)
+    query = select(func.max(orders.c.number)).where(_is(site_id, OrderKind.SETTINGS), taken)
+    return int(connection.scalar(query) or 0)
+
+
+def lose_trials(connection: Connection, site_id: int, latest: int, now_us: int) -> None:
+    """Settle settings that a site was trying and says nothing of any more: `latest` is what it knows to be the newest.
+
+    It was restored from a backup, or has lost its disk.
+    """
+    tried = and_(_is(site_id, OrderKind.SETTINGS), orders.c.state == OrderState.PROBING.value)
+    _settle(connection, and_(tried, orders.c.number != latest), Ending.LOST, now_us)
 
 
 def settle_command(

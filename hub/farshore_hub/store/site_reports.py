@@ -129,10 +129,11 @@ def _save(connection: Connection, site_id: int, report: Report, now_us: int) -> 
 def _settle(connection: Connection, site_id: int, report: Report, now_us: int) -> None:
     latest = report.settings.latest if report.settings else 0
     given = orders.highest_numbers(connection, [site_id], OrderKind.SETTINGS).get(site_id, 0)
-    if latest > given or latest < orders.highest_kept(connection, site_id):
+    if latest > given or latest < orders.highest_taken(connection, site_id):
         # One of the two was restored from a backup: it is ordered anew, with a higher number.
         rollouts.wait_again(connection, site_id)
     orders.lose_older(connection, site_id, OrderKind.SETTINGS, latest, now_us)
+    orders.lose_trials(connection, site_id, latest, now_us)
     if report.command:
         orders.lose_older(connection, site_id, OrderKind.COMMAND, report.command.number, now_us)
     if report.settings:

@@ -63,7 +63,7 @@ def test_a_hub_that_was_restored_gives_no_number_that_the_site_has_seen(hub: Hub
     ("spoil", "why"),
     [
         (lambda site, other: other.report(), "of the site ship-2, not of ship-1|not known here"),
-        (lambda site, other: site.report(hub=b"hub-two!"), "for the hub"),
+        (lambda site, other: site.report(hub=b"hub-two!"), "names the hub"),
         (lambda site, other: site.report()[:-9] + bytes(9), "."),
         (lambda site, other: site.report(schema=bytes(16)), "another digest"),
         (lambda site, other: b"FSR\x01junk", "."),
