@@ -188,6 +188,7 @@ def test_every_route_has_a_row_in_this_table(hub: RunningHub) -> None:
         orders.router,
         promises.router,
         records.router,
+        reference.router,
         sites_door.router,
         sites_routes.router,
         tables.router,

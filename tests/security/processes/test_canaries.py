@@ -24,6 +24,9 @@ from tests.acceptance.settled import drain
 from tests.acceptance.site import Site
 from tests.security.stolen import every_file, files_with, shows
 
+pytestmark = pytest.mark.xdist_group("canaries")
+"""One run for all: each worker would make its own."""
+
 VALUE: Final = "canary-value-5d1e"
 SECRET: Final = "canary-password-93b7c2d04f51"
 _DEBUG: Final = """

@@ -17,6 +17,8 @@ import pytest
 from tests.acceptance.hub import Hub
 from tests.processes import children_of, until
 
+pytestmark = pytest.mark.xdist_group("hostile queries")
+
 HUB_MIB: Final = 512
 """A single bomb used to take 2 to 8 GiB."""
 
