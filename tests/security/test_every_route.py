@@ -32,6 +32,7 @@ from farshore_hub.web.routes import (
     orders,
     promises,
     records,
+    reference,
     sites_door,
     tables,
 )
