@@ -131,7 +131,7 @@ pyz: $(TOOLS) ## the agent in one file in dist/; ARCH=arm64
 
 test-packages: deb ## install, use, upgrade, remove and purge the packages in a clean SUITE=bookworm that is booted (root)
 	@sh packaging/ensure-clean-root.sh
-	PATH="$$PATH:/usr/sbin" FARSHORE_SUITE=$(SUITE) $(BIN)/pytest -v -x tests/packages tests/packages/journey.py
+	PATH="$$PATH:/usr/sbin" FARSHORE_SUITE=$(SUITE) $(BIN)/pytest -v -x tests/packages/test_*.py tests/packages/journey.py
 
 test-objects: $(STAMP) ## all tests of the lake and of its audit, the lake in an object store (SeaweedFS) instead of a folder
 	FARSHORE_LAKE=objects $(BIN)/pytest -n $(WORKERS) --dist loadgroup tests/hub/lake tests/hub/audit
